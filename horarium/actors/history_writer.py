@@ -1,0 +1,62 @@
+"""Writes recent history to Redis, many events at a time.
+
+Owns nothing: the ledger in Postgres has every execution, and history is what people like to look at. So no sender
+ever waits for it, a full mailbox drops the oldest news, and events that wait out an absent Redis are kept only as
+far as the mailbox holds them.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import anyio
+
+from horarium.actors.patience import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anyio.abc import ObjectReceiveStream, TaskStatus
+
+    from horarium.keyspace.history import History, HistoryEvent
+    from horarium.supervisor import ChildContext
+
+__all__ = ["HistoryWriter"]
+
+BATCH_EVENTS = 500
+"""Events written in one call: the script holds Redis for well under a millisecond."""
+
+
+class HistoryWriter:
+    """The actor."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Write what comes, for ever."""
+        assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
+        task_status.started()
+        while True:
+            events = await _gather(context.inbox)
+            context.working_on(f"{len(events)} events")
+            await patiently(context.id, lambda events=events: self.step(events))  # type: ignore[misc]  # bound now
+            context.working_on(None)
+
+    async def step(self, events: Sequence[HistoryEvent]) -> int:
+        """Write these events; returns how many."""
+        for first in range(0, len(events), BATCH_EVENTS):
+            await self._history.push(events[first : first + BATCH_EVENTS])
+        return len(events)
+
+
+async def _gather(inbox: ObjectReceiveStream[Sequence[HistoryEvent]]) -> list[HistoryEvent]:
+    """Wait for a message and take along those that wait behind it."""
+    messages = [await inbox.receive()]
+    for _ in range(BATCH_EVENTS):
+        try:
+            messages.append(inbox.receive_nowait())  # type: ignore[attr-defined]  # memory streams have it
+        except anyio.WouldBlock:
+            break
+    return list(chain.from_iterable(messages))

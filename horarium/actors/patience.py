@@ -1,0 +1,40 @@
+"""How an actor waits out a server that is away.
+
+A lost server is no fault of the actor, and restarting the actor would not bring it back: it is logged, waited for,
+and tried again, so that work goes on within a second or two of the server's return. Every other error is the actor's
+own and crashes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import structlog
+
+from horarium.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["patiently"]
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+async def patiently(actor: str, step: Callable[[], Awaitable[Result]]) -> Result:
+    """Do `step` until Postgres, Redis and the broker let it."""
+    waited = 0
+    while True:
+        try:
+            result = await step()
+        except Unavailable as error:
+            waited += 1
+            log.warning("actor.waits", actor=actor, what=error.what, tries=waited)
+            await anyio.sleep(error.retry_after)
+        else:
+            if waited:
+                log.info("actor.goes_on", actor=actor, tries=waited)
+            return result

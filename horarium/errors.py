@@ -1,0 +1,91 @@
+"""Every error that Horarium raises on purpose.
+
+One base, so that a caller can tell our refusals from bugs, and data as attributes, so that the HTTP layer can
+turn an error into a problem document without reading its message. The tree:
+
+    HorariumError
+    ├─ ConfigurationError        settings are wrong; the process must not start
+    ├─ InvalidInput              a field breaks a rule                        -> 422
+    ├─ NotFound                  no such config, execution, user              -> 404
+    ├─ Conflict                  state, version or name stands against it     -> 409
+    ├─ Unauthorized              no token, a bad one, a wrong password        -> 401
+    ├─ Forbidden                 the role does not allow it                   -> 403
+    └─ Unavailable               Postgres, Redis, broker or an actor is away  -> 503
+
+Nothing here is ever caught to be turned into None: an error either reaches the middleware that maps it, or the
+supervisor that restarts the actor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "FieldError",
+    "Forbidden",
+    "HorariumError",
+    "InvalidInput",
+    "NotFound",
+    "Unauthorized",
+    "Unavailable",
+]
+
+
+class HorariumError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class ConfigurationError(HorariumError):
+    """Settings, files or servers are not as the process needs them; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One rule broken by one field; `loc` is the path from the body's root, as in `("parameters", "url")`."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+
+
+class InvalidInput(HorariumError):
+    """Well-formed input that breaks a rule; `errors` names every field at fault."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, e.loc))}: {e.msg}" for e in errors))
+        self.errors = errors
+
+
+class NotFound(HorariumError):
+    """The thing asked for does not exist; `what` names its kind, `key` its id."""
+
+    def __init__(self, what: str, key: object) -> None:
+        super().__init__(f"no {what} {key}")
+        self.what = what
+        self.key = key
+
+
+class Conflict(HorariumError):
+    """The state, version or name of something stands against the request; `code` says which."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unauthorized(HorariumError):
+    """No credentials, or bad ones. The message never says which half was wrong."""
+
+
+class Forbidden(HorariumError):
+    """The role of the caller does not allow the call."""
+
+
+class Unavailable(HorariumError):
+    """A server or actor that the call needs is away; `retry_after` is in seconds."""
+
+    def __init__(self, what: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(f"{what} is away; try again in {retry_after:g} s")
+        self.what = what
+        self.retry_after = retry_after

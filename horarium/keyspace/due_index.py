@@ -1,0 +1,184 @@
+"""The due index: which config is due next, and what it takes to decide and send it.
+
+A rebuildable cursor over what Postgres knows. Its cost grows with what is due, never with what exists: the due
+members are a range of a sorted set. Each entry carries the version of the config it was made from, so that neither
+a late loader nor a late dispatcher can overwrite what a newer one wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from horarium.keyspace.pool import redis_errors
+from horarium.keyspace.scripts import script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from redis.asyncio import Redis
+
+    from horarium.keyspace.keys import Keys
+
+__all__ = ["Advance", "DueConfig", "DueEntry", "DueIndex", "from_ms", "to_ms"]
+
+_T = TypeVar("_T")
+
+SCRIPT_ROWS = 1000
+"""Rows sent to one script call: long enough to save round trips, short enough not to hold Redis up."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueEntry:
+    """A config to put into the index."""
+
+    config_id: int
+    version: int
+    tick: datetime
+    spec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DueConfig:
+    """A config in the index and its tick; `spec` is empty when the index lost it."""
+
+    config_id: int
+    tick: datetime
+    version: int
+    spec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Where a config stands after its due ticks were decided; `following` None: it has no tick left."""
+
+    config_id: int
+    version: int
+    tick: datetime
+    following: datetime | None
+
+
+class DueIndex:
+    """Typed access to `schedule:due` and `schedule:spec`; raises Unavailable when Redis is away."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._read = script(redis, "due_read")
+        self._upsert = script(redis, "due_upsert")
+        self._advance = script(redis, "due_advance")
+
+    async def due(self, now: datetime, *, passed_over: int, limit: int) -> list[DueConfig]:
+        """Due configs, earliest first, after the first `passed_over` of them."""
+        with redis_errors():
+            flat = await self._read(keys=self._pair, args=[to_ms(now), passed_over, limit])
+        return [_due_config(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
+
+    async def next_tick(self) -> datetime | None:
+        """The earliest tick in the index, due or not."""
+        with redis_errors():
+            first = await self._redis.zrange(self._keys.due, 0, 0, withscores=True)
+        return from_ms(float(first[0][1])) if first else None
+
+    async def upsert(self, entries: Sequence[DueEntry]) -> int:
+        """Put configs in, unless a newer version is there; returns how many were put."""
+        put = 0
+        for page in _pages(entries):
+            args: list[bytes | int] = []
+            for e in page:
+                args += (e.config_id, e.version, to_ms(e.tick), e.spec)
+            with redis_errors():
+                put += await self._upsert(keys=self._pair, args=args)
+        return put
+
+    async def advance(self, moves: Sequence[Advance]) -> int:
+        """Move configs on, where nothing has changed since they were read; returns how many were moved."""
+        moved = 0
+        for page in _pages(moves):
+            args: list[str | int] = []
+            for m in page:
+                args += (m.config_id, m.version, to_ms(m.tick), to_ms(m.following) if m.following else "")
+            with redis_errors():
+                moved += await self._advance(keys=self._pair, args=args)
+        return moved
+
+    async def remove(self, config_ids: Iterable[int]) -> int:
+        """Take configs out; returns how many were there."""
+        ids = [str(config_id) for config_id in config_ids]
+        if not ids:
+            return 0
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zrem(self._keys.due, *ids)
+                pipe.hdel(self._keys.spec, *ids)
+                removed, _ = await pipe.execute()
+        return int(removed)
+
+    async def ticks(self, config_ids: Sequence[int]) -> dict[int, datetime]:
+        """The next tick of each of these configs that is in the index."""
+        if not config_ids:
+            return {}
+        with redis_errors():
+            scores = await self._redis.zmscore(self._keys.due, [str(i) for i in config_ids])
+        return {i: from_ms(s) for i, s in zip(config_ids, scores, strict=True) if s is not None}
+
+    async def versions(self, config_ids: Sequence[int]) -> dict[int, int]:
+        """The version each of these configs was indexed at."""
+        if not config_ids:
+            return {}
+        with redis_errors():
+            specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, [str(i) for i in config_ids]))
+        return {i: int(s.split(b":", 1)[0]) for i, s in zip(config_ids, specs, strict=True) if s is not None}
+
+    async def config_ids(self) -> list[int]:
+        """Every config in the index, walked without holding Redis up."""
+        with redis_errors():
+            return [int(member) async for member, _ in self._redis.zscan_iter(self._keys.due, count=SCRIPT_ROWS)]
+
+    async def page(self, offset: int, limit: int) -> list[DueConfig]:
+        """A page of everything in the index, earliest tick first."""
+        with redis_errors():
+            rows = await self._redis.zrange(self._keys.due, offset, offset + limit - 1, withscores=True)
+            pairs = cast("list[tuple[bytes, float]]", rows)
+            ids = [member for member, _ in pairs]
+            specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, ids)) if ids else []
+        return [_due_config(member, tick, spec or b"") for (member, tick), spec in zip(pairs, specs, strict=True)]
+
+    async def size(self) -> int:
+        """How many configs are in the index."""
+        with redis_errors():
+            return int(await self._redis.zcard(self._keys.due))
+
+    async def is_loaded(self) -> bool:
+        """Whether a full load has happened since Redis was last empty."""
+        with redis_errors():
+            return bool(await self._redis.exists(self._keys.loaded))
+
+    async def mark_loaded(self) -> None:
+        """Say that a full load has happened."""
+        with redis_errors():
+            await self._redis.set(self._keys.loaded, datetime.now(UTC).isoformat())
+
+    @property
+    def _pair(self) -> list[str]:
+        return [self._keys.due, self._keys.spec]
+
+
+def to_ms(instant: datetime) -> int:
+    """Unix milliseconds of an aware instant."""
+    return round(instant.timestamp() * 1000)
+
+
+def from_ms(milliseconds: float) -> datetime:
+    """The UTC instant of Unix milliseconds."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _due_config(member: bytes, score: bytes | float, spec: bytes) -> DueConfig:
+    version, _, body = spec.partition(b":")
+    return DueConfig(int(member), from_ms(float(score)), int(version or 0), body)
+
+
+def _pages(rows: Sequence[_T]) -> Iterable[Sequence[_T]]:
+    return (rows[i : i + SCRIPT_ROWS] for i in range(0, len(rows), SCRIPT_ROWS))

@@ -1,0 +1,86 @@
+"""Every Redis key, under one prefix; no other module spells a key.
+
+schedule:due               ZSET    config id -> next tick, Unix ms      the dispatcher's cursor
+schedule:spec              HASH    config id -> "version:json"          what to decide and send
+schedule:loaded            STRING  set after a full load                gone: Redis was flushed, load again
+schedule:history:{config}  LIST    newest first, 100 kept
+schedule:status:{config}   STRING  latest state, 1 h
+timeout:tasks              HASH    execution id -> attempt and worker
+timeout:index              ZSET    execution id -> deadline, Unix ms
+auth:token:{hash}          HASH    one refresh token, by its SHA-256
+auth:family:{id}           HASH    the login it descends from
+auth:user_tokens:{user}    SET     families of a user
+cache:user:{id}            STRING  a user, 300 s
+worker:{id}                STRING  heartbeat of a worker, with TTL
+queue:{name}               STREAM  task messages, when Redis is the broker
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names under `prefix`, which ends with a colon."""
+
+    prefix: str = "horarium:"
+
+    @property
+    def due(self) -> str:
+        """The due index."""
+        return f"{self.prefix}schedule:due"
+
+    @property
+    def spec(self) -> str:
+        """What the dispatcher needs to know of each config in the due index."""
+        return f"{self.prefix}schedule:spec"
+
+    @property
+    def loaded(self) -> str:
+        """Says that the due index has been loaded since the last flush."""
+        return f"{self.prefix}schedule:loaded"
+
+    def history(self, config_id: int) -> str:
+        """Recent events of a config."""
+        return f"{self.prefix}schedule:history:{config_id}"
+
+    def status(self, config_id: int) -> str:
+        """The latest event of a config."""
+        return f"{self.prefix}schedule:status:{config_id}"
+
+    @property
+    def timeout_tasks(self) -> str:
+        """Running executions that have a deadline."""
+        return f"{self.prefix}timeout:tasks"
+
+    @property
+    def timeout_index(self) -> str:
+        """The same, by deadline."""
+        return f"{self.prefix}timeout:index"
+
+    def token(self, digest: str) -> str:
+        """One refresh token, by the SHA-256 of its text."""
+        return f"{self.prefix}auth:token:{digest}"
+
+    def family(self, family: str) -> str:
+        """The login that a refresh token descends from."""
+        return f"{self.prefix}auth:family:{family}"
+
+    def user_tokens(self, user_id: int) -> str:
+        """The logins of a user."""
+        return f"{self.prefix}auth:user_tokens:{user_id}"
+
+    def user(self, user_id: int) -> str:
+        """A cached user."""
+        return f"{self.prefix}cache:user:{user_id}"
+
+    def worker(self, worker_id: str) -> str:
+        """The heartbeat of a worker."""
+        return f"{self.prefix}worker:{worker_id}"
+
+    def queue(self, name: str) -> str:
+        """The stream of a queue."""
+        return f"{self.prefix}queue:{name}"

@@ -1,0 +1,55 @@
+"""The one Redis pool of a process, with a deadline on everything and retries that redis-py leaves off.
+
+`from_url` retries nothing and never checks an idle connection unless told to; both are set here, so a restarted
+Redis costs a retry and not an error. What still fails is Unavailable to callers, by `redis_errors()`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis' own kinds
+
+from horarium.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["connect", "connection_options", "redis_errors"]
+
+MAX_CONNECTIONS = 32
+CONNECT_SECONDS = 3.0
+COMMAND_SECONDS = 5.0
+ACQUIRE_SECONDS = 5.0
+
+
+def connection_options() -> dict[str, object]:
+    """What every connection to Redis is made with, the broker's included."""
+    return {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": COMMAND_SECONDS,
+        "health_check_interval": 15,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=3),
+        "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError],
+    }
+
+
+def connect(url: str) -> Redis:
+    """A client over a pool of its own; nothing is sent before the first command. Close it with `aclose()`."""
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=MAX_CONNECTIONS, timeout=ACQUIRE_SECONDS, **connection_options()
+    )
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def redis_errors(what: str = "Redis") -> Iterator[None]:
+    """Turn "Redis is away" into Unavailable; every other error passes through."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError, BusyLoadingError) as error:
+        raise Unavailable(what) from error

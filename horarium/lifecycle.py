@@ -1,0 +1,280 @@
+"""What can be done to a task config, each as one transaction that leaves no tick unaccounted for.
+
+An editor holds the config's row (FOR UPDATE) against the dispatcher (FOR KEY SHARE), so a tick is written either
+before the change, under the old config, or after it, under the new one. Ticks that were due before a change and were
+never written get one `skipped` row that says why: `edited`, `stopped`, `paused`. From `scheduled_from` on, ticks are
+owed again.
+
+When a method returns, its change is committed and, unless the schedule loader is down, in the due index. If it is
+down the change is obeyed all the same, because every tick is joined to the config's version when it is written.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+from uuid_utils.compat import uuid7
+
+from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
+from horarium.keyspace.history import HistoryEvent
+from horarium.messages import Publish, Reload
+from horarium.schedule import ScheduleError, missed_between, next_tick, normalise_config, parse_schedule
+from horarium.sql.queries import QUERIES
+from horarium.sql.task_configs import EDITABLE
+from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from uuid import UUID
+
+    from horarium.keyspace.history import HistoryEventName
+    from horarium.messages import Mailboxes
+    from horarium.model import RunRequest, TaskConfigCreate, TaskConfigPatch
+    from horarium.sql.database import Database
+    from horarium.sql.queries import Connection
+    from horarium.tasks.registry import TaskTypes
+
+__all__ = ["TaskConfigs", "utc_now"]
+
+log = structlog.get_logger(__name__)
+
+SCHEDULE_FIELDS = ("scheduler_type", "schedule_config", "start_at", "end_at")
+VERBS = {"task_started": "start", "task_stopped": "stop", "task_resumed": "resume"}
+RELOAD_SECONDS = 3.0
+"""How long a change waits for the due index to show it; it is committed either way."""
+
+
+def utc_now() -> datetime:
+    """The present, aware."""
+    return datetime.now(UTC)
+
+
+class TaskConfigs:
+    """The life of task configs; raises NotFound, Conflict, InvalidInput and Unavailable."""
+
+    def __init__(
+        self,
+        database: Database,
+        task_types: TaskTypes,
+        mailboxes: Mailboxes,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database = database
+        self._task_types = task_types
+        self._mailboxes = mailboxes
+        self._clock = clock
+
+    async def create(self, body: TaskConfigCreate, *, created_by: int | None) -> asyncpg.Record:
+        """A new config."""
+        wanted = body.model_dump()
+        task_type = self._check(wanted, changed=wanted)
+        wanted["queue"] = body.queue or task_type
+        async with self._database.transaction() as connection:
+            row = await QUERIES.task_config_insert.row(
+                connection, **wanted, scheduled_from=self._clock(), created_by=created_by
+            )
+        if row is None:
+            raise _name_taken(body.name)
+        await self._tell(row["id"], "task_loaded")
+        return row
+
+    async def edit(self, config_id: int, patch: TaskConfigPatch, *, version: int | None) -> asyncpg.Record:
+        """Change the fields that `patch` gives; `version` is the one the caller has seen, None for any."""
+        changed = patch.model_dump(exclude_unset=True)
+        try:
+            async with self._database.transaction() as connection:
+                old = await _locked(connection, config_id, version)
+                wanted = {name: changed.get(name, old[name]) for name in EDITABLE}
+                self._check(wanted, changed=changed)
+                scheduled_from = await self._rescheduled(connection, old, wanted)
+                row = await QUERIES.task_config_update.row(
+                    connection, **wanted, id=config_id, scheduled_from=scheduled_from
+                )
+        except asyncpg.UniqueViolationError:
+            raise _name_taken(changed["name"]) from None
+        await self._tell(config_id, "task_updated")
+        return _there(row, config_id)
+
+    async def delete(self, config_id: int, *, version: int | None) -> None:
+        """Take a config away; what waits of it is cancelled, what runs goes on, its executions stay."""
+        async with self._database.transaction() as connection:
+            old = await _locked(connection, config_id, version)
+            await self._pass_over(connection, old, "deleted")
+            await QUERIES.execution_cancel_waiting.rows(connection, config_id=config_id, reason="config_deleted")
+            await QUERIES.task_config_delete.rows(connection, id=config_id)
+        await self._tell(config_id, "task_deleted")
+
+    async def start(self, config_id: int) -> asyncpg.Record:
+        """From inactive or error to active; ticks are owed from now on."""
+        return await self._move(config_id, ("inactive", "error"), "active", "task_started")
+
+    async def stop(self, config_id: int) -> asyncpg.Record:
+        """To inactive; ticks are owed no more."""
+        return await self._move(config_id, ("active", "paused", "error"), "inactive", "task_stopped")
+
+    async def pause(self, config_id: int, *, reason: str | None, until: datetime | None) -> asyncpg.Record:
+        """From active to paused: ticks go on being owed, and are written down as skipped when it is resumed."""
+        if until is not None and until <= self._clock():
+            raise InvalidInput(FieldError(("until",), "must be in the future"))
+        async with self._database.transaction() as connection:
+            old = await _locked(connection, config_id, None)
+            _require(old, ("active",), "pause")
+            row = await QUERIES.task_config_set_status.row(
+                connection,
+                id=config_id,
+                status="paused",
+                paused_reason=reason,
+                paused_until=until,
+                scheduled_from=old["scheduled_from"],
+            )
+        await self._tell(config_id, "task_paused", reason=reason, until=until)
+        return _there(row, config_id)
+
+    async def resume(self, config_id: int) -> asyncpg.Record:
+        """From paused to active; the ticks of the pause become one skipped row."""
+        return await self._move(config_id, ("paused",), "active", "task_resumed")
+
+    async def reload(self, config_id: int) -> asyncpg.Record:
+        """Put the config into the due index anew, as Postgres has it."""
+        async with self._database.connection() as connection:
+            row = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
+        await self._tell(config_id, "task_reloaded")
+        return row
+
+    async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None) -> UUID:
+        """Run once, now; the row is committed before its message is sent. The same key again answers the same run."""
+        async with self._database.transaction() as connection:
+            config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
+            parameters = config["parameters"] if body.parameters is None else body.parameters
+            self._task_types.get(config["task_type"]).check(parameters)
+            execution_id: UUID | None = await QUERIES.execution_insert_run.value(
+                connection, id=uuid7(), config_id=config_id, parameters=parameters, idempotency_key=idempotency_key
+            )
+            if execution_id is None:
+                return await _earlier_run(connection, config_id, idempotency_key, parameters)
+        self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
+        self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id)))
+        return execution_id
+
+    async def _move(
+        self, config_id: int, allowed: tuple[str, ...], status: str, event: HistoryEventName
+    ) -> asyncpg.Record:
+        async with self._database.transaction() as connection:
+            old = await _locked(connection, config_id, None)
+            _require(old, allowed, VERBS[event])
+            await self._pass_over(connection, old, "paused" if old["status"] == "paused" else "stopped")
+            row = await QUERIES.task_config_set_status.row(
+                connection,
+                id=config_id,
+                status=status,
+                paused_reason=None,
+                paused_until=None,
+                scheduled_from=self._clock(),
+            )
+        await self._tell(config_id, event)
+        return _there(row, config_id)
+
+    async def _rescheduled(self, connection: Connection, old: asyncpg.Record, wanted: Mapping[str, Any]) -> datetime:
+        """From when on the edited config owes ticks: unchanged, or now if its schedule is another."""
+        if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
+            before: datetime = old["scheduled_from"]
+            return before
+        await self._pass_over(connection, old, "paused" if old["status"] == "paused" else "edited")
+        return self._clock()
+
+    async def _pass_over(self, connection: Connection, config: asyncpg.Record, reason: str) -> None:
+        """Write the ticks that were due by now and have no row as one skipped row."""
+        if config["status"] not in ("active", "paused"):
+            return
+        now = self._clock()
+        since = max(filter(None, (config["scheduled_from"], config["last_tick"])))
+        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=now)
+        missed = missed_between(
+            schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"]
+        )
+        if missed is not None:
+            await QUERIES.execution_insert_skipped.rows(
+                connection,
+                id=uuid7(),
+                config_id=config["id"],
+                tick_at=missed.first,
+                tick_until=missed.last if missed.count > 1 else None,
+                tick_count=missed.count,
+                reason=reason,
+            )
+
+    def _check(self, wanted: dict[str, Any], *, changed: Mapping[str, Any]) -> str:
+        """Check type, parameters and schedule, and normalise the schedule in place; returns the type's queue."""
+        try:
+            task_type = self._task_types.get(wanted["task_type"])
+        except NotFound:
+            known = ", ".join(t.name for t in self._task_types.all())
+            raise InvalidInput(FieldError(("task_type",), f"unknown; this server knows {known}")) from None
+        task_type.check(wanted["parameters"])
+        if any(name in changed for name in SCHEDULE_FIELDS):
+            wanted["schedule_config"] = self._normalised(wanted)
+        return task_type.queue
+
+    def _normalised(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        now = self._clock()
+        kind = wanted["scheduler_type"]
+        try:
+            config = normalise_config(kind, wanted["schedule_config"], now=now)
+            schedule = parse_schedule(kind, config, now=now)
+        except ScheduleError as error:
+            loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
+            raise InvalidInput(FieldError(loc, error.message)) from None
+        fires = next_tick(schedule, now, not_before=wanted["start_at"], end_at=wanted["end_at"])
+        if fires is None and kind == "date":
+            raise InvalidInput(FieldError(("schedule_config", "run_date"), "must be in the future, before end_at"))
+        if fires is None and kind != "manual":
+            raise InvalidInput(FieldError(("end_at",), "leaves the schedule no tick to come"))
+        return config
+
+    async def _tell(self, config_id: int, event: HistoryEventName, **details: object) -> None:
+        self._mailboxes.record(HistoryEvent.now(config_id, event, **details))
+        try:
+            await self._mailboxes.loader.ask(lambda reply: Reload((config_id,), reply), timeout=RELOAD_SECONDS)
+        except (AskTimeout, TargetDown, MailboxFull) as error:
+            log.warning("reload.delayed", config_id=config_id, error=str(error))
+
+
+def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
+    if row is None:
+        raise NotFound("task config", config_id)
+    return row
+
+
+async def _locked(connection: Connection, config_id: int, version: int | None) -> asyncpg.Record:
+    """The config, held until the transaction ends."""
+    row = _there(await QUERIES.task_config_lock.row(connection, id=config_id), config_id)
+    if version is not None and row["version"] != version:
+        raise Conflict("version", f"the config is at version {row['version']}, not {version}; read it again")
+    return row
+
+
+def _require(config: asyncpg.Record, allowed: tuple[str, ...], action: str) -> None:
+    if config["status"] not in allowed:
+        raise Conflict("state", f"cannot {action} a config that is {config['status']}, only {' or '.join(allowed)}")
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict("duplicate_name", f"a config named {name!r} exists already")
+
+
+async def _earlier_run(
+    connection: Connection, config_id: int, idempotency_key: str | None, parameters: Mapping[str, Any]
+) -> UUID:
+    earlier = await QUERIES.execution_by_idempotency_key.row(
+        connection, config_id=config_id, idempotency_key=idempotency_key
+    )
+    if earlier is None:  # deleted between the two statements
+        raise NotFound("task config", config_id)
+    if earlier["parameters"] != parameters:
+        raise Conflict("idempotency_key", "this Idempotency-Key was used before, with other parameters")
+    execution_id: UUID = earlier["id"]
+    return execution_id

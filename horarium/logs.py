@@ -1,0 +1,161 @@
+"""Logs: one line an event, on stderr, from one renderer.
+
+Our own events come from structlog, those of libraries (taskiq, aiohttp, aio_pika, asyncio, ...) from the standard
+library's logging; both end in the same handler and look the same. Our loggers, all under `horarium`, speak from the
+level that was asked for; everybody else from WARNING, unless that level is debug.
+
+Nothing secret is written, as far as a log can know: values under telling keys and passwords inside URLs are masked,
+whatever depth they sit at, and tracebacks come without local variables. Tracebacks are rendered before the masking,
+so that what an exception says is masked too; that is also why the console gets plain ones: rich's wrapping and
+colours would cut a URL in pieces that no pattern finds.
+
+A line is never lost to its content: what JSON cannot hold is written as text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import date
+from typing import TYPE_CHECKING, Literal, cast
+
+import orjson
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import JSONRenderer, StackInfoRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import (
+    BoundLogger,
+    LoggerFactory,
+    PositionalArgumentsFormatter,
+    ProcessorFormatter,
+    add_log_level,
+    add_logger_name,
+    filter_by_level,
+)
+from structlog.tracebacks import ExceptionDictTransformer
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+__all__ = ["configure_logging", "redact"]
+
+MASK = "***"
+MAX_FRAMES = 30
+
+SECRET_KEY = re.compile(
+    r"password|passwd|secret|authorization|api[_-]?key|private[_-]?key|signing[_-]?key|(token|cookie)$", re.IGNORECASE
+)
+# Anchored at "://" and not at the scheme's first letter, which would try every letter of a long text.
+URL_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/]+@")
+ASSIGNED_SECRET = re.compile(r"((?:password|secret|token|api[_-]?key)=)[^&\s'\"]+", re.IGNORECASE)
+BEARER = re.compile(r"(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
+
+FIRST_KEYS = ("timestamp", "level", "logger", "event")
+
+
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in typeshed only
+    """Marks the handler that an earlier call put in place."""
+
+
+def configure_logging(format: Literal["auto", "json", "console"], level: str) -> None:  # noqa: A002  # the setting's name
+    """Set up logging for the whole process; `auto` is `console` on a terminal and `json` elsewhere.
+
+    May be called again: the later call wins, for loggers in use as well.
+    """
+    terminal = sys.stderr.isatty()
+    as_json = format == "json" or (format == "auto" and not terminal)
+    handler = _StderrHandler(sys.stderr)
+    handler.setFormatter(_formatter(_json() if as_json else _console(colors=terminal)))
+    _install(handler, level.upper())
+    processors = structlog.get_config()["processors"]
+    # The list is kept and filled anew: loggers that were cached, and structlog.testing.capture_logs, hold on to it.
+    processors[:] = [filter_by_level, *_common(), PositionalArgumentsFormatter(), ProcessorFormatter.wrap_for_formatter]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=BoundLogger,
+        logger_factory=LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def redact(value: object) -> object:
+    """A copy of `value`, of JSON types only, with every secret that can be told from its place or shape masked."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return _redact_text(value)
+        case Mapping():
+            return {
+                str(key): MASK if SECRET_KEY.search(str(key)) and held is not None else redact(held)
+                for key, held in value.items()
+            }
+        case list() | tuple() | AbstractSet():
+            return [redact(held) for held in value]
+        case date():
+            return value.isoformat()
+        case _:
+            return _redact_text(str(value))
+
+
+def _redact_text(text: str) -> str:
+    text = URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = ASSIGNED_SECRET.sub(rf"\1{MASK}", text)
+    return BEARER.sub(rf"\1{MASK}", text)
+
+
+def _install(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    for earlier in [found for found in root.handlers if isinstance(found, _StderrHandler)]:
+        root.removeHandler(earlier)
+    root.addHandler(handler)
+    root.setLevel(level if level in {"DEBUG", "ERROR"} else "WARNING")
+    logging.getLogger("horarium").setLevel(level)
+    logging.captureWarnings(capture=True)
+
+
+def _common() -> list[Processor]:
+    """What every event gets, ours or a library's."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        add_logger_name,
+        add_log_level,
+        TimeStamper(fmt="iso", utc=True),
+        StackInfoRenderer(),
+    ]
+
+
+def _formatter(renderers: list[Processor]) -> ProcessorFormatter:
+    return ProcessorFormatter(
+        foreign_pre_chain=_common(),
+        processors=[ProcessorFormatter.remove_processors_meta, *renderers],
+    )
+
+
+def _json() -> list[Processor]:
+    traceback = ExceptionDictTransformer(show_locals=False, use_rich=False, max_frames=MAX_FRAMES)
+    return [structlog.processors.ExceptionRenderer(traceback), _redact_event, _in_order, JSONRenderer(_dumps)]
+
+
+def _console(*, colors: bool) -> list[Processor]:
+    console = ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)
+    return [format_exc_info, _redact_event, console]
+
+
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return cast("EventDict", redact(event))
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: event[key] for key in FIRST_KEYS if key in event} | dict(event)
+
+
+def _dumps(event: EventDict, **_options: object) -> str:
+    try:
+        return orjson.dumps(event).decode()
+    except TypeError:
+        return json.dumps(event)  # knows integers beyond 64 bits and lone surrogates, and is ten times slower

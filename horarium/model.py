@@ -1,0 +1,303 @@
+"""What travels in and out of the API, as pydantic models: the contract's field names, units and defaults.
+
+Requests forbid what they do not know, so a misspelt field is an error and not a silence. Answers are built from rows
+of Postgres by `of(row)`. A schedule is checked by `horarium.schedule`, parameters by the task type's signature; both
+happen when a config is saved, and both name the field at fault.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from uuid import UUID  # noqa: TC003 - as above
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from horarium.tasks.registry import DEFAULT_QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Action",
+    "ConfigStatus",
+    "Execution",
+    "ExecutionStatus",
+    "LastExecution",
+    "Login",
+    "PauseRequest",
+    "Refresh",
+    "RunRequest",
+    "SchedulerType",
+    "TaskConfig",
+    "TaskConfigCreate",
+    "TaskConfigPatch",
+    "TokenPair",
+    "Trigger",
+    "User",
+]
+
+SchedulerType = Literal["cron", "interval", "date", "manual"]
+ConfigStatus = Literal["active", "inactive", "paused", "error"]
+Trigger = Literal["schedule", "manual", "backfill", "retry", "external"]
+ExecutionStatus = Literal[
+    "pending", "queued", "running", "retrying", "success", "failed", "timeout", "cancelled", "lost", "skipped"
+]
+Role = Literal["admin", "operator", "viewer"]
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
+QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]*$")]
+Parameters = dict[str, Any]
+
+
+class Request(BaseModel):
+    """Base of everything that comes in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """Base of everything that goes out."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Login(Request):
+    """Credentials of a person."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    remember_me: bool = False
+
+
+class Refresh(Request):
+    """A refresh token, to be changed for a new pair."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class TokenPair(Answer):
+    """What a login or a refresh gives; `expires_at` is the access token's."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_at: datetime
+
+
+class User(Answer):
+    """A user, without anything secret."""
+
+    id: int
+    username: str
+    email: str | None
+    full_name: str | None
+    role: Role
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class _Policies(Request):
+    """The fields of a config that have a default; units are seconds."""
+
+    description: Text = ""
+    parameters: Parameters = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] = 300.0
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 0
+    retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    overlap: Literal["allow_all", "skip"] = "skip"
+    catchup: Literal["skip", "latest", "all"] = "latest"
+    catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3600
+    max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] = 100
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.start_at is not None and self.end_at is not None and self.end_at <= self.start_at:
+            raise ValueError("end_at must be after start_at")
+        return self
+
+
+class TaskConfigCreate(_Policies):
+    """A new task config. `queue` defaults to the task type's own."""
+
+    name: Name
+    task_type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    scheduler_type: SchedulerType
+    schedule_config: dict[str, Any] = Field(default_factory=dict)
+    status: Literal["active", "inactive"] = "active"
+    queue: QueueName | None = None
+
+
+class TaskConfigPatch(Request):
+    """An edit: the fields that are given change, the others stay. Status changes by the actions."""
+
+    name: Name | None = None
+    description: Text | None = None
+    task_type: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    parameters: Parameters | None = None
+    scheduler_type: SchedulerType | None = None
+    schedule_config: dict[str, Any] | None = None
+    queue: QueueName | None = None
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
+    retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    overlap: Literal["allow_all", "skip"] | None = None
+    catchup: Literal["skip", "latest", "all"] | None = None
+    catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
+    max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] | None = None
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    tags: Annotated[list[Tag], Field(max_length=50)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_dates_can_be_emptied(cls, given: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        if isinstance(given, dict):
+            emptied = [name for name, value in given.items() if value is None and name not in ("start_at", "end_at")]
+            if emptied:
+                raise ValueError(f"{', '.join(emptied)}: cannot be null; leave the field out to keep it")
+        return given
+
+
+class LastExecution(Answer):
+    """The newest execution of a config."""
+
+    task_id: UUID
+    status: ExecutionStatus
+    reason: str | None
+    tick_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class TaskConfig(Answer):
+    """A task config as the API shows it. `next_run_at` is the due index's; null where nothing is scheduled."""
+
+    id: int
+    name: str
+    description: str
+    task_type: str
+    parameters: Parameters
+    scheduler_type: SchedulerType
+    schedule_config: dict[str, Any]
+    status: ConfigStatus
+    queue: str
+    priority: int
+    timeout_seconds: float
+    max_retries: int
+    retry_backoff_seconds: float
+    overlap: Literal["allow_all", "skip"]
+    catchup: Literal["skip", "latest", "all"]
+    catchup_window_seconds: int
+    max_catchup_runs: int
+    start_at: datetime | None
+    end_at: datetime | None
+    tags: list[str]
+    paused_reason: str | None
+    paused_until: datetime | None
+    version: int
+    created_by: int | None
+    created_at: datetime
+    updated_at: datetime
+    next_run_at: datetime | None = None
+    last_execution: LastExecution | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], *, next_run_at: datetime | None, last: Mapping[str, Any] | None) -> Self:
+        """The config that a row describes, with what Redis and the ledger add to it."""
+        known = {name: row[name] for name in cls.model_fields if name not in ("next_run_at", "last_execution")}
+        return cls(**known, next_run_at=next_run_at, last_execution=LastExecution(**last) if last else None)
+
+
+class PauseRequest(Request):
+    """Why a config is paused, and until when; without `until` it waits for a resume."""
+
+    reason: Text | None = None
+    until: AwareDatetime | None = None
+
+
+class RunRequest(Request):
+    """A run by hand; parameters replace the config's for this run."""
+
+    parameters: Parameters | None = None
+
+
+class Action(Answer):
+    """What an action on a config did."""
+
+    success: bool = True
+    message: str
+    action: Literal["start", "stop", "pause", "resume", "reload"]
+    config_id: int
+    status: ConfigStatus
+
+
+class AttemptRecord(Answer):
+    """One try of an execution. `status` is what it ended as, or `running`."""
+
+    attempt: int
+    status: str
+    reason: str | None = None
+    error: str | None = None
+    worker: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class Execution(Answer):
+    """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1."""
+
+    task_id: UUID
+    config_id: int | None
+    task_type: str
+    trigger: Trigger
+    tick_at: datetime | None
+    tick_until: datetime | None
+    tick_count: int
+    status: ExecutionStatus
+    reason: str | None
+    attempt: int
+    attempts: list[AttemptRecord]
+    queue: str
+    worker: str | None
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    deadline_at: datetime | None
+    duration_seconds: float | None
+    lateness_seconds: float | None
+    result: Any
+    error: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """The execution that a row describes."""
+        derived = {"task_id", "attempts", "duration_seconds", "lateness_seconds"}
+        return cls(
+            **{name: row[name] for name in cls.model_fields if name not in derived},
+            task_id=row["id"],
+            attempts=_attempts(row),
+            duration_seconds=_seconds(row["started_at"], row["completed_at"]),
+            lateness_seconds=_seconds(row["tick_at"], row["started_at"]),
+        )
+
+
+def _attempts(row: Mapping[str, Any]) -> list[AttemptRecord]:
+    records = [AttemptRecord(**earlier) for earlier in row["earlier_attempts"]]
+    if row["started_at"] is not None:
+        names = ("attempt", "status", "reason", "error", "worker", "started_at", "completed_at")
+        records.append(AttemptRecord(**{name: row[name] for name in names}))
+    return records
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start is not None and end is not None else None

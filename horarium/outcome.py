@@ -1,0 +1,90 @@
+"""What becomes of an attempt that has ended: pure decisions, shared by the worker and the timeout sweeper."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+__all__ = ["Attempt", "Ending", "HandBack", "Outcome", "Succeeded", "Unsuccessful", "decide"]
+
+MAX_RETRY_DELAY_SECONDS = 3600.0
+JITTER = 0.1
+"""Retries spread over plus or minus a tenth of their delay, so that what failed together does not return together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed attempt: what the ledger answered."""
+
+    execution_id: UUID
+    attempt: int
+    config_id: int | None
+    timeout_seconds: float
+    max_retries: int
+    retry_backoff_seconds: float
+    started_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The task returned; `result` is any JSON value."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unsuccessful:
+    """The attempt failed, ran past its timeout, or its worker is gone."""
+
+    status: Literal["failed", "timeout", "lost"]
+    error: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """The worker stops and gives the attempt back unfinished; it does not count as a failure."""
+
+    reason: str
+
+
+Outcome = Succeeded | Unsuccessful | HandBack
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is written: a final status, or `retrying` / `pending` with what this attempt ended as."""
+
+    status: str
+    ended_as: str
+    reason: str | None = None
+    result: Any = None
+    error: str | None = None
+    retry_delay: float | None = None
+
+
+def decide(attempt: Attempt, outcome: Outcome, *, rand: Callable[[], float] = random.random) -> Ending:
+    """What to write for `outcome`; `rand` answers a number in [0, 1)."""
+    match outcome:
+        case Succeeded(result):
+            return Ending("success", "success", result=result)
+        case HandBack(reason):
+            return Ending("pending", "cancelled", reason=reason)
+        case Unsuccessful(status, error, reason):
+            if attempt.attempt > attempt.max_retries:
+                return Ending(status, status, reason=reason, error=error)
+            return Ending("retrying", status, reason=reason, error=error, retry_delay=_delay(attempt, rand()))
+
+
+def _delay(attempt: Attempt, spread: float) -> float:
+    """Exponential backoff in seconds: the backoff, doubled for each attempt already made, capped, with jitter."""
+    exponent = min(attempt.attempt - 1, 30)
+    plain = min(attempt.retry_backoff_seconds * 2.0**exponent, MAX_RETRY_DELAY_SECONDS)
+    return plain * (1 + JITTER * (2 * spread - 1))

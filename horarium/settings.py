@@ -1,0 +1,162 @@
+"""Every setting, in one frozen class, read once from the environment.
+
+A setting is an environment variable `HORARIUM_<NAME>`. All faults are reported together, an unknown `HORARIUM_`
+variable is a fault with a suggestion, and nothing else in the package reads `os.environ`. With no settings at all
+the process is *embedded*: it runs its own Postgres and Redis under `data_dir` and a worker inside the process.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from horarium.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Settings", "load_settings"]
+
+PREFIX = "HORARIUM_"
+MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
+
+
+def _long_enough(key: SecretStr | None) -> SecretStr | None:
+    if key is not None and len(key.get_secret_value().encode()) < MINIMUM_KEY_BYTES:
+        raise ValueError(f"must be at least {MINIMUM_KEY_BYTES} bytes; make one with `openssl rand -hex 32`")
+    return key
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+class Settings(BaseSettings):
+    """What one process was told. Durations are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.local/share/horarium")
+    """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
+
+    database_url: SecretStr | None = None
+    """`postgresql://` URL of a Postgres 14 or newer; unset: an embedded one."""
+
+    redis_url: SecretStr | None = None
+    """`redis://`, `rediss://` or `unix://` URL of a Redis 6.2 or newer; unset: an embedded one."""
+
+    broker_url: SecretStr | None = None
+    """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
+
+    key_prefix: str = Field("horarium:", pattern=r"^[\w.-]+:$")
+    """Stands before every Redis key, so that several Horariums can share one Redis."""
+
+    host: str = "127.0.0.1"
+    """Address the API listens on."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port the API listens on; 0 takes a free one and the banner says which."""
+
+    secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
+
+    admin_password: SecretStr | None = None
+    """Password of the account `admin` when it is first made; unset: a random one, printed once."""
+
+    access_token_seconds: int = Field(900, ge=60, le=86_400)
+    """How long an access token is good for."""
+
+    refresh_token_seconds: int = Field(7 * 86_400, ge=3600)
+    """How long a login lasts without `remember_me`."""
+
+    remember_me_seconds: int = Field(30 * 86_400, ge=3600)
+    """How long a login lasts with `remember_me`."""
+
+    single_session: bool = True
+    """Whether a login ends the earlier refresh tokens of the same user."""
+
+    task_modules: Annotated[tuple[str, ...], NoDecode] = ()
+    """Modules to import for their `@task` functions, separated by commas: `myapp.tasks,myapp.reports`."""
+
+    queues: Annotated[tuple[str, ...], NoDecode] = ("default",)
+    """Queues a worker of this process reads, separated by commas."""
+
+    inline_worker: bool | None = None
+    """Whether `horarium up` also runs tasks itself; unset: only when everything is embedded."""
+
+    worker_concurrency: int = Field(100, ge=1, le=10_000)
+    """Executions one worker process runs at once."""
+
+    sync_processes: int = Field(2, ge=1, le=64)
+    """Processes a worker keeps for tasks that are plain functions."""
+
+    drain_seconds: float = Field(4.0, ge=0, le=3600)
+    """How long a stopping worker lets running tasks go on before it cancels them and hands them back."""
+
+    retention_days: int = Field(30, ge=1, le=3650)
+    """How long finished executions are kept. The newest tick of every config always is."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: readable lines on a terminal, JSON elsewhere."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe line that is written."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether at least one server is ours to run."""
+        return self.database_url is None or self.redis_url is None
+
+    @property
+    def runs_inline_worker(self) -> bool:
+        """Whether `horarium up` runs tasks inside its own process."""
+        if self.inline_worker is not None:
+            return self.inline_worker
+        return self.database_url is None and self.redis_url is None and self.broker_url is None
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: object) -> Settings:
+    """Read settings from `environ`; `overrides` are command-line flags, which win.
+
+    Raises ConfigurationError that lists every fault at once, and never a value (it may be a secret).
+    """
+    faults = _unknown_names(environ)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**(_values(environ) | given))  # type: ignore[arg-type]  # validated by pydantic itself
+    except ValidationError as error:
+        faults += [f"{PREFIX}{_name_of(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError("\n".join(faults)) from None
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return settings
+
+
+def _values(environ: Mapping[str, str]) -> dict[str, object]:
+    """The known settings in `environ`, lists split at commas; an empty variable counts as unset."""
+    lists = {"task_modules", "queues"}
+    found: dict[str, object] = {}
+    for name in Settings.model_fields:
+        raw = environ.get(PREFIX + name.upper(), "").strip()
+        if raw:
+            found[name] = tuple(p.strip() for p in raw.split(",") if p.strip()) if name in lists else raw
+    return found
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    faults = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            faults.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return faults
+
+
+def _name_of(loc: tuple[int | str, ...]) -> str:
+    return str(loc[0]).upper() if loc else ""

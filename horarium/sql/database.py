@@ -1,0 +1,116 @@
+"""The one Postgres pool of a process, with a deadline on everything.
+
+asyncpg's `acquire()` waits for ever without a timeout and a half-open socket wedges a pool without
+`command_timeout`, so nobody else touches the pool: a connection is had through `connection()` or `transaction()`,
+which turn "Postgres is away" into Unavailable and let every other error through untouched. No connection is made
+before the first is asked for, so the pool may exist before its server does.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+import orjson
+
+from horarium.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from horarium.sql.queries import Connection
+
+__all__ = ["Database"]
+
+MAX_CONNECTIONS = 16
+CONNECT_SECONDS = 5.0
+ACQUIRE_SECONDS = 5.0
+COMMAND_SECONDS = 30.0
+"""The slowest statement we own is a page of retention; nothing may take longer than this."""
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Database:
+    """A pool of connections to `url`; an async context manager that closes it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=MAX_CONNECTIONS,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            init=_use_json,
+            server_settings={"application_name": "horarium", "timezone": "UTC"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # terminate, not close: by now every user of the pool has ended, and close() would wait for one that hangs
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a few statements; raises Unavailable when Postgres is away."""
+        if self._pool is None:
+            raise Unavailable("Postgres")
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        except AWAY as error:
+            raise Unavailable("Postgres") from error
+        except asyncpg.InterfaceError as error:
+            # asyncpg says it of a connection that broke under us, and of a pool that is being closed
+            if "closed" in str(error) or "closing" in str(error):
+                raise Unavailable("Postgres") from error
+            raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction, committed when the block ends without an error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Any) -> AsyncIterator[Connection]:
+        """A connection of its own that calls `heard(connection, pid, channel, payload)` for each notification."""
+        try:
+            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                self._url, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS
+            )
+        except AWAY as error:
+            raise Unavailable("Postgres") from error
+        try:
+            await connection.add_listener(channel, heard)
+            yield connection
+        finally:
+            connection.terminate()
+
+
+async def _use_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=_dump_json, decoder=orjson.loads, format="text"
+        )
+
+
+def _dump_json(value: object) -> str:
+    return orjson.dumps(value).decode()

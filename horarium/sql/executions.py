@@ -1,0 +1,153 @@
+"""Typed access to the ledger; the meaning of each statement stands beside it in queries/executions.sql."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import orjson
+
+from horarium.outcome import Attempt
+from horarium.sql.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from horarium.outcome import Ending
+    from horarium.sql.queries import Connection
+
+__all__ = ["Claim", "Finish", "Finished", "TickRow", "claim", "finish", "insert_ticks", "mark_queued", "running"]
+
+RESULT_LIMIT_BYTES = 256 * 1024
+ERROR_LIMIT_CHARS = 16 * 1024
+
+Decision = Literal["run", "skip", "overlap", "defer", "stale", "exists"]
+
+
+@dataclass(frozen=True, slots=True)
+class TickRow:
+    """A tick to write, or with a `reason` a stretch of `tick_count` ticks that does not run."""
+
+    execution_id: UUID
+    config_id: int
+    version: int
+    tick_at: datetime
+    tick_until: datetime | None = None
+    tick_count: int = 1
+    reason: str | None = None
+
+
+class Claim(NamedTuple):
+    """One attempt of one execution."""
+
+    execution_id: UUID
+    attempt: int
+
+
+class Finish(NamedTuple):
+    """How a running attempt ended."""
+
+    execution_id: UUID
+    attempt: int
+    ending: Ending
+
+
+class Finished(NamedTuple):
+    """What the ledger says of an execution after a finish: its status, its attempt and when it was completed."""
+
+    status: str
+    attempt: int
+    completed_at: datetime | None
+
+
+async def insert_ticks(connection: Connection, ticks: Sequence[TickRow], *, settle_seconds: float) -> list[Decision]:
+    """Write a batch of ticks; answers what became of each, in order."""
+    rows = await QUERIES.execution_insert_ticks.rows(
+        connection,
+        ids=[t.execution_id for t in ticks],
+        config_ids=[t.config_id for t in ticks],
+        versions=[t.version for t in ticks],
+        tick_ats=[t.tick_at for t in ticks],
+        tick_untils=[t.tick_until for t in ticks],
+        tick_counts=[t.tick_count for t in ticks],
+        reasons=[t.reason for t in ticks],
+        settle_seconds=settle_seconds,
+    )
+    decisions = {row["id"]: row["decision"] for row in rows}
+    return [decisions[t.execution_id] for t in ticks]
+
+
+async def mark_queued(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Say that the broker holds the message of these attempts."""
+    await QUERIES.execution_mark_queued.rows(
+        connection, ids=[c.execution_id for c in claims], attempts=[c.attempt for c in claims]
+    )
+
+
+async def claim(connection: Connection, worker: str, claims: Sequence[Claim]) -> list[Attempt | None]:
+    """Take attempts for `worker`; None where another has it, or nobody may have it any more.
+
+    The same attempt asked for twice in one batch (a message delivered twice) is answered once.
+    """
+    rows = await QUERIES.execution_claim.rows(
+        connection, worker=worker, ids=[c.execution_id for c in claims], attempts=[c.attempt for c in claims]
+    )
+    won = {Claim(row["id"], row["attempt"]): attempt_of(row) for row in rows}
+    return [won.pop(c, None) for c in claims]
+
+
+async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Finished | None]:
+    """End running attempts; None where the attempt is no longer the running one."""
+    rows = await QUERIES.execution_finish.rows(
+        connection,
+        ids=[f.execution_id for f in finishes],
+        attempts=[f.attempt for f in finishes],
+        statuses=[f.ending.status for f in finishes],
+        ended_as=[f.ending.ended_as for f in finishes],
+        reasons=[f.ending.reason for f in finishes],
+        results=[storable_json(f.ending.result) for f in finishes],
+        errors=[_storable_text(f.ending.error) for f in finishes],
+        retry_delays=[f.ending.retry_delay for f in finishes],
+    )
+    ended = {row["id"]: Finished(row["status"], row["attempt"], row["completed_at"]) for row in rows}
+    return [ended.pop(f.execution_id, None) for f in finishes]
+
+
+async def running(connection: Connection) -> list[asyncpg.Record]:
+    """Every running attempt, with its worker and deadline."""
+    return await QUERIES.execution_running.rows(connection)
+
+
+def attempt_of(row: asyncpg.Record) -> Attempt:
+    """The attempt that a row of the ledger describes."""
+    return Attempt(
+        execution_id=row["id"],
+        attempt=row["attempt"],
+        config_id=row["config_id"],
+        timeout_seconds=row["timeout_seconds"],
+        max_retries=row["max_retries"],
+        retry_backoff_seconds=row["retry_backoff_seconds"],
+        started_at=row["started_at"],
+        deadline_at=row["deadline_at"],
+    )
+
+
+def storable_json(value: Any) -> str | None:
+    """`value` as JSON text that Postgres takes: what JSON lacks by its repr, no NUL, and not without bound."""
+    if value is None:
+        return None
+    try:
+        text = orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # deeper or odder than orjson goes: its repr is still worth having
+        text = orjson.dumps(repr(value)).decode()
+    if len(text) > RESULT_LIMIT_BYTES:
+        return orjson.dumps({"truncated": text[:1000], "length": len(text), "limit": RESULT_LIMIT_BYTES}).decode()
+    return text.replace("\\u0000", "\\ufffd")
+
+
+def _storable_text(text: str | None) -> str | None:
+    return None if text is None else text[-ERROR_LIMIT_CHARS:].replace("\x00", "\ufffd")

@@ -1,0 +1,107 @@
+"""Brings a database to the schema this code was written for.
+
+Migrations are numbered files, applied in order, each in a transaction of its own, and never edited once landed: the
+text of each applied one is kept by its hash, and a difference stops the start. Any number of processes may start at
+once; an advisory lock lets one migrate while the others wait, and they then find nothing left to do. A database
+that is newer than the code is refused, since old code would not know what it breaks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from horarium.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from horarium.sql.database import Database
+    from horarium.sql.queries import Connection
+
+__all__ = ["Migration", "migrate", "migrations"]
+
+MIGRATION_DIR = Path(__file__).parent / "migrations"
+ADVISORY_LOCK = 0x686F7261  # "hora"
+LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """What an applied migration is recognised by."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations(folder: Path = MIGRATION_DIR) -> tuple[Migration, ...]:
+    """All migrations in order; raises ConfigurationError when a number is missing or doubled."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        number, _, name = path.stem.partition("_")
+        found.append(Migration(int(number), name, path.read_text()))
+    if [m.version for m in found] != list(range(1, len(found) + 1)):
+        raise ConfigurationError(f"{folder}: migrations are not numbered 1, 2, 3, ...")
+    return tuple(found)
+
+
+async def migrate(database: Database, known: tuple[Migration, ...] | None = None) -> list[Migration]:
+    """Apply what is missing and return it.
+
+    Raises ConfigurationError when the database is newer than this code, or an applied migration was changed since.
+    """
+    known = migrations() if known is None else known
+    async with database.connection() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        try:
+            await connection.execute(LEDGER)
+            missing = _missing(known, await _applied(connection))
+            for migration in missing:
+                await _apply(connection, migration)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+    return missing
+
+
+async def _applied(connection: Connection) -> dict[int, str]:
+    rows = await connection.fetch("SELECT version, sha256 FROM schema_migrations")
+    return {row["version"]: row["sha256"] for row in rows}
+
+
+def _missing(known: tuple[Migration, ...], applied: dict[int, str]) -> list[Migration]:
+    newer = max(applied, default=0)
+    if newer > len(known):
+        raise ConfigurationError(
+            f"the database is at migration {newer}, this horarium knows {len(known)}; run the newer horarium"
+        )
+    for migration in known:
+        if migration.version in applied and applied[migration.version] != migration.sha256:
+            raise ConfigurationError(
+                f"migration {migration.version:04} was applied with another text than this horarium has; "
+                "restore the original file"
+            )
+    return [m for m in known if m.version not in applied]
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            migration.sha256,
+        )

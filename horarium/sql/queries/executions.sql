@@ -1,0 +1,254 @@
+-- The ledger. Every statement that moves a row names the state and the attempt it moves it from, so a duplicate,
+-- a late or a superseded writer changes nothing and learns so from the missing row.
+
+-- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, settle_seconds)
+-- A batch of ticks becomes rows, in one statement. FOR KEY SHARE against the editors' FOR UPDATE: a tick that
+-- races an edit waits for it and is judged by the config as edited. A tick under overlap `skip` whose predecessor
+-- was created less than `settle_seconds` ago is deferred, since that one may be about to finish.
+WITH due AS (
+    SELECT *
+    FROM unnest(
+        :ids::uuid[], :config_ids::bigint[], :versions::bigint[], :tick_ats::timestamptz[],
+        :tick_untils::timestamptz[], :tick_counts::integer[], :reasons::text[]
+    ) AS d (id, config_id, version, tick_at, tick_until, tick_count, reason)
+),
+live AS MATERIALIZED (
+    SELECT c.* FROM task_configs AS c
+    WHERE c.id = ANY(:config_ids::bigint[]) AND c.status = 'active' AND c.deleted_at IS NULL
+    ORDER BY c.id
+    FOR KEY SHARE OF c
+),
+judged AS MATERIALIZED (
+    SELECT
+        d.*, c.task_type, c.parameters, c.queue, c.priority, c.timeout_seconds, c.max_retries,
+        c.retry_backoff_seconds, c.scheduler_type,
+        CASE
+            WHEN c.id IS NULL THEN 'stale'
+            WHEN d.reason IS NOT NULL THEN 'skip'
+            WHEN c.overlap = 'allow_all' OR busy.since IS NULL THEN 'run'
+            WHEN busy.since > clock_timestamp() - make_interval(secs => :settle_seconds::double precision)
+                THEN 'defer'
+            ELSE 'overlap'
+        END AS decision
+    FROM due AS d
+    LEFT JOIN live AS c ON c.id = d.config_id AND c.version = d.version
+    LEFT JOIN LATERAL (
+        SELECT max(e.created_at) AS since FROM executions AS e
+        WHERE e.config_id = d.config_id AND e.completed_at IS NULL AND c.overlap = 'skip' AND d.reason IS NULL
+            AND e.tick_at IS DISTINCT FROM d.tick_at
+    ) AS busy ON true
+),
+inserted AS (
+    INSERT INTO executions (
+        id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, reason, completed_at,
+        parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
+    )
+    SELECT
+        id, config_id, task_type, 'schedule', tick_at, tick_until, tick_count,
+        CASE decision WHEN 'run' THEN 'pending' ELSE 'skipped' END,
+        CASE decision WHEN 'overlap' THEN 'overlap' ELSE reason END,
+        CASE decision WHEN 'run' THEN NULL ELSE clock_timestamp() END,
+        parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
+    FROM judged
+    WHERE decision IN ('run', 'skip', 'overlap')
+    ORDER BY config_id, tick_at
+    ON CONFLICT (config_id, tick_at) DO NOTHING
+    RETURNING id
+)
+SELECT j.id, CASE WHEN j.decision IN ('stale', 'defer') OR i.id IS NOT NULL THEN j.decision ELSE 'exists' END AS decision
+FROM judged AS j LEFT JOIN inserted AS i ON i.id = j.id;
+
+-- name: execution_insert_skipped(id, config_id, tick_at, tick_until, tick_count, reason)
+-- Ticks that an edit, a stop or a pause passed over, as one row; the caller holds the config's lock.
+INSERT INTO executions (
+    id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, reason, completed_at,
+    parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
+)
+SELECT
+    :id::uuid, c.id, c.task_type, 'schedule', :tick_at::timestamptz, :tick_until::timestamptz,
+    :tick_count::integer, 'skipped', :reason::text, clock_timestamp(),
+    c.parameters, c.queue, c.priority, c.timeout_seconds, c.max_retries, c.retry_backoff_seconds, c.scheduler_type
+FROM task_configs AS c WHERE c.id = :config_id::bigint
+ON CONFLICT (config_id, tick_at) DO NOTHING
+RETURNING id;
+
+-- name: execution_insert_run(id, config_id, parameters, idempotency_key)
+-- A run by hand. No row back: the idempotency key was used before, or the config is gone.
+INSERT INTO executions (
+    id, config_id, task_type, trigger, status, idempotency_key,
+    parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
+)
+SELECT
+    :id::uuid, c.id, c.task_type, 'manual', 'pending', :idempotency_key::text,
+    coalesce(:parameters::jsonb, c.parameters), c.queue, c.priority, c.timeout_seconds, c.max_retries,
+    c.retry_backoff_seconds, c.scheduler_type
+FROM task_configs AS c WHERE c.id = :config_id::bigint AND c.deleted_at IS NULL
+FOR KEY SHARE OF c
+ON CONFLICT (config_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+RETURNING id;
+
+-- name: execution_by_idempotency_key(config_id, idempotency_key)^
+-- The run that an earlier request with the same key made, with the parameters it was made with.
+SELECT id, parameters FROM executions
+WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::text;
+
+-- name: execution_mark_queued(ids, attempts)
+-- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running.
+UPDATE executions AS e
+SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
+FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
+WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retrying')
+RETURNING e.id;
+
+-- name: execution_to_publish(ids, pending_seconds, max_rows)
+-- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries.
+SELECT id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, tick_at
+FROM executions
+WHERE completed_at IS NULL AND (
+    (
+        status = 'pending' AND (
+            id = ANY(:ids::uuid[])
+            OR created_at < clock_timestamp() - make_interval(secs => :pending_seconds::double precision)
+        )
+    )
+    OR (status = 'retrying' AND retry_at <= clock_timestamp())
+)
+ORDER BY id
+LIMIT :max_rows::integer;
+
+-- name: execution_next_retry()$
+-- When the earliest waiting retry is due.
+SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying';
+
+-- name: execution_requeue_lost(queue, published_before)
+-- Queued rows whose message the broker can no longer hold go back to pending; a message that does turn up after
+-- all claims the row once, like any duplicate.
+UPDATE executions SET status = 'pending'
+WHERE completed_at IS NULL AND status = 'queued' AND queue = :queue::text
+    AND queued_at < :published_before::timestamptz
+RETURNING id;
+
+-- name: execution_claim(ids, attempts, worker)
+-- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message.
+UPDATE executions AS e
+SET
+    status = 'running', worker = :worker::text, started_at = clock_timestamp(),
+    queued_at = coalesce(e.queued_at, clock_timestamp()),
+    deadline_at = clock_timestamp() + make_interval(secs => e.timeout_seconds)
+FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
+WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'queued', 'retrying')
+RETURNING e.id, e.attempt, e.config_id, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at,
+e.deadline_at;
+
+-- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays)
+-- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
+-- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back.
+UPDATE executions AS e
+SET
+    status = f.status,
+    reason = f.reason,
+    result = f.result::jsonb,
+    error = f.error,
+    completed_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE clock_timestamp() END,
+    retry_at = CASE WHEN f.status = 'retrying' THEN clock_timestamp() + make_interval(secs => f.retry_delay) END,
+    attempt = CASE WHEN f.status IN ('retrying', 'pending') THEN e.attempt + 1 ELSE e.attempt END,
+    earlier_attempts = CASE
+        WHEN f.status IN ('retrying', 'pending') THEN e.earlier_attempts || jsonb_build_object(
+            'attempt', e.attempt, 'status', coalesce(f.ended_as, f.status), 'reason', f.reason, 'error', f.error,
+            'worker', e.worker, 'started_at', e.started_at, 'completed_at', clock_timestamp()
+        )
+        ELSE e.earlier_attempts
+    END,
+    worker = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.worker END,
+    started_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.started_at END,
+    queued_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.queued_at END,
+    deadline_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.deadline_at END
+FROM unnest(
+    :ids::uuid[], :attempts::smallint[], :statuses::text[], :ended_as::text[], :reasons::text[], :results::text[],
+    :errors::text[], :retry_delays::double precision[]
+) AS f (id, attempt, status, ended_as, reason, result, error, retry_delay)
+WHERE e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
+RETURNING e.id, e.attempt, e.status, e.config_id, e.completed_at;
+
+-- name: execution_running()
+-- Every running attempt, to rebuild the timeout index from and to find those whose worker is gone.
+SELECT id, attempt, config_id, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at, deadline_at
+FROM executions WHERE completed_at IS NULL AND status = 'running';
+
+-- name: execution_get(id)^
+-- One execution, whole.
+SELECT * FROM executions WHERE id = :id::uuid;
+
+-- name: execution_list(status, config_id, trigger, since, until, worker, before, max_rows)
+-- Newest first; the id is the cursor, since it grows with time.
+SELECT * FROM executions
+WHERE (:status::text IS NULL OR status = :status::text)
+    AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
+    AND (:trigger::text IS NULL OR trigger = :trigger::text)
+    AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)
+    AND (:until::timestamptz IS NULL OR coalesce(tick_at, created_at) < :until::timestamptz)
+    AND (:worker::text IS NULL OR worker = :worker::text)
+    AND (:before::uuid IS NULL OR id < :before::uuid)
+ORDER BY id DESC
+LIMIT :max_rows::integer;
+
+-- name: execution_count(status, config_id, trigger, since, until, worker)$
+-- How many rows the same filters match on all pages.
+SELECT count(*) FROM executions
+WHERE (:status::text IS NULL OR status = :status::text)
+    AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
+    AND (:trigger::text IS NULL OR trigger = :trigger::text)
+    AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)
+    AND (:until::timestamptz IS NULL OR coalesce(tick_at, created_at) < :until::timestamptz)
+    AND (:worker::text IS NULL OR worker = :worker::text);
+
+-- name: execution_active(before, max_rows)
+-- What is in flight, newest first.
+SELECT * FROM executions
+WHERE completed_at IS NULL AND (:before::uuid IS NULL OR id < :before::uuid)
+ORDER BY id DESC
+LIMIT :max_rows::integer;
+
+-- name: execution_count_active()$
+-- How many executions are in flight.
+SELECT count(*) FROM executions WHERE completed_at IS NULL;
+
+-- name: execution_cancel_waiting(config_id, reason)
+-- A deleted config's executions that no worker has claimed will not start.
+UPDATE executions SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp()
+WHERE config_id = :config_id::bigint AND completed_at IS NULL AND status IN ('pending', 'queued', 'retrying')
+RETURNING id;
+
+-- name: execution_stats(config_id)^
+-- One config's figures over everything the ledger still holds; a stretch of skipped ticks counts as its ticks.
+SELECT
+    coalesce(sum(tick_count), 0) AS total,
+    count(*) FILTER (WHERE status = 'success') AS success,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'timeout') AS timeout,
+    count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+    count(*) FILTER (WHERE status = 'lost') AS lost,
+    coalesce(sum(tick_count) FILTER (WHERE status = 'skipped'), 0) AS skipped,
+    avg(extract(epoch FROM completed_at - started_at)) FILTER (WHERE status = 'success') AS avg_duration_seconds,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM completed_at - started_at))
+    FILTER (WHERE status = 'success') AS p95_duration_seconds,
+    max(started_at) AS last_run_at
+FROM executions WHERE config_id = :config_id::bigint;
+
+-- name: execution_delete_expired(completed_before, max_rows)
+-- Retention, a small batch at a time. The newest tick row of a config stays for ever: after a flush the due index
+-- restarts from it.
+DELETE FROM executions AS e
+USING (
+    SELECT x.id FROM executions AS x
+    WHERE x.completed_at < :completed_before::timestamptz
+        AND NOT (
+            x.tick_at IS NOT NULL
+            AND x.tick_at = (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = x.config_id)
+        )
+    ORDER BY x.id
+    LIMIT :max_rows::integer
+    FOR UPDATE SKIP LOCKED
+) AS expired
+WHERE e.id = expired.id
+RETURNING e.id;

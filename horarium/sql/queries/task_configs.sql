@@ -1,0 +1,169 @@
+-- Task configs. `version` grows with every change; a tick or an edit that names an older one changes nothing.
+-- Deleted rows keep their id for the executions that speak of them and are seen by no other statement.
+
+-- name: task_config_insert(name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, tags, scheduled_from, created_by)^
+-- A new config. No row back: the name is taken.
+INSERT INTO task_configs (
+    name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority,
+    timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds,
+    max_catchup_runs, start_at, end_at, tags, scheduled_from, created_by
+)
+VALUES (
+    :name::text, :description::text, :task_type::text, :parameters::jsonb, :scheduler_type::text,
+    :schedule_config::jsonb, :status::text, :queue::text, :priority::smallint,
+    :timeout_seconds::double precision, :max_retries::smallint, :retry_backoff_seconds::double precision,
+    :overlap::text, :catchup::text, :catchup_window_seconds::integer, :max_catchup_runs::integer,
+    :start_at::timestamptz, :end_at::timestamptz, :tags::text[], :scheduled_from::timestamptz, :created_by::bigint
+)
+ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
+RETURNING *;
+
+-- name: task_config_get(id)^
+-- One config.
+SELECT * FROM task_configs WHERE id = :id::bigint AND deleted_at IS NULL;
+
+-- name: task_config_lock(id)^
+-- One config, held against ticks (FOR KEY SHARE) and other editors until the transaction ends; with the last tick
+-- that has a row.
+SELECT c.*, last.tick AS last_tick
+FROM task_configs AS c
+LEFT JOIN LATERAL (
+    SELECT coalesce(e.tick_until, e.tick_at) AS tick FROM executions AS e
+    WHERE e.config_id = c.id AND e.tick_at IS NOT NULL
+    ORDER BY e.tick_at DESC LIMIT 1
+) AS last ON true
+WHERE c.id = :id::bigint AND c.deleted_at IS NULL
+FOR UPDATE OF c;
+
+-- name: task_config_update(id, name, description, task_type, parameters, scheduler_type, schedule_config, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, tags, scheduled_from)^
+-- An edit, whole; the caller holds the row's lock. A taken name raises the unique violation.
+UPDATE task_configs SET
+    name = :name::text, description = :description::text, task_type = :task_type::text,
+    parameters = :parameters::jsonb, scheduler_type = :scheduler_type::text,
+    schedule_config = :schedule_config::jsonb, queue = :queue::text, priority = :priority::smallint,
+    timeout_seconds = :timeout_seconds::double precision, max_retries = :max_retries::smallint,
+    retry_backoff_seconds = :retry_backoff_seconds::double precision, overlap = :overlap::text,
+    catchup = :catchup::text, catchup_window_seconds = :catchup_window_seconds::integer,
+    max_catchup_runs = :max_catchup_runs::integer, start_at = :start_at::timestamptz,
+    end_at = :end_at::timestamptz, tags = :tags::text[], scheduled_from = :scheduled_from::timestamptz,
+    version = version + 1, updated_at = now()
+WHERE id = :id::bigint
+RETURNING *;
+
+-- name: task_config_set_status(id, status, paused_reason, paused_until, scheduled_from)^
+-- Start, stop, pause, resume; the caller holds the row's lock.
+UPDATE task_configs SET
+    status = :status::text, paused_reason = :paused_reason::text, paused_until = :paused_until::timestamptz,
+    scheduled_from = :scheduled_from::timestamptz, version = version + 1, updated_at = now()
+WHERE id = :id::bigint
+RETURNING *;
+
+-- name: task_config_delete(id)
+-- The row stays for its executions; the name is free at once.
+UPDATE task_configs SET deleted_at = now(), status = 'inactive', version = version + 1, updated_at = now()
+WHERE id = :id::bigint AND deleted_at IS NULL
+RETURNING id;
+
+-- name: task_config_exhaust(ids, versions)
+-- Configs that have no tick left (a date that has fired, an end that has passed).
+UPDATE task_configs AS c SET status = 'inactive', version = c.version + 1, updated_at = now()
+FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
+WHERE c.id = x.id AND c.version = x.version AND c.status = 'active'
+RETURNING c.id;
+
+-- name: task_config_schedules(ids)
+-- What the due index is made of, for these configs: those missing from the answer are not to be scheduled.
+SELECT
+    c.id, c.version, c.task_type, c.parameters, c.scheduler_type, c.schedule_config, c.queue, c.priority, c.overlap,
+    c.catchup, c.catchup_window_seconds, c.max_catchup_runs, c.start_at, c.end_at, c.name,
+    greatest(c.scheduled_from, last.tick) AS decided_until
+FROM task_configs AS c
+LEFT JOIN LATERAL (
+    SELECT coalesce(e.tick_until, e.tick_at) AS tick FROM executions AS e
+    WHERE e.config_id = c.id AND e.tick_at IS NOT NULL
+    ORDER BY e.tick_at DESC LIMIT 1
+) AS last ON true
+WHERE c.id = ANY(:ids::bigint[]) AND c.status = 'active' AND c.scheduler_type <> 'manual' AND c.deleted_at IS NULL;
+
+-- name: task_config_versions(after, max_rows)
+-- A page of what ought to be in the due index, by id.
+SELECT id, version FROM task_configs
+WHERE id > :after::bigint AND status = 'active' AND scheduler_type <> 'manual' AND deleted_at IS NULL
+ORDER BY id
+LIMIT :max_rows::integer;
+
+-- name: task_config_due_to_resume()
+-- Paused configs whose pause has run out.
+SELECT id FROM task_configs
+WHERE status = 'paused' AND paused_until <= clock_timestamp() AND deleted_at IS NULL
+ORDER BY paused_until
+LIMIT 1000;
+
+-- name: task_config_list(status, scheduler_type, task_type, tag, q, sort, after_key, after_id, max_rows)
+-- A page of configs, each with its newest execution. `sort` is one of id, name, -name, created_at, -created_at;
+-- the cursor is the last row's key as text and its id.
+SELECT c.*, to_jsonb(last) AS last_execution, k.key AS sort_key
+FROM task_configs AS c
+CROSS JOIN LATERAL (
+    SELECT CASE ltrim(:sort::text, '-')
+        WHEN 'name' THEN c.name
+        WHEN 'created_at' THEN to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
+        ELSE to_char(c.id, 'FM0000000000000000000')
+    END COLLATE "C" AS key
+) AS k
+LEFT JOIN LATERAL (
+    SELECT e.id AS task_id, e.status, e.reason, e.tick_at, e.started_at, e.completed_at FROM executions AS e
+    WHERE e.config_id = c.id ORDER BY e.id DESC LIMIT 1
+) AS last ON true
+WHERE c.deleted_at IS NULL
+    AND (:status::text IS NULL OR c.status = :status::text)
+    AND (:scheduler_type::text IS NULL OR c.scheduler_type = :scheduler_type::text)
+    AND (:task_type::text IS NULL OR c.task_type = :task_type::text)
+    AND (:tag::text IS NULL OR c.tags @> ARRAY[:tag::text])
+    AND (:q::text IS NULL OR position(lower(:q::text) IN lower(c.name || ' ' || c.description)) > 0)
+    AND (
+        :after_id::bigint IS NULL
+        OR (left(:sort::text, 1) <> '-' AND (k.key, c.id) > (:after_key::text COLLATE "C", :after_id::bigint))
+        OR (left(:sort::text, 1) = '-' AND (k.key, c.id) < (:after_key::text COLLATE "C", :after_id::bigint))
+    )
+ORDER BY
+    CASE WHEN left(:sort::text, 1) <> '-' THEN k.key END ASC,
+    CASE WHEN left(:sort::text, 1) = '-' THEN k.key END DESC,
+    CASE WHEN left(:sort::text, 1) <> '-' THEN c.id END ASC,
+    CASE WHEN left(:sort::text, 1) = '-' THEN c.id END DESC
+LIMIT :max_rows::integer;
+
+-- name: task_config_count(status, scheduler_type, task_type, tag, q)$
+-- How many configs the same filters match on all pages.
+SELECT count(*) FROM task_configs AS c
+WHERE c.deleted_at IS NULL
+    AND (:status::text IS NULL OR c.status = :status::text)
+    AND (:scheduler_type::text IS NULL OR c.scheduler_type = :scheduler_type::text)
+    AND (:task_type::text IS NULL OR c.task_type = :task_type::text)
+    AND (:tag::text IS NULL OR c.tags @> ARRAY[:tag::text])
+    AND (:q::text IS NULL OR position(lower(:q::text) IN lower(c.name || ' ' || c.description)) > 0);
+
+-- name: task_config_last_execution(id)^
+-- The newest execution of one config.
+SELECT id AS task_id, status, reason, tick_at, started_at, completed_at FROM executions
+WHERE config_id = :id::bigint ORDER BY id DESC LIMIT 1;
+
+-- name: task_config_totals()^
+-- Figures for the system's status.
+SELECT count(*) AS total, count(*) FILTER (WHERE status = 'active') AS active
+FROM task_configs WHERE deleted_at IS NULL;
+
+-- name: task_config_names(ids)
+-- Names for a page of the due index.
+SELECT id, name FROM task_configs WHERE id = ANY(:ids::bigint[]);
+
+-- name: task_config_purge(max_rows)
+-- Deleted configs that no execution speaks of any more.
+DELETE FROM task_configs AS c
+USING (
+    SELECT x.id FROM task_configs AS x
+    WHERE x.deleted_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.config_id = x.id)
+    LIMIT :max_rows::integer
+) AS gone
+WHERE c.id = gone.id
+RETURNING c.id;

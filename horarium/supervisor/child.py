@@ -1,0 +1,94 @@
+"""A supervisor's record of one child: everything that is known about it, over all its incarnations.
+
+The record is plain state. The pure rules of `order` read it, the loop of `branch` changes it, and a snapshot is a copy
+of it. It outlives the incarnations, so that counting goes on when a whole subtree is started anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from horarium.supervisor.branch import Branch
+    from horarium.supervisor.life import Life
+    from horarium.supervisor.snapshot import LastExit
+    from horarium.supervisor.spec import ChildSpec
+
+__all__ = ["Child", "Phase"]
+
+
+class Phase(Enum):
+    """Where a child stands: DRAINING was asked to stop, STOPPING is cancelled, UNSTOPPED is past its deadline."""
+
+    DOWN = auto()
+    STARTING = auto()
+    RUNNING = auto()
+    DRAINING = auto()
+    STOPPING = auto()
+    UNSTOPPED = auto()
+
+
+@dataclass(eq=False)
+class Child:
+    """One child; instants in seconds of `anyio.current_time()`.
+
+    `leaving` says that its supervisor wants it stopped, for the sake of `leader`'s restart if that is set. `due` is
+    the earliest instant of the next start, `deadline` the end of the present phase. `ended` children are not started
+    again. `ready_once` is reset with the supervisor, `incarnation` and `restarts` never.
+    """
+
+    spec: ChildSpec
+    nested: Branch | None = None
+    phase: Phase = Phase.DOWN
+    life: Life | None = None
+    incarnation: int = 0
+    restarts: int = 0
+    attempt: int = 0
+    carried: int = 0
+    due: float = -math.inf
+    deadline: float = math.inf
+    ready_once: bool = False
+    ended: bool = False
+    leaving: bool = False
+    leader: str | None = None
+    exited_at: float | None = None
+    last_exit: LastExit | None = None
+
+    @property
+    def up(self) -> bool:
+        """True while an incarnation is starting or running and nobody has begun to stop it."""
+        return self.phase in {Phase.STARTING, Phase.RUNNING}
+
+    @property
+    def ending(self) -> bool:
+        """True while an incarnation is being stopped within its deadlines."""
+        return self.phase in {Phase.DRAINING, Phase.STOPPING}
+
+    @property
+    def wants_start(self) -> bool:
+        """True for a child that should run and does not."""
+        return not self.ended and self.phase in {Phase.DOWN, Phase.UNSTOPPED}
+
+    def enter(self, phase: Phase, *, within: float = math.inf) -> None:
+        """Begin a phase that must end `within` so many seconds."""
+        self.phase = phase
+        self.deadline = anyio.current_time() + within
+
+    def was_healthy(self) -> bool:
+        """Say whether the last incarnation ran long enough, since it was ready, to count as healthy."""
+        life = self.life
+        if life is None or life.ready_at is None or life.ended_at is None:
+            return False
+        return life.ended_at - life.ready_at >= self.spec.backoff.reset_after
+
+    def forget(self) -> None:
+        """Be as new, for a supervisor that is started anew; the totals stay."""
+        self.attempt = 0
+        self.due, self.deadline = -math.inf, math.inf
+        self.ready_once = self.ended = self.leaving = False
+        self.leader = None

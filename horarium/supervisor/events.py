@@ -1,0 +1,175 @@
+"""What a supervisor tells the world, each fact a frozen type.
+
+One hook receives every event, in the order in which things happened, and turns them into log lines, metrics or the
+API's stream. The class says the log line's `name`, its fields are the line's fields, so the vocabulary is these types
+and nothing else. `EventRing` keeps the most recent ones with a sequence number, so that a reader can come back and
+ask for what it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from horarium.supervisor.decision import Decision, Reason
+
+__all__ = [
+    "ChildExited",
+    "ChildRestarted",
+    "ChildStarted",
+    "ChildStopped",
+    "ChildUnstopped",
+    "EventRing",
+    "RecordedEvent",
+    "RestartScheduled",
+    "SupervisionEvent",
+    "SupervisorEscalated",
+    "SupervisorStarted",
+    "SupervisorStopped",
+]
+
+Level = Literal["info", "warning", "error", "critical"]
+
+
+@dataclass(frozen=True)
+class SupervisionEvent:
+    """Base of all events; `supervisor` is the id of the one that saw it."""
+
+    name: ClassVar[str]
+    level: ClassVar[Level] = "info"
+
+    supervisor: str
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of the log line, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class ChildEvent(SupervisionEvent):
+    """Base of the events of one child; `incarnation` counts from 1."""
+
+    child: str
+    incarnation: int
+
+
+@dataclass(frozen=True)
+class ChildStarted(ChildEvent):
+    """The child is ready, `start_ms` after it was started."""
+
+    name = "child.started"
+
+    start_ms: float
+
+
+@dataclass(frozen=True)
+class ChildExited(ChildEvent):
+    """The child ended, and this was decided."""
+
+    name = "child.exited"
+
+    reason: Reason
+    decision: Decision
+    uptime_ms: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class RestartScheduled(ChildEvent):
+    """The child will be started again in `delay_ms`; `restart_total` counts all its restarts so far, this one too."""
+
+    name = "child.restart_scheduled"
+    level = "warning"
+
+    delay_ms: float
+    attempt: int
+    restart_total: int
+
+
+@dataclass(frozen=True)
+class ChildRestarted(ChildEvent):
+    """The child is ready again; it found `mailbox_carried` messages waiting."""
+
+    name = "child.restarted"
+
+    downtime_ms: float
+    mailbox_carried: int
+
+
+@dataclass(frozen=True)
+class ChildStopped(ChildEvent):
+    """The child ended as asked, `stop_ms` after it was asked."""
+
+    name = "child.stopped"
+
+    stop_ms: float
+
+
+@dataclass(frozen=True)
+class ChildUnstopped(ChildEvent):
+    """The child still runs though its whole deadline has passed; the supervisor goes on without it."""
+
+    name = "child.unstopped"
+    level = "error"
+
+    after_ms: float
+    working_on: str | None
+
+
+@dataclass(frozen=True)
+class SupervisorStarted(SupervisionEvent):
+    """Every child has been ready once, or is done."""
+
+    name = "supervisor.started"
+
+    start_ms: float
+
+
+@dataclass(frozen=True)
+class SupervisorStopped(SupervisionEvent):
+    """The ordered stop is over; `unstopped` names the children that ignored it and still run."""
+
+    name = "supervisor.stopped"
+
+    unstopped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SupervisorEscalated(SupervisionEvent):
+    """Too many restarts, the last of `child`: the supervisor stops its children and gives up."""
+
+    name = "supervisor.escalated"
+    level = "critical"
+
+    child: str
+    intensity: int
+    period: float
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """An event as the ring keeps it: numbered from 1 without gaps, and dated (UTC)."""
+
+    sequence: int
+    at: datetime
+    event: SupervisionEvent
+
+
+class EventRing:
+    """The most recent events. Bounded: the oldest make room, which a reader sees as a gap in the sequence."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self._recorded: deque[RecordedEvent] = deque(maxlen=capacity)
+        self._sequence = 0
+
+    def record(self, event: SupervisionEvent) -> None:
+        """Number, date and keep an event."""
+        self._sequence += 1
+        self._recorded.append(RecordedEvent(self._sequence, datetime.now(UTC), event))
+
+    def recent(self, after: int = 0) -> tuple[RecordedEvent, ...]:
+        """Return what is kept of the events numbered above `after`, oldest first."""
+        return tuple(recorded for recorded in self._recorded if recorded.sequence > after)

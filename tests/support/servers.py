@@ -1,0 +1,131 @@
+"""One Postgres and one Redis for a whole test session, and a fresh database in each for every test.
+
+They are the product's own embedded servers, run in a thread of their own so that every test may bring its own event
+loop, or none. Nothing starts before the first test that asks.
+
+    postgres_url       session   the server, database `postgres`: for administration only
+    template_database  session   name of the database that every test's database is a copy of; empty
+    database_url       function  a fresh database, dropped afterwards
+    redis_url          session   the server, database 0: share it, under `redis_prefix`
+    redis_prefix       function  a key prefix nobody else uses; its keys are deleted afterwards
+    redis_db           function  URL of a database that is empty: for tests that flush, scan or count everything
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+import redis
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "database_url",
+    "postgres_url",
+    "redis_db",
+    "redis_prefix",
+    "redis_url",
+    "server_portal",
+    "server_root",
+    "template_database",
+    "temporary_data_dir",
+]
+
+TEMPLATE = "horarium_template"
+FLUSHED_DB = 1
+SQL_SECONDS = 30.0
+
+
+@contextmanager
+def temporary_data_dir() -> Iterator[Path]:
+    """A data directory that goes when the block ends. Not pytest's tmp_path: that is closed to Postgres's account."""
+    root = Path(tempfile.mkdtemp(prefix="horarium-test-"))
+    try:
+        yield root / "data"
+    finally:
+        shutil.rmtree(root)
+
+
+@contextmanager
+def running(portal: BlockingPortal, server: EmbeddedPostgres | EmbeddedRedis) -> Iterator[str]:
+    """Run `server` in the portal's loop while the block lasts; gives its URL."""
+    future, _ = portal.start_task(server.run, None)
+    try:
+        yield server.url
+    finally:
+        if not future.cancel():
+            future.result()  # it ended during the session: that is the error to show, not what followed from it
+
+
+@pytest.fixture(scope="session")
+def server_root() -> Iterator[Path]:
+    with temporary_data_dir() as path, DataDir(path):
+        yield path
+
+
+@pytest.fixture(scope="session")
+def server_portal(server_root: Path) -> Iterator[BlockingPortal]:  # noqa: ARG001  # outlives every server in it
+    with start_blocking_portal("asyncio", name="test servers") as portal:
+        yield portal
+
+
+@pytest.fixture(scope="session")
+def postgres_url(server_portal: BlockingPortal, server_root: Path) -> Iterator[str]:
+    with running(server_portal, EmbeddedPostgres(server_root)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(server_portal: BlockingPortal, server_root: Path) -> Iterator[str]:
+    with running(server_portal, EmbeddedRedis(server_root)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template_database(server_portal: BlockingPortal, postgres_url: str) -> str:
+    server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{TEMPLATE}"')
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    yield postgres_url.replace("/postgres?", f"/{name}?")
+    server_portal.call(_execute, postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def redis_prefix(redis_url: str) -> Iterator[str]:
+    prefix = f"test-{uuid.uuid4().hex}:"
+    yield prefix
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter(f"{prefix}*"):
+            client.delete(key)
+
+
+@pytest.fixture
+def redis_db(redis_url: str) -> str:
+    url = f"{redis_url}?db={FLUSHED_DB}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url, timeout=SQL_SECONDS)
+    try:
+        await connection.execute(statement, timeout=SQL_SECONDS)
+    finally:
+        await connection.close(timeout=SQL_SECONDS)
