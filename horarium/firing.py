@@ -24,9 +24,8 @@ from horarium.schedule import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from horarium.schedule import Schedule
+    from horarium.sql.queries import Row
 
 __all__ = ["FiringSpec"]
 
@@ -48,7 +47,7 @@ class FiringSpec:
     parameters: dict[str, Any]
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], *, now: datetime) -> Self:
+    def of(cls, row: Row, *, now: datetime) -> Self:
         """From a row of `task_config_schedules`; raises ScheduleError when the stored schedule makes no sense."""
         return cls(
             name=row["name"],

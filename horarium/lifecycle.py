@@ -22,6 +22,7 @@ from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
 from horarium.schedule import ScheduleError, missed_between, next_tick, normalise_config, parse_schedule
+from horarium.sql.executions import last_ticks
 from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
@@ -191,11 +192,10 @@ class TaskConfigs:
         if config["status"] not in ("active", "paused"):
             return
         now = self._clock()
-        since = max(filter(None, (config["scheduled_from"], config["last_tick"])))
+        last = await last_ticks(connection, [config["id"]])
+        since = max(config["scheduled_from"], last.get(config["id"], config["scheduled_from"]))
         schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=now)
-        missed = missed_between(
-            schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"]
-        )
+        missed = missed_between(schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"])
         if missed is not None:
             await QUERIES.execution_insert_skipped.rows(
                 connection,
@@ -251,7 +251,7 @@ def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
 
 async def _locked(connection: Connection, config_id: int, version: int | None) -> asyncpg.Record:
     """The config, held until the transaction ends."""
-    row = _there(await QUERIES.task_config_lock.row(connection, id=config_id), config_id)
+    row = _there(await QUERIES.task_config_lock.row(connection, ids=[config_id]), config_id)
     if version is not None and row["version"] != version:
         raise Conflict("version", f"the config is at version {row['version']}, not {version}; read it again")
     return row

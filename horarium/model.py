@@ -13,10 +13,10 @@ from uuid import UUID  # noqa: TC003 - as above
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from horarium.tasks.registry import DEFAULT_QUEUE
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from horarium.sql.queries import Row
 
 __all__ = [
     "Action",
@@ -45,7 +45,9 @@ ExecutionStatus = Literal[
 ]
 Role = Literal["admin", "operator", "viewer"]
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+]
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]*$")]
@@ -83,7 +85,7 @@ class TokenPair(Answer):
 
     access_token: str
     refresh_token: str
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
     expires_at: datetime
 
 
@@ -159,7 +161,7 @@ class TaskConfigPatch(Request):
 
     @model_validator(mode="before")
     @classmethod
-    def _only_dates_can_be_emptied(cls, given: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def _only_dates_can_be_emptied(cls, given: Any) -> Any:
         if isinstance(given, dict):
             emptied = [name for name, value in given.items() if value is None and name not in ("start_at", "end_at")]
             if emptied:
@@ -211,7 +213,7 @@ class TaskConfig(Answer):
     last_execution: LastExecution | None = None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], *, next_run_at: datetime | None, last: Mapping[str, Any] | None) -> Self:
+    def of(cls, row: Row, *, next_run_at: datetime | None, last: Mapping[str, Any] | None) -> Self:
         """The config that a row describes, with what Redis and the ledger add to it."""
         known = {name: row[name] for name in cls.model_fields if name not in ("next_run_at", "last_execution")}
         return cls(**known, next_run_at=next_run_at, last_execution=LastExecution(**last) if last else None)
@@ -279,7 +281,7 @@ class Execution(Answer):
     error: str | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Row) -> Self:
         """The execution that a row describes."""
         derived = {"task_id", "attempts", "duration_seconds", "lateness_seconds"}
         return cls(
@@ -291,7 +293,7 @@ class Execution(Answer):
         )
 
 
-def _attempts(row: Mapping[str, Any]) -> list[AttemptRecord]:
+def _attempts(row: Row) -> list[AttemptRecord]:
     records = [AttemptRecord(**earlier) for earlier in row["earlier_attempts"]]
     if row["started_at"] is not None:
         names = ("attempt", "status", "reason", "error", "worker", "started_at", "completed_at")

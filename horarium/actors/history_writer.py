@@ -17,7 +17,8 @@ from horarium.actors.patience import patiently
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anyio.abc import ObjectReceiveStream, TaskStatus
+    from anyio.abc import TaskStatus
+    from anyio.streams.memory import MemoryObjectReceiveStream
 
     from horarium.keyspace.history import History, HistoryEvent
     from horarium.supervisor import ChildContext
@@ -51,12 +52,12 @@ class HistoryWriter:
         return len(events)
 
 
-async def _gather(inbox: ObjectReceiveStream[Sequence[HistoryEvent]]) -> list[HistoryEvent]:
+async def _gather(inbox: MemoryObjectReceiveStream[Sequence[HistoryEvent]]) -> list[HistoryEvent]:
     """Wait for a message and take along those that wait behind it."""
     messages = [await inbox.receive()]
     for _ in range(BATCH_EVENTS):
         try:
-            messages.append(inbox.receive_nowait())  # type: ignore[attr-defined]  # memory streams have it
+            messages.append(inbox.receive_nowait())
         except anyio.WouldBlock:
             break
     return list(chain.from_iterable(messages))

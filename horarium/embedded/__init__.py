@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from horarium.embedded.datadir import DataDir, signing_key
 from horarium.embedded.postgres import EmbeddedPostgres
-from horarium.embedded.process import EmbeddedServerDied
+from horarium.embedded.process import START_SECONDS, STOP_SECONDS, EmbeddedServerDied
 from horarium.embedded.redis import EmbeddedRedis
 
-__all__ = ["DataDir", "EmbeddedPostgres", "EmbeddedRedis", "EmbeddedServerDied", "signing_key"]
+__all__ = [
+    "START_SECONDS",
+    "STOP_SECONDS",
+    "DataDir",
+    "EmbeddedPostgres",
+    "EmbeddedRedis",
+    "EmbeddedServerDied",
+    "signing_key",
+]

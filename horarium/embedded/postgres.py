@@ -41,7 +41,7 @@ SOCKET_NAME = f".s.PGSQL.{PORT}"
 ASK_SECONDS = 5.0
 INITDB_SECONDS = 120.0
 
-STOPS = ((SIGINT, 6.0), (SIGQUIT, 2.0))
+STOPS = ((SIGINT, 4.0), (SIGQUIT, 1.5))
 """Fast shutdown: sessions end, a checkpoint is written. Then immediate shutdown: the next start recovers."""
 
 SETTINGS = {
@@ -81,8 +81,8 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """Where it can be reached while it runs, as user and database `postgres`."""
-        # The port is said, although it is the default, because a PGPORT in our environment would change it.
-        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir))}&port={PORT}"
+        # All is said, defaults included, because a PGPORT or PGSSLMODE in our environment would change the rest.
+        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir))}&port={PORT}&sslmode=disable"
 
     async def run(self, _context: object, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
@@ -105,7 +105,7 @@ class EmbeddedPostgres:
         binaries = _binaries(self._home)
         account = postgres_account(self._home)
         stop_leftovers(self._home, self._home / "postmaster.pid", STOPS)
-        for path in (self._home, binaries / "postgres"):
+        for path in (self._home, self._socket_dir, binaries / "postgres"):
             open_way(account, path)
         if not self._home.exists():
             self._initialise(binaries, account)

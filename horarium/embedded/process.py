@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from horarium.embedded.accounts import Account
 
-__all__ = ["EmbeddedServerDied", "Server", "serve"]
+__all__ = ["START_SECONDS", "STOP_SECONDS", "EmbeddedServerDied", "Server", "serve"]
 
 START_SECONDS = 300.0
 """How long a start may take; it includes recovery after a crash, which starts over if it is cut short."""
@@ -41,7 +41,11 @@ START_SECONDS = 300.0
 PROBE_SECONDS = 0.05
 """Pause between two questions whether a starting server answers."""
 
-KILL_SECONDS = 2.0
+KILL_SECONDS = 1.0
+
+STOP_SECONDS = 7.0
+"""The longest that a stop takes, every signal of `Server.stops` and SIGKILL included."""
+
 LOG_BYTES = 10 * 2**20
 """A log longer than this is put aside (one generation) at the next start."""
 

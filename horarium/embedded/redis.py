@@ -43,7 +43,7 @@ OLDEST = (6, 2)
 ASK_SECONDS = 5.0
 VERSION_SECONDS = 10.0
 
-STOPS = ((SIGTERM, 8.0),)
+STOPS = ((SIGTERM, 2.5),)
 """Redis writes and syncs its append-only file, then ends."""
 
 SETTINGS = {

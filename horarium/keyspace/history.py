@@ -1,6 +1,7 @@
 """Recent history and live status of each config: the last 100 events, and the latest for an hour.
 
-Derived and bounded; the ledger in Postgres still has every execution. A flush empties it and nothing else suffers.
+Derived and bounded; the ledger in Postgres still has every execution. A flush empties it and nothing else suffers,
+and a history that gets no more news (its config was deleted) runs out by itself.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from horarium.keyspace.keys import Keys
+    from horarium.outcome import Attempt, Ending
 
 __all__ = ["HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName"]
 
@@ -31,6 +33,7 @@ HistoryEventName = Literal[
 ]  # fmt: skip
 
 HISTORY_EVENTS = 100
+HISTORY_SECONDS = 30 * 86_400
 STATUS_SECONDS = 3600
 
 
@@ -47,6 +50,21 @@ class HistoryEvent:
     def now(cls, config_id: int, event: HistoryEventName, **details: object) -> HistoryEvent:
         """The event, stamped with the present."""
         return cls(config_id, event, datetime.now(UTC), details)
+
+    @classmethod
+    def of_ending(cls, config_id: int, attempt: Attempt, ending: Ending, completed_at: datetime | None) -> HistoryEvent:
+        """How an attempt ended; `completed_at` is None when another attempt follows."""
+        return cls.now(
+            config_id,
+            cast("HistoryEventName", ending.status),  # final states and retrying are names of events
+            task_id=str(attempt.execution_id),
+            attempt=attempt.attempt,
+            started_at=attempt.started_at,
+            completed_at=completed_at,
+            duration_seconds=(completed_at - attempt.started_at).total_seconds() if completed_at else None,
+            reason=ending.reason,
+            error=ending.error,
+        )
 
     def to_json(self) -> bytes:
         """As it is kept and served; details that are None are left out."""
@@ -68,7 +86,7 @@ class History:
         for event in events:
             by_config[event.config_id].append(event.to_json())
         keys: list[str] = []
-        args: list[bytes | int] = [HISTORY_EVENTS, STATUS_SECONDS]
+        args: list[bytes | int] = [HISTORY_EVENTS, HISTORY_SECONDS, STATUS_SECONDS]
         for config_id, lines in by_config.items():
             kept = lines[-HISTORY_EVENTS:]
             keys += (self._keys.history(config_id), self._keys.status(config_id))
@@ -81,8 +99,3 @@ class History:
         with redis_errors():
             lines = await self._redis.lrange(self._keys.history(config_id), 0, limit - 1)
         return [orjson.loads(line) for line in lines]
-
-    async def forget(self, config_id: int) -> None:
-        """Drop what is kept of a config."""
-        with redis_errors():
-            await self._redis.delete(self._keys.history(config_id), self._keys.status(config_id))

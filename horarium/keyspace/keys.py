@@ -9,7 +9,7 @@ timeout:tasks              HASH    execution id -> attempt and worker
 timeout:index              ZSET    execution id -> deadline, Unix ms
 auth:token:{hash}          HASH    one refresh token, by its SHA-256
 auth:family:{id}           HASH    the login it descends from
-auth:user_tokens:{user}    SET     families of a user
+auth:user_tokens:{user}    ZSET    families of a user -> expiry, Unix ms
 cache:user:{id}            STRING  a user, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker

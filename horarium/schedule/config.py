@@ -181,17 +181,17 @@ def _instant(key: str, value: object, local_zone: str | None) -> datetime:
         raise ScheduleError(key, "needs an offset, such as the Z in '2030-01-31T09:00:00Z'")
     try:
         moment = datetime.fromisoformat(match[0])
-        _in_range(key, moment.year, 1969, 9999)  # a year wider: what is stored in another zone must parse again
-        instant = resolve_local(moment, local_zone or "UTC") if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ScheduleError(key, f"is no date and time of the calendar: {error}") from error
-    _in_range(key, instant.year, 1970, 9998)
+    _in_years(key, moment, 1969, 9998)  # a year wider: what is stored with the zone's offset must parse again
+    instant = resolve_local(moment, local_zone or "UTC") if moment.tzinfo is None else moment.astimezone(UTC)
+    _in_years(key, instant, 1970, 9997)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-def _in_range(key: str, year: int, first: int, last: int) -> None:
-    if not first <= year <= last:
-        raise ScheduleError(key, "must lie in the years 1970 to 9998")
+def _in_years(key: str, moment: datetime, first: int, last: int) -> None:
+    if not first <= moment.year <= last:
+        raise ScheduleError(key, "must lie in the years 1970 to 9997")
 
 
 def _read_manual(_config: Config, _now: datetime) -> Reading:

@@ -45,9 +45,7 @@ class Timetable:
     seconds: tuple[int, ...]
 
     def rank(self, time: int) -> int:
-        """Count the entries before a time of day."""
-        if time >= DAY:
-            return len(self.hours) * len(self.minutes) * len(self.seconds)
+        """Count the entries before a time of day; all of them from 24:00 on."""
         hour, minute, second = time // 3600, time // 60 % 60, time % 60
         at = bisect_left(self.hours, hour)
         whole = at * len(self.minutes)

@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from horarium.outcome import Ending
     from horarium.sql.queries import Connection
 
-__all__ = ["Claim", "Finish", "Finished", "TickRow", "claim", "finish", "insert_ticks", "mark_queued", "running"]
+__all__ = [
+    "Claim",
+    "Decision",
+    "Finish",
+    "Finished",
+    "TickRow",
+    "attempt_of",
+    "claim",
+    "finish",
+    "insert_ticks",
+    "last_ticks",
+    "mark_queued",
+    "running",
+    "storable_json",
+]
 
 RESULT_LIMIT_BYTES = 256 * 1024
 ERROR_LIMIT_CHARS = 16 * 1024
@@ -79,6 +93,12 @@ async def insert_ticks(connection: Connection, ticks: Sequence[TickRow], *, sett
     )
     decisions = {row["id"]: row["decision"] for row in rows}
     return [decisions[t.execution_id] for t in ticks]
+
+
+async def last_ticks(connection: Connection, config_ids: Sequence[int]) -> dict[int, datetime]:
+    """Up to which tick each config has rows; a config without any is left out."""
+    rows = await QUERIES.execution_last_ticks.rows(connection, config_ids=config_ids)
+    return {row["config_id"]: row["last_tick"] for row in rows}
 
 
 async def mark_queued(connection: Connection, claims: Sequence[Claim]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection
 
-__all__ = ["Migration", "migrate", "migrations"]
+__all__ = ["Migration", "migrate", "migrations", "pending"]
 
 MIGRATION_DIR = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x686F7261  # "hora"
@@ -74,6 +74,14 @@ async def migrate(database: Database, known: tuple[Migration, ...] | None = None
         finally:
             await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
     return missing
+
+
+async def pending(database: Database) -> list[Migration]:
+    """What `migrate` would apply, without applying it."""
+    known = migrations()
+    async with database.connection() as connection:
+        made = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        return _missing(known, await _applied(connection) if made else {})
 
 
 async def _applied(connection: Connection) -> dict[int, str]:

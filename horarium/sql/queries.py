@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiosql.adapters.asyncpg import AsyncPGAdapter
 from aiosql.query_loader import QueryLoader
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
 
-__all__ = ["QUERIES", "Queries", "Query", "QueryError"]
+__all__ = ["QUERIES", "Queries", "Query", "QueryError", "Row"]
 
 QUERY_DIR = Path(__file__).parent / "queries"
 
 
 class QueryError(Exception):
     """A .sql file is misshapen, or two define the same name."""
+
+
+class Row(Protocol):
+    """A row of an answer, by column name; asyncpg's Record is one, and so is a dict."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """The value of a column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,4 +62,3 @@ async def page(connection: Connection, wanted: ConfigFilter, at: ConfigPage) -> 
 async def count(connection: Connection, wanted: ConfigFilter) -> int:
     """How many configs the filter matches."""
     return int(await QUERIES.task_config_count.value(connection, **wanted.values()))
-

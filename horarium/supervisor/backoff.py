@@ -20,7 +20,7 @@ __all__ = ["Backoff"]
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential backoff; `initial`, `maximum`, `reset_after` in seconds, `jitter` the share that chance may take off."""
+    """Exponential backoff; times in seconds, `jitter` the share of a delay (0 to 1) that chance may take off."""
 
     initial: float = 0.1
     factor: float = 2.0

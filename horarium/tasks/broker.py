@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from horarium.errors import ConfigurationError
+from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["Publisher", "make_broker"]
+__all__ = ["Broker", "Publisher", "make_broker"]
+
+Broker = StreamBroker | AmqpBroker
+"""A taskiq broker that is also a `Publisher`."""
 
 
 class Publisher(Protocol):
@@ -30,9 +34,16 @@ class Publisher(Protocol):
         """The instant before which no unacknowledged message of the queue is left."""
 
 
-def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str) -> StreamBroker:
-    """The broker for `url`; raises ConfigurationError for a scheme that nothing here speaks."""
+def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, concurrency: int = 100) -> Broker:
+    """The broker for `url`, not started; raises ConfigurationError for a scheme that nothing here speaks.
+
+    `concurrency` is how many messages a worker works on at once: RabbitMQ sends it no more.
+    """
     scheme = url.partition(":")[0]
     if scheme in ("redis", "rediss", "unix"):
         return StreamBroker(url, keys, queues=queues, consumer=consumer)
-    raise ConfigurationError(f"HORARIUM_BROKER_URL: {scheme}:// is not supported; use redis://, rediss:// or unix://")
+    if scheme in ("amqp", "amqps"):
+        return AmqpBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency)
+    raise ConfigurationError(
+        f"HORARIUM_BROKER_URL: {scheme}:// is not supported; use redis://, rediss://, unix://, amqp:// or amqps://"
+    )

@@ -59,7 +59,10 @@ class _Delivery:
 
 
 class Receiver(TaskiqReceiver):
-    """Runs the messages of `broker`; `on_event` is told how each execution ended."""
+    """Runs the messages of `broker`; `on_event` is told how each execution ended.
+
+    Asked to finish, `listen` lets what runs go on for `drain_seconds`; the rest is for `hand_back_all`.
+    """
 
     def __init__(
         self,
@@ -69,8 +72,9 @@ class Receiver(TaskiqReceiver):
         on_event: Callable[[HistoryEvent], None],
         *,
         concurrency: int,
+        drain_seconds: float,
     ) -> None:
-        super().__init__(broker, max_async_tasks=concurrency, run_startup=False)
+        super().__init__(broker, max_async_tasks=concurrency, wait_tasks_timeout=drain_seconds, run_startup=False)
         self._ledger = ledger
         self._sync_pool = sync_pool
         self._on_event = on_event
@@ -187,22 +191,8 @@ class Receiver(TaskiqReceiver):
             self._tell(attempt, ending, finished)
 
     def _tell(self, attempt: Attempt, ending: Ending, finished: Finished) -> None:
-        if attempt.config_id is None or finished.status == "pending":
-            return
-        completed = finished.completed_at
-        self._on_event(
-            HistoryEvent.now(
-                attempt.config_id,
-                finished.status,  # type: ignore[arg-type]  # final states and retrying are names of events
-                task_id=str(attempt.execution_id),
-                attempt=attempt.attempt,
-                started_at=attempt.started_at,
-                completed_at=completed,
-                duration_seconds=(completed - attempt.started_at).total_seconds() if completed else None,
-                reason=ending.reason,
-                error=ending.error,
-            )
-        )
+        if attempt.config_id is not None and finished.status != "pending":
+            self._on_event(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished.completed_at))
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -14,13 +14,15 @@ delivering it again is harmless, because the claim in Postgres lets one attempt 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004 - redis' own kinds
 from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
@@ -39,9 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = ["StreamBroker"]
 
+log = structlog.get_logger(__name__)
+
 GROUP = "horarium"
 BLOCK_MS = 1000
 READ_COUNT = 100
+RECONNECT_SECONDS = 0.5
 ORPHAN_SECONDS = 5.0
 CLOCK_MARGIN = timedelta(seconds=5)
 """How far the clocks of Redis and Postgres may be apart, and how long a row may wait to be marked as sent."""
@@ -111,6 +116,10 @@ class StreamBroker(RedisStreamBroker):
                 if not str(error).startswith("NOGROUP"):
                     raise
                 await self._declare_consumer_group()
+            except (ConnectionError, TimeoutError) as error:
+                # what runs must go on while Redis is away: only the listening waits
+                log.warning("broker.waits", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def depths(self) -> dict[str, int]:
         """How many messages of each queue are not acknowledged yet."""

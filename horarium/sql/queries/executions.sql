@@ -2,9 +2,10 @@
 -- a late or a superseded writer changes nothing and learns so from the missing row.
 
 -- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, settle_seconds)
--- A batch of ticks becomes rows, in one statement. FOR KEY SHARE against the editors' FOR UPDATE: a tick that
--- races an edit waits for it and is judged by the config as edited. A tick under overlap `skip` whose predecessor
--- was created less than `settle_seconds` ago is deferred, since that one may be about to finish.
+-- A batch of ticks becomes rows. The caller holds the configs (task_config_hold), so this statement's snapshot has
+-- every row and every edit that could stand against one. A tick that a row covers already, as itself or as part of a
+-- stretch, gets no second one. A tick under overlap `skip` whose predecessor was created less than `settle_seconds`
+-- ago is deferred, since that one may be about to finish.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -12,30 +13,30 @@ WITH due AS (
         :tick_untils::timestamptz[], :tick_counts::integer[], :reasons::text[]
     ) AS d (id, config_id, version, tick_at, tick_until, tick_count, reason)
 ),
-live AS MATERIALIZED (
-    SELECT c.* FROM task_configs AS c
-    WHERE c.id = ANY(:config_ids::bigint[]) AND c.status = 'active' AND c.deleted_at IS NULL
-    ORDER BY c.id
-    FOR KEY SHARE OF c
-),
 judged AS MATERIALIZED (
     SELECT
         d.*, c.task_type, c.parameters, c.queue, c.priority, c.timeout_seconds, c.max_retries,
         c.retry_backoff_seconds, c.scheduler_type,
         CASE
             WHEN c.id IS NULL THEN 'stale'
+            WHEN covered.until >= d.tick_at THEN 'exists'
             WHEN d.reason IS NOT NULL THEN 'skip'
-            WHEN c.overlap = 'allow_all' OR busy.since IS NULL THEN 'run'
+            WHEN busy.since IS NULL THEN 'run'
             WHEN busy.since > clock_timestamp() - make_interval(secs => :settle_seconds::double precision)
                 THEN 'defer'
             ELSE 'overlap'
         END AS decision
     FROM due AS d
-    LEFT JOIN live AS c ON c.id = d.config_id AND c.version = d.version
+    LEFT JOIN task_configs AS c
+        ON c.id = d.config_id AND c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT coalesce(e.tick_until, e.tick_at) AS until FROM executions AS e
+        WHERE e.config_id = d.config_id AND e.tick_at <= d.tick_at
+        ORDER BY e.tick_at DESC LIMIT 1
+    ) AS covered ON true
     LEFT JOIN LATERAL (
         SELECT max(e.created_at) AS since FROM executions AS e
-        WHERE e.config_id = d.config_id AND e.completed_at IS NULL AND c.overlap = 'skip' AND d.reason IS NULL
-            AND e.tick_at IS DISTINCT FROM d.tick_at
+        WHERE e.config_id = d.config_id AND e.completed_at IS NULL AND c.overlap = 'skip'
     ) AS busy ON true
 ),
 inserted AS (
@@ -55,8 +56,22 @@ inserted AS (
     ON CONFLICT (config_id, tick_at) DO NOTHING
     RETURNING id
 )
-SELECT j.id, CASE WHEN j.decision IN ('stale', 'defer') OR i.id IS NOT NULL THEN j.decision ELSE 'exists' END AS decision
+SELECT
+    j.id,
+    CASE WHEN i.id IS NULL AND j.decision IN ('run', 'skip', 'overlap') THEN 'exists' ELSE j.decision END AS decision
 FROM judged AS j LEFT JOIN inserted AS i ON i.id = j.id;
+
+-- name: execution_last_ticks(config_ids)
+-- Up to which tick each config has rows. Ask it after the configs are held, never in the statement that waits for
+-- the lock: that one's snapshot is older than what it waited for.
+SELECT e.config_id, max(coalesce(e.tick_until, e.tick_at)) AS last_tick
+FROM unnest(:config_ids::bigint[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT x.config_id, x.tick_at, x.tick_until FROM executions AS x
+    WHERE x.config_id = c.id AND x.tick_at IS NOT NULL
+    ORDER BY x.tick_at DESC LIMIT 1
+) AS e
+GROUP BY e.config_id;
 
 -- name: execution_insert_skipped(id, config_id, tick_at, tick_until, tick_count, reason)
 -- Ticks that an edit, a stop or a pause passed over, as one row; the caller holds the config's lock.
@@ -80,7 +95,7 @@ INSERT INTO executions (
 )
 SELECT
     :id::uuid, c.id, c.task_type, 'manual', 'pending', :idempotency_key::text,
-    coalesce(:parameters::jsonb, c.parameters), c.queue, c.priority, c.timeout_seconds, c.max_retries,
+    :parameters::jsonb, c.queue, c.priority, c.timeout_seconds, c.max_retries,
     c.retry_backoff_seconds, c.scheduler_type
 FROM task_configs AS c WHERE c.id = :config_id::bigint AND c.deleted_at IS NULL
 FOR KEY SHARE OF c
@@ -119,6 +134,12 @@ LIMIT :max_rows::integer;
 -- name: execution_next_retry()$
 -- When the earliest waiting retry is due.
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying';
+
+-- name: execution_queues_waiting()
+-- The queues that hold executions nobody has claimed, and since when.
+SELECT queue, min(queued_at) AS oldest FROM executions
+WHERE completed_at IS NULL AND status = 'queued'
+GROUP BY queue;
 
 -- name: execution_requeue_lost(queue, published_before)
 -- Queued rows whose message the broker can no longer hold go back to pending; a message that does turn up after

@@ -22,21 +22,17 @@ RETURNING *;
 -- One config.
 SELECT * FROM task_configs WHERE id = :id::bigint AND deleted_at IS NULL;
 
--- name: task_config_lock(id)^
--- One config, held against ticks (FOR KEY SHARE) and other editors until the transaction ends; with the last tick
--- that has a row.
-SELECT c.*, last.tick AS last_tick
-FROM task_configs AS c
-LEFT JOIN LATERAL (
-    SELECT coalesce(e.tick_until, e.tick_at) AS tick FROM executions AS e
-    WHERE e.config_id = c.id AND e.tick_at IS NOT NULL
-    ORDER BY e.tick_at DESC LIMIT 1
-) AS last ON true
-WHERE c.id = :id::bigint AND c.deleted_at IS NULL
-FOR UPDATE OF c;
+-- name: task_config_hold(ids)
+-- Configs held against editors and against whoever writes a stretch of ticks, for a batch of single ticks. In the
+-- order of their ids, so that two holders never wait for each other.
+SELECT id FROM task_configs WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR KEY SHARE;
+
+-- name: task_config_lock(ids)
+-- Configs held against ticks and other editors until the transaction ends, in the order of their ids.
+SELECT * FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE;
 
 -- name: task_config_update(id, name, description, task_type, parameters, scheduler_type, schedule_config, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, tags, scheduled_from)^
--- An edit, whole; the caller holds the row's lock. A taken name raises the unique violation.
+-- An edit, whole; the caller has locked the row. A taken name raises the unique violation.
 UPDATE task_configs SET
     name = :name::text, description = :description::text, task_type = :task_type::text,
     parameters = :parameters::jsonb, scheduler_type = :scheduler_type::text,
@@ -51,7 +47,7 @@ WHERE id = :id::bigint
 RETURNING *;
 
 -- name: task_config_set_status(id, status, paused_reason, paused_until, scheduled_from)^
--- Start, stop, pause, resume; the caller holds the row's lock.
+-- Start, stop, pause, resume; the caller has locked the row.
 UPDATE task_configs SET
     status = :status::text, paused_reason = :paused_reason::text, paused_until = :paused_until::timestamptz,
     scheduled_from = :scheduled_from::timestamptz, version = version + 1, updated_at = now()
@@ -70,6 +66,12 @@ UPDATE task_configs AS c SET status = 'inactive', version = c.version + 1, updat
 FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
 WHERE c.id = x.id AND c.version = x.version AND c.status = 'active'
 RETURNING c.id;
+
+-- name: task_config_mark_error(id, version)
+-- A config that cannot be understood is taken out of the schedule until somebody mends and starts it.
+UPDATE task_configs SET status = 'error', version = version + 1, updated_at = now()
+WHERE id = :id::bigint AND version = :version::bigint AND status = 'active'
+RETURNING id;
 
 -- name: task_config_schedules(ids)
 -- What the due index is made of, for these configs: those missing from the answer are not to be scheduled.

@@ -14,11 +14,13 @@ FROM users WHERE id = :id::bigint;
 
 -- name: user_credentials(username)^
 -- What a login is checked against.
-SELECT id, password_hash, is_active FROM users WHERE lower(username) = lower(:username::text);
+SELECT id, password_hash, is_active, session_version FROM users WHERE lower(username) = lower(:username::text);
 
--- name: user_set_password_hash(id, password_hash)!
--- The same password, hashed with today's parameters.
-UPDATE users SET password_hash = :password_hash::text, updated_at = now() WHERE id = :id::bigint;
+-- name: user_rehash(id, known_hash, password_hash)!
+-- The same password, hashed with today's parameters: nothing that anybody sees has changed, so updated_at stays. A
+-- password that was changed since known_hash was read is left alone.
+UPDATE users SET password_hash = :password_hash::text
+WHERE id = :id::bigint AND password_hash = :known_hash::text;
 
 -- name: user_end_sessions(id)$
 -- Every access token issued so far stops working.

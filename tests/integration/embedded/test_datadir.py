@@ -11,6 +11,8 @@ from horarium.embedded import DataDir, signing_key
 from horarium.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.synchronize import Event
     from pathlib import Path
 
 
@@ -33,18 +35,33 @@ def test_the_lock_is_free_again_when_its_owner_is_done(tmp_path: Path) -> None:
         assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
-def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
-    go = fork.Event()
-    with DataDir(tmp_path):
-        child = fork.Process(target=go.wait)
+@pytest.fixture
+def fork_once() -> Iterator[Callable[[], None]]:
+    """Forks a child that lives until the test ends; returns when the child runs."""
+    context = multiprocessing.get_context("fork")
+    there, go = context.Event(), context.Event()
+    child = context.Process(target=_wait_for, args=(there, go), daemon=True)
+
+    def fork() -> None:
         child.start()
+        there.wait()
+
+    yield fork
+    go.set()
+    child.join()
+
+
+def _wait_for(there: Event, go: Event) -> None:
+    there.set()
+    go.wait()
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path, fork_once: Callable[[], None]) -> None:
+    with DataDir(tmp_path):
+        fork_once()
 
     with DataDir(tmp_path):
         pass
-
-    go.set()
-    child.join()
 
 
 def test_a_directory_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_path: Path) -> None:

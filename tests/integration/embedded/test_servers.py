@@ -6,8 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +26,7 @@ from tests.support.servers import temporary_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from anyio.abc import TaskGroup
 
@@ -207,8 +208,11 @@ async def test_commits_are_durable_and_nothing_listens_on_a_network(data_dir: Pa
         assert listening == []
 
 
-async def test_a_port_in_the_environment_changes_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_postgres_variables_in_the_environment_change_nothing(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGPORT", "6543")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
 
     async with up(postgres := EmbeddedPostgres(data_dir)):
         assert await sql(postgres, "SELECT 1") == 1
@@ -284,8 +288,9 @@ async def test_a_redis_that_is_too_old_is_refused(
         await EmbeddedRedis(data_dir).run(None)
 
 
-async def test_a_data_directory_too_long_for_a_socket_works() -> None:
+async def test_a_data_directory_too_long_for_a_socket_works(monkeypatch: pytest.MonkeyPatch) -> None:
     with temporary_data_dir() as root, DataDir(root / ("long" * 30)) as directory:
+        monkeypatch.setattr(tempfile, "tempdir", str(root.parent))
         postgres, cache = EmbeddedPostgres(directory.path), EmbeddedRedis(directory.path)
 
         async with up(postgres, cache):

@@ -1,0 +1,83 @@
+"""Makes the database ready, once, before any other actor touches it: schema, first account, connection to the broker.
+
+A transient child: it runs to its end and is not missed afterwards. A server that is not there yet is waited for. The
+worker process has none of this to do; there `SchemaGate` waits until somebody else has done it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import structlog
+
+from horarium.actors.patience import patiently
+from horarium.identity.bootstrap import ensure_admin
+from horarium.sql.migrator import migrate, pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskStatus
+    from pydantic import SecretStr
+
+    from horarium.sql.database import Database
+    from horarium.supervisor import ChildContext
+
+__all__ = ["Bootstrap", "SchemaGate"]
+
+log = structlog.get_logger(__name__)
+
+GATE_SECONDS = 1.0
+
+
+class Startable(Protocol):
+    """A broker, as far as starting it goes."""
+
+    async def startup(self) -> None:
+        """Connect and declare."""
+
+
+class Bootstrap:
+    """The actor; `tell_password` gets the first account's password when one had to be made up."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Startable,
+        *,
+        admin_password: SecretStr | None,
+        tell_password: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._admin_password = admin_password
+        self._tell_password = tell_password
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Make ready, and end."""
+        await patiently(context.id, self.step)
+        task_status.started()
+
+    async def step(self) -> None:
+        """Migrate, make the first account, start the broker."""
+        for migration in await migrate(self._database):
+            log.info("migration.applied", version=migration.version, name=migration.name)
+        password = await ensure_admin(self._database, self._admin_password)
+        if password is not None:
+            self._tell_password(password)
+        await self._broker.startup()
+
+
+class SchemaGate:
+    """The actor that lets a worker start only once the schema is the one it knows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Wait for the schema, and end."""
+        while missing := await patiently(context.id, lambda: pending(self._database)):
+            log.info("schema.awaited", migrations=len(missing))
+            await anyio.sleep(GATE_SECONDS)
+        task_status.started()

@@ -1,0 +1,145 @@
+"""Sends the message of every row that waits for one: runs by hand, due retries, and whatever a crash left unsent.
+
+Postgres has the truth: a row is `pending` or `retrying` until the broker has confirmed its message. So this actor
+needs no memory. It is told of new rows, for speed, and looks for the rest by itself. A row whose message may still
+be on its way gets a second one now and then; the claim lets only one run.
+
+It also looks for `queued` rows whose message the broker has lost (a flushed Redis, a deleted queue): the broker says
+before which instant no unacknowledged message is left, and rows queued before it are sent again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from horarium.actors.patience import patiently
+from horarium.sql.executions import Claim, mark_queued
+from horarium.sql.queries import QUERIES
+from horarium.tasks.message import TaskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+    from anyio.abc import TaskStatus
+
+    from horarium.messages import Publish
+    from horarium.sql.database import Database
+    from horarium.supervisor import ChildContext
+    from horarium.tasks.broker import Publisher as Broker
+
+__all__ = ["Published", "Publisher"]
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often rows are looked for that nobody told of."""
+
+PENDING_SECONDS = 5.0
+"""How long a pending row is left to the dispatcher that wrote it."""
+
+BATCH_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one step did: messages confirmed, rows found lost; `next_retry` is in seconds, infinite if none waits."""
+
+    published: int
+    lost: int
+    next_retry: float
+
+
+class Publisher:
+    """The actor."""
+
+    def __init__(self, database: Database, broker: Broker, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._broker = broker
+        self._clock = clock
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Publish what is asked for at once, and look for the rest."""
+        assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
+        task_status.started()
+        asked: list[UUID] = []
+        while True:
+            done = await patiently(context.id, lambda asked=tuple(asked): self.step(asked))  # type: ignore[misc]  # bound now
+            if done.lost:
+                log.warning("messages.lost", executions=done.lost)
+            asked = []
+            with anyio.move_on_after(min(LOOK_SECONDS, done.next_retry)):
+                message: Publish = await context.inbox.receive()
+                asked = [*message.execution_ids, *_waiting(context)]
+
+    async def step(self, asked: Sequence[UUID] = ()) -> Published:
+        """Send what waits, these rows first of all."""
+        published = 0
+        while rows := await self._rows(asked):
+            await self._broker.publish([_message(row) for row in rows])
+            async with self._database.connection() as connection:
+                await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
+            published += len(rows)
+            if len(rows) < BATCH_ROWS:
+                break
+        lost = 0 if asked else await self._find_lost()
+        return Published(published, lost, await self._next_retry())
+
+    async def _rows(self, asked: Sequence[UUID]) -> list[asyncpg.Record]:
+        async with self._database.connection() as connection:
+            return await QUERIES.execution_to_publish.rows(
+                connection, ids=list(asked), pending_seconds=PENDING_SECONDS, max_rows=BATCH_ROWS
+            )
+
+    async def _find_lost(self) -> int:
+        """Put rows back to pending whose message is gone; they are sent with the next look."""
+        async with self._database.connection() as connection:
+            queues = await QUERIES.execution_queues_waiting.rows(connection)
+        lost = 0
+        for queue in queues:
+            before = await self._broker.lost_before(queue["queue"])
+            if queue["oldest"] < before:
+                async with self._database.connection() as connection:
+                    lost += len(
+                        await QUERIES.execution_requeue_lost.rows(
+                            connection, queue=queue["queue"], published_before=before
+                        )
+                    )
+        return lost
+
+    async def _next_retry(self) -> float:
+        async with self._database.connection() as connection:
+            due = await QUERIES.execution_next_retry.value(connection)
+        return math.inf if due is None else max((due - self._clock()).total_seconds(), 0.01)
+
+
+def _waiting(context: ChildContext) -> list[UUID]:
+    """The executions asked for by the messages that wait behind the first."""
+    ids: list[UUID] = []
+    while context.inbox is not None and len(ids) < BATCH_ROWS:
+        try:
+            ids.extend(context.inbox.receive_nowait().execution_ids)
+        except anyio.WouldBlock:
+            break
+    return ids
+
+
+def _message(row: asyncpg.Record) -> TaskMessage:
+    return TaskMessage(
+        execution_id=row["id"],
+        attempt=row["attempt"],
+        config_id=row["config_id"],
+        task_type=row["task_type"],
+        scheduler_type=row["scheduler_type"],
+        tick_at=row["tick_at"],
+        parameters=row["parameters"],
+        queue=row["queue"],
+        priority=row["priority"],
+    )

@@ -1,0 +1,193 @@
+"""Keeps the due index in Redis equal to the active configs in Postgres.
+
+Postgres has the truth: a config, and its newest tick row, say from where on ticks have no row yet. The index is a
+cursor that can be made again from them at any time. Four things bring a change in, each covering for the one before:
+
+1. a `Reload` message from whoever changed a config in this process, answered when the index shows the change;
+2. a NOTIFY from Postgres for changes made through another process;
+3. a look each second whether the index was flushed, which leads to a full load;
+4. a comparison, a page of configs at a time, of every version in Postgres with the one in the index.
+
+A config that cannot be understood (its schedule was written by hand, say) becomes `error`, and says why in its history;
+the others are loaded all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from horarium.actors.patience import patiently
+from horarium.firing import FiringSpec
+from horarium.keyspace.due_index import DueEntry
+from horarium.keyspace.history import HistoryEvent
+from horarium.messages import Nudge, Reload
+from horarium.schedule import ScheduleError
+from horarium.sql.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    import asyncpg
+    from anyio.abc import TaskStatus
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
+    from horarium.keyspace.due_index import DueIndex
+    from horarium.messages import Mailboxes
+    from horarium.sql.database import Database
+    from horarium.supervisor import ChildContext
+
+__all__ = ["Loaded", "ScheduleLoader"]
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "horarium_task_configs"
+LOOK_SECONDS = 1.0
+"""How often the loader looks whether the index was flushed."""
+
+PAGE_CONFIGS = 1000
+"""Configs loaded or compared at a time: a page takes some ten milliseconds of Postgres."""
+
+COMPARE_EVERY_LOOKS = 5
+"""A page is compared every so many looks: 100,000 configs are gone through in about eight minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one step did to the index."""
+
+    put: int = 0
+    removed: int = 0
+
+
+class ScheduleLoader:
+    """The actor."""
+
+    def __init__(
+        self, database: Database, index: DueIndex, mailboxes: Mailboxes, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._changed: set[int] = set()
+        self._compared_until = 0
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Load everything, then follow the changes."""
+        await patiently(context.id, self.load_all)
+        task_status.started()
+        while True:
+            await patiently(context.id, lambda: self._follow(context))
+
+    async def load_all(self) -> Loaded:
+        """Make the whole index, and take out what does not belong there."""
+        put, after = 0, 0
+        expected: set[int] = set()
+        while page := await self._versions(after):
+            put += (await self.reload(page)).put
+            expected.update(page)
+            after = max(page)
+        removed = await self._index.remove(set(await self._index.config_ids()) - expected)
+        await self._index.mark_loaded()
+        log.info("schedules.loaded", configs=put, removed=removed)
+        self._mailboxes.dispatcher.send_nowait(Nudge())
+        return Loaded(put, removed)
+
+    async def reload(self, config_ids: Iterable[int]) -> Loaded:
+        """Bring these configs' entries up to what Postgres says now."""
+        ids = sorted(set(config_ids))
+        if not ids:
+            return Loaded()
+        async with self._database.connection() as connection:
+            rows = await QUERIES.task_config_schedules.rows(connection, ids=ids)
+        entries = [entry for row in rows if (entry := await self._entry(row)) is not None]
+        put = await self._index.upsert(entries)
+        removed = await self._index.remove(set(ids) - {e.config_id for e in entries})
+        return Loaded(put, removed)
+
+    async def compare_page(self) -> Loaded:
+        """Compare the next page of Postgres' versions with the index, and mend what differs."""
+        expected = await self._versions(self._compared_until)
+        indexed = await self._index.versions(list(expected))
+        self._compared_until = max(expected, default=0)
+        wrong = [config_id for config_id, version in expected.items() if indexed.get(config_id) != version]
+        mended = await self.reload(wrong)
+        if mended.put:
+            log.warning("due_index.mended", configs=mended.put)
+            self._mailboxes.dispatcher.send_nowait(Nudge())
+        return mended
+
+    async def _follow(self, context: ChildContext) -> None:
+        """Follow changes until Postgres' notifications end."""
+        assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
+        async with self._database.listening(CHANNEL, self._heard) as connection:
+            looks, next_look = 0, anyio.current_time() + LOOK_SECONDS
+            while not connection.is_closed():
+                reloads: list[Reload] = []
+                with anyio.move_on_at(next_look):
+                    reloads = await _gather(context.inbox)
+                await self._answer(reloads)
+                if anyio.current_time() >= next_look:
+                    looks, next_look = looks + 1, anyio.current_time() + LOOK_SECONDS
+                    await self._look(looks)
+
+    async def _look(self, looks: int) -> None:
+        if not await self._index.is_loaded():
+            log.warning("due_index.lost")
+            await self.load_all()
+        if looks % COMPARE_EVERY_LOOKS == 0:
+            await self.compare_page()
+
+    async def _answer(self, reloads: Sequence[Reload]) -> None:
+        """Reload what changed; what could not be reloaded now is remembered for the next time."""
+        self._changed.update(*(r.config_ids for r in reloads))
+        ids = set(self._changed)
+        loaded = await self.reload(ids)
+        self._changed -= ids
+        if loaded.put or loaded.removed:
+            self._mailboxes.dispatcher.send_nowait(Nudge())
+        for message in reloads:
+            message.reply.set(None)
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+        self._changed.add(int(payload))
+        if self._mailboxes.loader.depth == 0:
+            self._mailboxes.loader.send_nowait(Reload(()))
+
+    async def _versions(self, after: int) -> dict[int, int]:
+        async with self._database.connection() as connection:
+            rows = await QUERIES.task_config_versions.rows(connection, after=after, max_rows=PAGE_CONFIGS)
+        return {row["id"]: row["version"] for row in rows}
+
+    async def _entry(self, row: asyncpg.Record) -> DueEntry | None:
+        """The index's entry; None for a config that makes no sense."""
+        try:
+            spec = FiringSpec.of(row, now=self._clock())
+        except ScheduleError as error:
+            await self._refuse(row, error)
+            return None
+        tick = spec.first_after(row["decided_until"])
+        # No tick left: due at once, and the dispatcher, finding nothing to fire, makes the config inactive.
+        return DueEntry(row["id"], row["version"], tick or row["decided_until"], spec.to_json())
+
+    async def _refuse(self, row: asyncpg.Record, error: ScheduleError) -> None:
+        log.warning("schedule.unreadable", config_id=row["id"], error=str(error))
+        async with self._database.connection() as connection:
+            await QUERIES.task_config_mark_error.rows(connection, id=row["id"], version=row["version"])
+        self._mailboxes.record(HistoryEvent.now(row["id"], "task_execution_failed", error=str(error)))
+
+
+async def _gather(inbox: MemoryObjectReceiveStream[Reload]) -> list[Reload]:
+    """Wait for a message and take along those that wait behind it."""
+    messages = [await inbox.receive()]
+    while len(messages) < PAGE_CONFIGS:
+        try:
+            messages.append(inbox.receive_nowait())
+        except anyio.WouldBlock:
+            break
+    return messages

@@ -1,0 +1,135 @@
+"""Runs tasks: in a process of its own (`horarium worker`), or inside `horarium up`.
+
+It lives by a heartbeat in Redis, renewed three times before it runs out; whoever stops renewing it is taken for gone,
+and what it ran is given to others. Asked to stop, it takes no more messages, lets what runs go on for a while, and
+then cancels it and hands it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from horarium.actors.patience import patiently
+from horarium.errors import Unavailable
+from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS, WorkerBeat
+from horarium.tasks.ledger import Ledger
+from horarium.tasks.receiver import Receiver
+from horarium.tasks.sync_pool import SyncPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from anyio.abc import TaskStatus
+    from taskiq import AsyncBroker
+
+    from horarium.keyspace.timeouts import TimeoutIndex
+    from horarium.keyspace.workers import Workers
+    from horarium.messages import Mailboxes
+    from horarium.sql.database import Database
+    from horarium.supervisor import ChildContext
+
+__all__ = ["Worker", "WorkerConfig"]
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_SECONDS = HEARTBEAT_TTL_SECONDS / 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops."""
+
+    id: str
+    queues: tuple[str, ...]
+    concurrency: int
+    sync_processes: int
+    drain_seconds: float
+
+
+class Worker:
+    """The actor."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        broker: AsyncBroker,
+        database: Database,
+        timeouts: TimeoutIndex,
+        workers: Workers,
+        mailboxes: Mailboxes,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._config = config
+        self._broker = broker
+        self._database = database
+        self._timeouts = timeouts
+        self._workers = workers
+        self._mailboxes = mailboxes
+        self._clock = clock
+
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
+        """Receive messages until asked to stop."""
+        sync_pool = SyncPool(self._config.sync_processes)
+        receiver = Receiver(
+            self._broker,
+            Ledger(self._database, self._timeouts, self._config.id),
+            sync_pool,
+            self._mailboxes.record,
+            concurrency=self._config.concurrency,
+            drain_seconds=self._config.drain_seconds,
+        )
+        try:
+            await patiently(context.id, self._broker.startup)
+            async with anyio.create_task_group() as group:
+                await group.start(self._beat, receiver)
+                task_status.started()
+                await self._receive(receiver, context)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await receiver.hand_back_all()
+                await self._leave()
+                await self._broker.shutdown()
+            sync_pool.stop()
+
+    async def _receive(self, receiver: Receiver, context: ChildContext) -> None:
+        """Receive until asked to stop; returns when nothing runs any more, or `drain_seconds` later."""
+        finish = asyncio.Event()  # taskiq's receiver waits for asyncio's own kind
+        async with anyio.create_task_group() as group:
+            group.start_soon(_pass_on, context, finish)
+            await receiver.listen(finish)
+            group.cancel_scope.cancel()
+
+    async def _beat(self, receiver: Receiver, *, task_status: TaskStatus[None]) -> None:
+        started_at = self._clock().isoformat()
+        ready = False
+        while True:
+            beat = WorkerBeat(
+                self._config.id, self._config.queues, self._config.concurrency, receiver.active, started_at
+            )
+            try:
+                await self._workers.beat(beat)
+            except Unavailable as error:
+                log.warning("heartbeat.failed", worker=self._config.id, error=str(error))
+            if not ready:
+                task_status.started()
+                ready = True
+            await anyio.sleep(HEARTBEAT_SECONDS)
+
+    async def _leave(self) -> None:
+        try:
+            await self._workers.leave(self._config.id)
+        except Unavailable as error:
+            log.warning("heartbeat.left_to_expire", worker=self._config.id, error=str(error))
+
+
+async def _pass_on(context: ChildContext, finish: asyncio.Event) -> None:
+    await context.stopping.wait()
+    finish.set()

@@ -1,0 +1,146 @@
+"""The command line: `horarium up` and `horarium worker`.
+
+Flags win over HORARIUM_* variables. Faults in either are reported together, before anything is started, with exit
+code 2; a tree that gave up is exit code 1; an ordered stop is 0.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from horarium.demo import create_demo
+from horarium.embedded import DataDir
+from horarium.errors import ConfigurationError
+from horarium.host import EXIT_MISCONFIGURED, Host
+from horarium.logs import configure_logging
+from horarium.resources import open_resources
+from horarium.settings import Settings, load_settings
+from horarium.tree import supervisor_tree, worker_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(name="horarium", help="Supervised scheduled work.", no_args_is_help=True, add_completion=True)
+output = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False)
+
+DataDirOption = Annotated[Path | None, typer.Option(help="Where embedded servers keep their data.")]
+
+
+def main() -> None:
+    """The entry point of the command `horarium`."""
+    app()
+
+
+@app.callback()
+def _root() -> None:
+    """Supervised scheduled work for Python teams."""
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address the API listens on [default: 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port the API listens on [default: 8080]; 0: a free one.")] = None,
+    data_dir: DataDirOption = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Make a handful of lively configs.")] = False,
+) -> None:
+    """Run the supervisor: scheduling, the API, and with no settings at all Postgres, Redis and a worker too."""
+    _run(lambda settings: _up(settings, demo=demo), host=host, port=port, data_dir=data_dir)
+
+
+@app.command()
+def worker(
+    queues: Annotated[str | None, typer.Option(help="Queues to read, separated by commas [default: default].")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Executions to run at once [default: 100].")] = None,
+) -> None:
+    """Run tasks. Needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL."""
+    names = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None
+    _run(_worker, queues=names, worker_concurrency=concurrency)
+
+
+def _run(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
+    """Read the settings, run the program, exit with its code."""
+    try:
+        settings = load_settings(**flags)
+        configure_logging(settings.log_format, settings.log_level)
+        code = anyio.run(program, settings, backend_options={"use_uvloop": True})
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            complaints.print(f"horarium: {line}", markup=False, soft_wrap=True)
+        code = EXIT_MISCONFIGURED
+    raise typer.Exit(code)
+
+
+async def _up(settings: Settings, *, demo: bool) -> int:
+    _refuse_taken_port(settings.host, settings.port)
+    passwords: list[str] = []
+    ports = [settings.port]
+    with ExitStack() as stack:
+        if settings.embedded:
+            stack.enter_context(DataDir(settings.data_dir))
+        async with open_resources(settings) as resources:
+            spec = supervisor_tree(
+                resources,
+                supervisor=lambda: host.supervisor,
+                tell_password=passwords.append,
+                listening=ports.append,
+            )
+            host = Host(spec)
+
+            async def when_ready() -> None:
+                if demo:
+                    await create_demo(resources.task_configs, now=resources.clock(), port=ports[-1])
+                _print_banner(settings, ports[-1], passwords)
+
+            return await host.run(when_ready)
+
+
+async def _worker(settings: Settings) -> int:
+    if settings.embedded:
+        raise ConfigurationError(
+            "a worker needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL; an embedded `horarium up` runs its own"
+        )
+    async with open_resources(settings) as resources:
+
+        async def when_ready() -> None:
+            output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
+
+        return await Host(worker_tree(resources)).run(when_ready)
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Fail before servers are started for nothing."""
+    try:
+        with socket.create_server((host, port), reuse_port=False):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
+        ) from error
+
+
+def _print_banner(settings: Settings, port: int, passwords: list[str]) -> None:
+    """Say where to look; a password that was made up is said this once."""
+    rows = {"API": f"http://{settings.host}:{port}/api/v1", "Health": f"http://{settings.host}:{port}/readyz"}
+    if passwords:
+        rows["Account"] = f"admin, password {passwords[-1]} (shown only now)"
+    if settings.embedded:
+        rows["Data"] = str(settings.data_dir)
+    rows["Stop"] = "Ctrl-C"
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(f"  [bold]{name}[/bold]", value)
+    output.print(f"\n  [bold]Horarium {version('horarium')} is up[/bold]\n")
+    output.print(table, soft_wrap=True)
+    output.print()

@@ -1,0 +1,100 @@
+"""Runs a tree in a process: signals, the end of it, and the exit code.
+
+The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels it, the third ends the process at once.
+A child that cannot be stopped does not keep the process alive: it is named in the log, and the process ends itself.
+A ConfigurationError in a child (a database newer than this code, say) ends the tree too: starting it again would not
+help.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import structlog
+
+from horarium.errors import ConfigurationError
+from horarium.supervisor import ChildExited, RestartIntensityExceeded, Supervisor, log_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskStatus
+
+    from horarium.supervisor import SupervisionEvent, SupervisorSpec
+
+__all__ = ["EXIT_ESCALATED", "EXIT_MISCONFIGURED", "Host"]
+
+log = structlog.get_logger(__name__)
+
+EXIT_ESCALATED = 1
+EXIT_MISCONFIGURED = 2
+LAST_WAIT_SECONDS = 1.0
+"""How long the process waits for a child that was declared unstopped."""
+
+
+class Host:
+    """One tree in this process."""
+
+    def __init__(self, spec: SupervisorSpec) -> None:
+        self.supervisor = Supervisor(spec, on_event=self._on_event)
+        self._fatal: ConfigurationError | None = None
+
+    async def run(self, when_ready: Callable[[], Coroutine[Any, Any, None]]) -> int:
+        """Run the tree until it is asked to stop; `when_ready` is called once, when all of it is up.
+
+        Returns the exit code; raises the ConfigurationError that stopped it.
+        """
+        code = 0
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._obey_signals, group.cancel_scope)
+                group.start_soon(self._end_unstopped)
+                await self._supervise(when_ready)
+                group.cancel_scope.cancel()
+        except* RestartIntensityExceeded as escalation:
+            log.error("horarium.gave_up", error=str(escalation.exceptions[0]))  # noqa: TRY400 - the exits are logged
+            code = EXIT_ESCALATED
+        if self._fatal is not None:
+            raise self._fatal
+        return code
+
+    async def _supervise(self, when_ready: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the tree to its end, and `when_ready` beside it."""
+        async with anyio.create_task_group() as beside:
+
+            async def then(*, task_status: TaskStatus[None]) -> None:
+                await self.supervisor.run(task_status=task_status)
+                beside.cancel_scope.cancel()
+
+            await beside.start(then)
+            beside.start_soon(when_ready)
+
+    async def _obey_signals(self, scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            times = 0
+            async for number in received:
+                times += 1
+                log.info("signal.received", signal=signal.Signals(number).name, times=times)
+                if times == 1:
+                    self.supervisor.stop()
+                elif times == 2:
+                    scope.cancel()
+                else:
+                    os._exit(128 + number)
+
+    async def _end_unstopped(self) -> None:
+        """End the process when children that ignored the stop would keep it alive."""
+        unstopped = await self.supervisor.wait_stopped()
+        if unstopped:
+            await anyio.sleep(LAST_WAIT_SECONDS)
+            log.error("horarium.left_behind", children=unstopped)
+            os._exit(EXIT_ESCALATED)
+
+    def _on_event(self, event: SupervisionEvent) -> None:
+        log_event(log, event)
+        if isinstance(event, ChildExited) and isinstance(event.error, ConfigurationError) and self._fatal is None:
+            self._fatal = event.error
+            self.supervisor.stop()

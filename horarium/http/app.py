@@ -1,0 +1,39 @@
+"""The aiohttp application: every resource's routes, the problems middleware, the shared services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from horarium.http import auth, executions, schedules, system, task_configs, task_types
+from horarium.http.openapi import openapi_route
+from horarium.http.problems import problems
+from horarium.http.routing import add_routes
+from horarium.http.services import SERVICES
+
+if TYPE_CHECKING:
+    from horarium.http.routing import Route
+    from horarium.http.services import Services
+
+__all__ = ["ROUTES", "make_app"]
+
+BODY_LIMIT_BYTES = 1024 * 1024
+
+_RESOURCES: tuple[Route, ...] = (
+    *system.ROUTES,
+    *auth.ROUTES,
+    *task_types.ROUTES,
+    *task_configs.ROUTES,
+    *executions.ROUTES,
+    *schedules.ROUTES,
+)
+ROUTES = (*_RESOURCES, openapi_route(_RESOURCES))
+
+
+def make_app(services: Services) -> web.Application:
+    """The application over these services."""
+    app = web.Application(middlewares=[problems], client_max_size=BODY_LIMIT_BYTES)
+    app[SERVICES] = services
+    add_routes(app, ROUTES)
+    return app

@@ -1,0 +1,61 @@
+"""Identity: log in, renew, log out, who am I. Tokens are the token service's; this module only asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from horarium.http.routing import Empty, Reply, Route
+from horarium.messages import EndSessions, LogIn, RotateToken
+from horarium.model import Login, Refresh, TokenPair, User
+
+if TYPE_CHECKING:
+    from horarium.http.routing import Call
+
+__all__ = ["ROUTES"]
+
+NO_STORE = {"Cache-Control": "no-store"}
+ASK_SECONDS = 10.0
+"""A login hashes a password; several at once wait for each other."""
+
+
+async def log_in(call: Call) -> Reply:
+    """A pair of tokens for a name and a password."""
+    given: Login = call.body
+    pair: TokenPair = await call.services.mailboxes.tokens.ask(
+        lambda reply: LogIn(given.username, given.password, given.remember_me, reply), timeout=ASK_SECONDS
+    )
+    return Reply(pair, NO_STORE)
+
+
+async def refresh(call: Call) -> Reply:
+    """A new pair for a refresh token, which dies; one that is dead already ends its whole family."""
+    token: str = call.body.refresh_token
+    pair: TokenPair = await call.services.mailboxes.tokens.ask(
+        lambda reply: RotateToken(token, reply), timeout=ASK_SECONDS
+    )
+    return Reply(pair, NO_STORE)
+
+
+async def log_out(call: Call) -> Reply:
+    """The end of every session of the caller, the one in use included."""
+    assert call.user is not None, "the route has a role"  # noqa: S101 - a fault of the table below
+    user_id = call.user.id
+    await call.services.mailboxes.tokens.ask(lambda reply: EndSessions(user_id, reply), timeout=ASK_SECONDS)
+    return Reply()
+
+
+async def me(call: Call) -> Reply:
+    """The caller, from the cache that every request reads anyway."""
+    assert call.user is not None, "the route has a role"  # noqa: S101 - a fault of the table below
+    return Reply(call.user.public(), NO_STORE)
+
+
+ROUTES = (
+    Route("POST", "/api/v1/auth/login", log_in, "Log in", None, TokenPair, body=Login),
+    Route("POST", "/api/v1/auth/refresh", refresh, "A new pair for a refresh token", None, TokenPair, body=Refresh),
+    Route(
+        "POST", "/api/v1/auth/logout", log_out, "End every session of the caller", "viewer", status=204,
+        body=Empty, body_required=False,
+    ),
+    Route("GET", "/api/v1/auth/me", me, "The caller", "viewer", User),
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""Executions: the ledger, a page at a time, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from horarium.errors import FieldError, InvalidInput
+from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.routing import Reply, Route
+from horarium.model import Execution, ExecutionStatus, Trigger
+from horarium.views import ExecutionFilter
+
+if TYPE_CHECKING:
+    from horarium.http.routing import Call
+
+__all__ = ["ROUTES", "ExecutionQuery", "list_page"]
+
+BASE = "/api/v1/executions"
+LARGEST_ID = 2**63 - 1
+
+
+class ExecutionQuery(PageQuery):
+    """Filters over one config's executions; `since` and `until` are about the tick, or when there is none the row."""
+
+    status: ExecutionStatus | None = None
+    trigger: Trigger | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    worker: str | None = None
+
+
+class ExecutionsQuery(ExecutionQuery):
+    """The same over all configs, or one."""
+
+    config_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+
+
+async def list_executions(call: Call) -> Reply:
+    """A page of executions."""
+    return await list_page(call, config_id=call.query.config_id)
+
+
+async def list_page(call: Call, *, config_id: int | None) -> Reply:
+    """The page that an ExecutionQuery asks for."""
+    query: ExecutionQuery = call.query
+    wanted = ExecutionFilter(query.status, config_id, query.trigger, query.since, query.until, query.worker)
+    executions, total = await call.services.views.executions(wanted, before=_before(query), limit=query.limit)
+    return _page(executions, total, query)
+
+
+async def list_active(call: Call) -> Reply:
+    """A page of what is in flight."""
+    query: PageQuery = call.query
+    executions, total = await call.services.views.active(before=_before(query), limit=query.limit)
+    return _page(executions, total, query)
+
+
+async def get_execution(call: Call) -> Reply:
+    """One execution."""
+    return Reply(await call.services.views.execution(call.task_id))
+
+
+def _before(query: PageQuery) -> UUID | None:
+    parts = read_cursor(query.cursor, str)
+    if parts is None:
+        return None
+    try:
+        return UUID(parts[0])
+    except ValueError:
+        raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of this list")) from None
+
+
+def _page(executions: list[Execution], total: int, query: PageQuery) -> Reply:
+    full = len(executions) == query.limit
+    cursor = write_cursor(str(executions[-1].task_id)) if full else None
+    return Reply(Page[Execution](items=executions, next_cursor=cursor, total=total))
+
+
+ROUTES = (
+    Route("GET", BASE, list_executions, "A page of executions", "viewer", Page[Execution], query=ExecutionsQuery),
+    Route("GET", f"{BASE}/active", list_active, "What is in flight", "viewer", Page[Execution], query=PageQuery),
+    Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
+)

@@ -1,0 +1,51 @@
+"""Lists: a limit, an opaque cursor, and an answer that says where the next page begins."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from horarium.errors import FieldError, InvalidInput
+
+__all__ = ["Page", "PageQuery", "read_cursor", "write_cursor"]
+
+Item = TypeVar("Item")
+
+
+class PageQuery(BaseModel):
+    """What every list takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class Page(BaseModel, Generic[Item]):
+    """A page of a list. `total` counts all pages; `next_cursor` is null on the last."""
+
+    items: list[Item]
+    next_cursor: str | None
+    total: int
+
+
+def write_cursor(*parts: object) -> str:
+    """An opaque cursor that holds `parts`, which are JSON values."""
+    return base64.urlsafe_b64encode(orjson.dumps(parts, default=str)).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
+    """The parts of a cursor; None for the first page. Raises InvalidInput for one that was not made here."""
+    if cursor is None:
+        return None
+    try:
+        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+        raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of a list's answer"))
+    return parts

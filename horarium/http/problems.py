@@ -1,0 +1,155 @@
+"""Everything that goes wrong leaves as one shape: `application/problem+json` (RFC 9457).
+
+One middleware maps errors to problems, so no handler catches a domain error. What is not expected is logged with its
+traceback and answered as a 500 that tells nothing but the request's id.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from horarium.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    HorariumError,
+    InvalidInput,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
+from horarium.supervisor import MailboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+__all__ = ["FieldProblem", "Malformed", "Problem", "UnsupportedMediaType", "problems"]
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = "X-Request-Id"
+BUSY_SECONDS = 1
+
+
+class Malformed(HorariumError):
+    """The request cannot be read at all."""
+
+
+class UnsupportedMediaType(HorariumError):
+    """The body is not JSON."""
+
+
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    Malformed: (400, "malformed"),
+    Unauthorized: (401, "unauthorized"),
+    Forbidden: (403, "forbidden"),
+    NotFound: (404, "not_found"),
+    UnsupportedMediaType: (415, "unsupported_media_type"),
+}
+"""Errors whose message is all there is to say."""
+
+
+class FieldProblem(BaseModel):
+    """A field at fault."""
+
+    model_config = ConfigDict(frozen=True)
+
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(BaseModel):
+    """What every error answer holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldProblem] | None = None
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every request an id, and turn every error into a problem document."""
+    request_id = uuid.uuid4().hex
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - not swallowed: answered, and logged where it is no refusal
+            response = _answer(error, request)
+    response.headers[REQUEST_ID] = request_id
+    return response
+
+
+def _answer(error: Exception, request: web.Request) -> web.Response:
+    for kind, (status, code) in REFUSALS.items():
+        if isinstance(error, kind):
+            return _problem(status, code, str(error))
+    return _answer_with_more(error, request)
+
+
+def _answer_with_more(error: Exception, request: web.Request) -> web.Response:
+    """The errors whose answer holds more than their message."""
+    match error:
+        case InvalidInput():
+            return _problem(422, "invalid_input", "a field breaks a rule", errors=error.errors)
+        case Conflict():
+            return _problem(409, error.code, str(error))
+        case Unavailable():
+            return _unavailable(str(error), error.retry_after)
+        case MailboxError():
+            return _unavailable(str(error), BUSY_SECONDS)
+        case web.HTTPException():
+            return _http_problem(error, request)
+    log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+    return _problem(500, "internal", "an unexpected error; the log has it under this X-Request-Id")
+
+
+def _unavailable(detail: str, retry_after: float) -> web.Response:
+    return _problem(503, "unavailable", detail, headers={"Retry-After": str(math.ceil(retry_after))})
+
+
+def _http_problem(error: web.HTTPException, request: web.Request) -> web.Response:
+    """Aiohttp's own refusals: no such path, a method the path does not take, a body past the limit."""
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return _problem(413, "too_large", f"the body is larger than {request.client_max_size} bytes")
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    title = HTTPStatus(error.status).phrase
+    return _problem(error.status, title.lower().replace(" ", "_"), title, headers=headers)
+
+
+def _problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    if status == 401:
+        headers = {"WWW-Authenticate": "Bearer"}
+    content: dict[str, Any] = {
+        "type": f"urn:horarium:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        content["errors"] = [{"loc": list(e.loc), "msg": e.msg} for e in errors]
+    return web.Response(
+        body=orjson.dumps(content), status=status, headers=headers, content_type="application/problem+json"
+    )

@@ -1,0 +1,178 @@
+"""A route is data: method, path, role, what comes in, what goes out. The API and its OpenAPI document are one table.
+
+Before a handler runs, its request has been authenticated, its role checked, and its query and body read into the
+models that the route names; a fault in either is a 4xx that names the field. So a handler reads its input from a
+`Call`, calls one function, and returns a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
+from horarium.http.problems import Malformed, UnsupportedMediaType
+from horarium.http.services import SERVICES, Services
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from horarium.identity.users import CachedUser
+
+__all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
+
+Role = Literal["viewer", "operator", "admin"]
+RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
+
+
+class NoQuery(BaseModel):
+    """A call that takes no query parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Empty(BaseModel):
+    """A call whose body, if there is one, is an empty object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler returns: a model (or its JSON, ready made), and a status where it is not the route's own."""
+
+    content: Any = None
+    headers: Mapping[str, str] | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and checked. `query` and `body` are instances of the route's models."""
+
+    request: web.Request
+    services: Services
+    user: CachedUser | None
+    query: Any
+    body: Any
+
+    @property
+    def config_id(self) -> int:
+        """The id of the config in the path."""
+        return int(self.request.match_info["config_id"])
+
+    @property
+    def task_id(self) -> UUID:
+        """The id of the execution in the path."""
+        text = self.request.match_info["task_id"]
+        try:
+            return UUID(text)
+        except ValueError:
+            raise NotFound("execution", text) from None
+
+    @property
+    def if_match(self) -> int | None:
+        """The version in `If-Match`; None when any will do."""
+        header = self.request.headers.get("If-Match", "*").strip()
+        if header == "*":
+            return None
+        number = header.removeprefix("W/").strip('"')
+        if not number.isdecimal():
+            raise InvalidInput(FieldError(("If-Match",), "must be a config's version, such as 3"))
+        return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of the API. `role` None: open to everybody. `answer` None: 204."""
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str
+    handler: Callable[[Call], Awaitable[Reply]]
+    summary: str
+    role: Role | None
+    answer: Any = None
+    status: int = 200
+    query: type[BaseModel] = NoQuery
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Check, read, handle, answer."""
+        services = request.app[SERVICES]
+        user = await self._authenticated(request, services)
+        call = Call(request, services, user, self._query(request), await self._body(request))
+        reply = await self.handler(call)
+        if self.answer is None:
+            return web.Response(status=204, headers=reply.headers)
+        made = isinstance(reply.content, bytes)
+        body = reply.content if made else _adapter(self.answer).dump_json(reply.content)
+        status = reply.status or self.status
+        return web.Response(body=body, status=status, headers=reply.headers, content_type="application/json")
+
+    async def _authenticated(self, request: web.Request, services: Services) -> CachedUser | None:
+        if self.role is None:
+            return None
+        user = await services.authenticator.authenticate(request.headers.get("Authorization"))
+        if RANK[user.role] < RANK[self.role]:
+            raise Forbidden(f"this call needs the role {self.role}, yours is {user.role}")
+        return user
+
+    def _query(self, request: web.Request) -> BaseModel:
+        repeated = [name for name in set(request.query) if len(request.query.getall(name)) > 1]
+        if repeated:
+            raise InvalidInput(*(FieldError((name,), "is given more than once") for name in sorted(repeated)))
+        return _validated(self.query, dict(request.query))
+
+    async def _body(self, request: web.Request) -> BaseModel | None:
+        if self.body is None:
+            return None
+        raw = await _read(request)
+        if not raw and not self.body_required:
+            return self.body()
+        if request.content_type != "application/json":
+            raise UnsupportedMediaType("send the body as application/json")
+        if b"\\u0000" in raw:
+            raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
+        try:
+            content = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise Malformed(f"the body is not JSON: {error}") from None
+        return _validated(self.body, content)
+
+
+@cache
+def _adapter(answer: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(answer)
+
+
+def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
+    """Put routes into an application."""
+    for route in routes:
+        app.router.add_route(route.method, route.path, route.handle)
+
+
+async def _read(request: web.Request) -> bytes:
+    """The body; one that says it is too large is refused before it is read."""
+    if request.content_length is not None and request.content_length > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, request.content_length)
+    return await request.read()
+
+
+def _validated(model: type[BaseModel], content: Any) -> BaseModel:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise InvalidInput(*(_field_error(fault) for fault in error.errors(include_url=False))) from None
+
+
+def _field_error(fault: Any) -> FieldError:
+    """A fault as the contract has it; one that a rule over several fields found names the body."""
+    message = fault["msg"].removeprefix("Value error, ")
+    return FieldError(tuple(fault["loc"]) or ("body",), message)

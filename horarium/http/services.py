@@ -1,0 +1,46 @@
+"""What handlers may reach, handed to the application once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable  # noqa: TC003 - a dataclass' field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from redis.asyncio import Redis
+
+    from horarium.identity.authenticator import Authenticator
+    from horarium.keyspace.workers import Workers
+    from horarium.lifecycle import TaskConfigs
+    from horarium.messages import Mailboxes
+    from horarium.sql.database import Database
+    from horarium.supervisor import Supervisor
+    from horarium.tasks.broker import Publisher
+    from horarium.tasks.registry import TaskTypes
+    from horarium.views import Views
+
+__all__ = ["SERVICES", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The shared objects of a process, as the API sees them."""
+
+    database: Database
+    redis: Redis
+    broker: Publisher
+    workers: Workers
+    mailboxes: Mailboxes
+    authenticator: Authenticator
+    task_types: TaskTypes
+    task_configs: TaskConfigs
+    views: Views
+    supervisor: Callable[[], Supervisor]
+    clock: Callable[[], datetime]
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -1,0 +1,194 @@
+"""The system: is it alive, is it ready, what does it do, how does its tree stand.
+
+The tree is served from the supervisor's own records, so it can be read while an actor hangs. What blocks readiness
+is named; the probes have a deadline, so neither question hangs with the server it asks about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from pydantic import BaseModel
+
+from horarium.errors import Unavailable
+from horarium.http.routing import Reply, Route
+from horarium.keyspace.pool import redis_errors
+from horarium.sql.queries import QUERIES
+from horarium.supervisor import TreeNode
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    from horarium.http.routing import Call
+    from horarium.http.services import Services
+    from horarium.supervisor import RecordedEvent
+
+__all__ = ["ROUTES"]
+
+PROBE_SECONDS = 2.0
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """Whether work can be done; `blocked_by` names what is away."""
+
+    status: Literal["ready", "not_ready"]
+    blocked_by: list[str]
+
+
+class SchedulerState(BaseModel):
+    """The due index and who reads it; `leader` says whether this process dispatches."""
+
+    initialized: bool
+    scheduled_tasks: int
+    redis_connected: bool
+    leader: bool
+
+
+class WorkerState(BaseModel):
+    """The workers whose heartbeat has not run out."""
+
+    broker_connected: bool
+    active_tasks: int
+    workers: list[dict[str, Any]]
+
+
+class QueueState(BaseModel):
+    """Messages of a queue that are not acknowledged yet."""
+
+    status: Literal["ok"]
+    depth: int
+
+
+class SystemStatus(BaseModel):
+    """Everything at a glance."""
+
+    broker_connected: bool
+    scheduler_running: bool
+    total_configs: int
+    active_configs: int
+    total_scheduled_jobs: int
+    total_active_tasks: int
+    timestamp: datetime
+    scheduler: SchedulerState
+    worker: WorkerState
+    queues: dict[str, QueueState]
+    recent_events: list[dict[str, Any]]
+
+
+async def livez(_call: Call) -> Reply:
+    """The process answers."""
+    return Reply(Alive())
+
+
+async def readyz(call: Call) -> Reply:
+    """200, or 503 with what blocks; all servers are asked at once."""
+    services = call.services
+    probes = {"postgres": _ping_postgres(services), "redis": _ping_redis(services), "broker": services.broker.depths()}
+    away: list[str] = []
+    async with anyio.create_task_group() as group:
+        for name, probe in probes.items():
+            group.start_soon(_probe, name, probe, away)
+    down = [node.id for node in _actors(services.supervisor().snapshot()) if node.state != "running"]
+    blocked_by = sorted(away) + down
+    ready = Ready(status="not_ready" if blocked_by else "ready", blocked_by=blocked_by)
+    return Reply(ready, status=503 if blocked_by else None)
+
+
+async def status(call: Call) -> Reply:
+    """Everything at a glance."""
+    services = call.services
+    async with services.database.connection() as connection:
+        totals = await QUERIES.task_config_totals.row(connection)
+        in_flight = await QUERIES.execution_count_active.value(connection)
+    assert totals is not None, "an aggregate without GROUP BY always answers a row"  # noqa: S101 - SQL's own promise
+    scheduled = await services.views.index.size()
+    workers = await services.workers.living()
+    depths, broker_connected = await _depths(services)
+    dispatcher = services.supervisor().snapshot().find("dispatcher")
+    dispatching = dispatcher is not None and dispatcher.state == "running"
+    return Reply(
+        SystemStatus(
+            broker_connected=broker_connected,
+            scheduler_running=dispatching,
+            total_configs=totals["total"],
+            active_configs=totals["active"],
+            total_scheduled_jobs=scheduled,
+            total_active_tasks=in_flight,
+            timestamp=services.clock(),
+            scheduler=SchedulerState(
+                initialized=await services.views.index.is_loaded(),
+                scheduled_tasks=scheduled,
+                redis_connected=True,
+                leader=dispatching,
+            ),
+            worker=WorkerState(
+                broker_connected=broker_connected,
+                active_tasks=sum(worker.active for worker in workers),
+                workers=[asdict(worker) for worker in workers],
+            ),
+            queues={name: QueueState(status="ok", depth=depth) for name, depth in depths.items()},
+            recent_events=[_event(recorded) for recorded in services.supervisor().events.recent()[-5:]],
+        )
+    )
+
+
+async def tree(call: Call) -> Reply:
+    """The supervision tree, from the supervisor's own records."""
+    return Reply(call.services.supervisor().snapshot())
+
+
+async def _depths(services: Services) -> tuple[dict[str, int], bool]:
+    """The queues' depths, and whether the broker could be asked."""
+    try:
+        return await services.broker.depths(), True
+    except Unavailable:
+        return {}, False
+
+
+async def _ping_postgres(services: Services) -> None:
+    async with services.database.connection() as connection:
+        await connection.execute("SELECT 1")
+
+
+async def _ping_redis(services: Services) -> None:
+    with redis_errors():
+        await services.redis.ping()
+
+
+async def _probe(name: str, probe: Coroutine[Any, Any, object], away: list[str]) -> None:
+    try:
+        with anyio.fail_after(PROBE_SECONDS):
+            await probe
+    except (Unavailable, TimeoutError):
+        away.append(name)
+
+
+def _actors(node: TreeNode) -> Iterator[TreeNode]:
+    """The tree's actors that are meant to run; one that ran to its end (`bootstrap`) is not awaited."""
+    for child in node.children:
+        if child.kind == "supervisor":
+            yield from _actors(child)
+        elif child.state != "stopped":
+            yield child
+
+
+def _event(recorded: RecordedEvent) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(recorded.event).items() if isinstance(value, str | int | float)}
+    return {"sequence": recorded.sequence, "at": recorded.at, "event": type(recorded.event).__name__, **fields}
+
+
+ROUTES = (
+    Route("GET", "/livez", livez, "Whether the process answers", None, Alive),
+    Route("GET", "/readyz", readyz, "Whether work can be done, or what blocks it", None, Ready),
+    Route("GET", "/api/v1/system/status", status, "Everything at a glance", "viewer", SystemStatus),
+    Route("GET", "/api/v1/system/tree", tree, "The supervision tree", "viewer", TreeNode),
+)

@@ -1,0 +1,273 @@
+"""Task configs: keep them, act on them, run them, look at them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID  # noqa: TC003 - as above
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from horarium.errors import FieldError, InvalidInput
+from horarium.http.executions import ExecutionQuery, list_page
+from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.routing import Empty, Reply, Route
+from horarium.model import (
+    Action,
+    ConfigStatus,
+    Execution,
+    PauseRequest,
+    RunRequest,
+    SchedulerType,
+    TaskConfig,
+    TaskConfigCreate,
+    TaskConfigPatch,
+)
+from horarium.schedule import parse_schedule, ticks_between
+from horarium.sql.task_configs import ConfigFilter, ConfigPage
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from horarium.http.routing import Call
+
+__all__ = ["ROUTES"]
+
+BASE = "/api/v1/task-configs"
+ONE = BASE + r"/{config_id:\d{1,18}}"
+
+
+class ConfigsQuery(PageQuery):
+    """Filters and order of a list of configs; `q` looks for text in name and description."""
+
+    status: ConfigStatus | None = None
+    scheduler_type: SchedulerType | None = None
+    task_type: str | None = None
+    tag: str | None = None
+    q: str | None = None
+    sort: Literal["id", "-id", "name", "-name", "created_at", "-created_at"] = "id"
+
+
+class ConfigQuery(BaseModel):
+    """What a config's detail adds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verify_scheduler_status: bool = False
+    include_stats: bool = False
+
+
+class NextRunsQuery(BaseModel):
+    """How many runs to come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class HistoryQuery(BaseModel):
+    """How many events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class Stats(BaseModel):
+    """A config's figures; durations in seconds, of successful runs; `success_rate` of runs that ended, 0 to 1."""
+
+    total: int
+    success: int
+    failed: int
+    timeout: int
+    cancelled: int
+    lost: int
+    skipped: int
+    success_rate: float | None
+    avg_duration_seconds: float | None
+    p95_duration_seconds: float | None
+    last_run_at: datetime | None
+
+
+class TaskConfigDetail(TaskConfig):
+    """A config with what the two flags of its call add."""
+
+    scheduler_status: Literal["scheduled", "not_scheduled"] | None = None
+    stats: Stats | None = None
+    recent_history: list[dict[str, Any]] | None = None
+
+
+class NextRun(BaseModel):
+    """A tick to come, in UTC and as its own zone's clock shows it."""
+
+    tick_at: datetime
+    local: datetime
+
+
+class NextRuns(Page[NextRun]):
+    """Ticks to come; `timezone` is the schedule's."""
+
+    timezone: str
+
+
+class RunAnswer(BaseModel):
+    """The execution that was made."""
+
+    task_id: UUID
+
+
+async def list_configs(call: Call) -> Reply:
+    """A page of configs."""
+    query: ConfigsQuery = call.query
+    after = read_cursor(query.cursor, str, str, int)
+    if after is not None and after[0] != query.sort:
+        raise InvalidInput(FieldError(("cursor",), f"belongs to a list sorted by {after[0]}"))
+    wanted = ConfigFilter(query.status, query.scheduler_type, query.task_type, query.tag, query.q)
+    at = ConfigPage(query.sort, after[1] if after else None, after[2] if after else None, query.limit)
+    configs, keys, total = await call.services.views.configs(wanted, at)
+    full = len(configs) == query.limit
+    cursor = write_cursor(query.sort, keys[-1], configs[-1].id) if full else None
+    return Reply(Page[TaskConfig](items=configs, next_cursor=cursor, total=total))
+
+
+async def create_config(call: Call) -> Reply:
+    """A new config."""
+    row = await call.services.task_configs.create(call.body, created_by=call.user.id if call.user else None)
+    return await _shown(call, row, Location=f"{BASE}/{row['id']}")
+
+
+async def get_config(call: Call) -> Reply:
+    """One config, with more where the query asks for it."""
+    query: ConfigQuery = call.query
+    views = call.services.views
+    config = await views.config(call.config_id)
+    more: dict[str, Any] = {}
+    if query.verify_scheduler_status:
+        more["scheduler_status"] = "scheduled" if await views.is_scheduled(config.id) else "not_scheduled"
+    if query.include_stats:
+        more["stats"] = _stats(await views.stats(config.id))
+        more["recent_history"] = await views.history(config.id, 10)
+    shown = TaskConfigDetail(**config.model_dump(), **more)
+    absent = {"scheduler_status", "stats", "recent_history"} - more.keys()
+    return Reply(shown.model_dump_json(exclude=absent).encode(), _etag(config.version))
+
+
+async def edit_config(call: Call) -> Reply:
+    """Change the fields that are given."""
+    row = await call.services.task_configs.edit(call.config_id, call.body, version=call.if_match)
+    return await _shown(call, row)
+
+
+async def delete_config(call: Call) -> Reply:
+    """Take a config away; its executions stay."""
+    await call.services.task_configs.delete(call.config_id, version=call.if_match)
+    return Reply()
+
+
+async def start_config(call: Call) -> Reply:
+    """Owe ticks from now on."""
+    return _done("start", await call.services.task_configs.start(call.config_id))
+
+
+async def stop_config(call: Call) -> Reply:
+    """Owe ticks no more."""
+    return _done("stop", await call.services.task_configs.stop(call.config_id))
+
+
+async def pause_config(call: Call) -> Reply:
+    """Skip ticks, and write them down, until resumed."""
+    given: PauseRequest = call.body
+    row = await call.services.task_configs.pause(call.config_id, reason=given.reason, until=given.until)
+    return _done("pause", row)
+
+
+async def resume_config(call: Call) -> Reply:
+    """End a pause."""
+    return _done("resume", await call.services.task_configs.resume(call.config_id))
+
+
+async def reload_config(call: Call) -> Reply:
+    """Put the config into the due index anew."""
+    return _done("reload", await call.services.task_configs.reload(call.config_id))
+
+
+async def run_config(call: Call) -> Reply:
+    """Run once, now."""
+    key = call.request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= 255:
+        raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 characters"))
+    task_id = await call.services.task_configs.run(call.config_id, call.body, idempotency_key=key)
+    return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
+
+
+async def next_runs(call: Call) -> Reply:
+    """The next ticks, as the dispatcher will fire them; none while the config is not active."""
+    config = await call.services.views.config(call.config_id)
+    now = call.services.clock()
+    schedule = parse_schedule(config.scheduler_type, config.schedule_config, now=now)
+    zone = str(config.schedule_config.get("timezone", "UTC"))
+    until = datetime(9998, 1, 1, tzinfo=now.tzinfo)
+    coming = ticks_between(schedule, now, until, not_before=config.start_at, end_at=config.end_at)
+    ticks = list(islice(coming, call.query.count)) if config.status == "active" else []
+    runs = [NextRun(tick_at=tick, local=tick.astimezone(ZoneInfo(zone))) for tick in ticks]
+    return Reply(NextRuns(items=runs, next_cursor=None, total=len(runs), timezone=zone))
+
+
+async def history(call: Call) -> Reply:
+    """The newest events, newest first."""
+    events = await call.services.views.history(call.config_id, call.query.limit)
+    return Reply(Page[dict[str, Any]](items=events, next_cursor=None, total=len(events)))
+
+
+async def list_executions(call: Call) -> Reply:
+    """A page of the config's executions."""
+    await call.services.views.config(call.config_id)
+    return await list_page(call, config_id=call.config_id)
+
+
+async def _shown(call: Call, row: asyncpg.Record, **headers: str) -> Reply:
+    return Reply(await call.services.views.shown(row), headers | _etag(row["version"]))
+
+
+def _etag(version: int) -> dict[str, str]:
+    return {"ETag": f'"{version}"'}
+
+
+def _done(action: Literal["start", "stop", "pause", "resume", "reload"], row: asyncpg.Record) -> Reply:
+    message = f"{row['name']} is {row['status']}"
+    return Reply(Action(message=message, action=action, config_id=row["id"], status=row["status"]))
+
+
+def _stats(row: asyncpg.Record) -> Stats:
+    ended = sum(row[name] for name in ("success", "failed", "timeout", "cancelled", "lost"))
+    return Stats(**dict(row), success_rate=row["success"] / ended if ended else None)
+
+
+def _action(name: str, handler: Any, summary: str, body: type[BaseModel] = Empty) -> Route:
+    return Route("POST", f"{ONE}/{name}", handler, summary, "operator", Action, body=body, body_required=False)
+
+
+ROUTES = (
+    Route("GET", BASE, list_configs, "A page of configs", "viewer", Page[TaskConfig], query=ConfigsQuery),
+    Route("POST", BASE, create_config, "A new config", "operator", TaskConfig, status=201, body=TaskConfigCreate),
+    Route("GET", ONE, get_config, "One config", "viewer", TaskConfigDetail, query=ConfigQuery),
+    Route("PATCH", ONE, edit_config, "Change a config", "operator", TaskConfig, body=TaskConfigPatch),
+    Route("DELETE", ONE, delete_config, "Take a config away", "operator", status=204),
+    _action("start", start_config, "Owe ticks from now on"),
+    _action("stop", stop_config, "Owe ticks no more"),
+    _action("pause", pause_config, "Skip ticks until resumed", PauseRequest),
+    _action("resume", resume_config, "End a pause"),
+    _action("reload", reload_config, "Put the config into the due index anew"),
+    Route(
+        "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
+        body=RunRequest, body_required=False,
+    ),
+    Route("GET", f"{ONE}/next-runs", next_runs, "Ticks to come", "viewer", NextRuns, query=NextRunsQuery),
+    Route("GET", f"{ONE}/history", history, "Recent events", "viewer", Page[dict[str, Any]], query=HistoryQuery),
+    Route(
+        "GET", f"{ONE}/executions", list_executions, "A page of the config's executions", "viewer",
+        Page[Execution], query=ExecutionQuery,
+    ),
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""Access tokens: signed, short-lived, checked without asking anyone (RFC 9068's profile, RFC 8725's advice).
+
+There is one algorithm and one type, both named here and never taken from the token. Every claim is required, none
+beside them is known. A token says who (`sub`) and under which session version (`sv`); whether that user is still
+active and the version still current is the authenticator's to ask. Nothing secret is inside: claims are readable by
+whoever holds the token.
+
+A token that is refused is refused with one message, whatever is wrong with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import jwt
+from jwt.utils import base64url_encode
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from horarium.errors import ConfigurationError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["REFUSED", "AccessTokens", "Claims"]
+
+REFUSED = "a valid access token is needed"
+
+ALGORITHM = "HS256"
+TYPE = "at+jwt"
+ISSUER: Literal["horarium"] = "horarium"
+AUDIENCE: Literal["horarium"] = "horarium"
+
+MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2
+MAX_CHARS = 1024
+"""Ours have about 350. PyJWT reads the header before the signature, so what is longer is not even looked at: deep
+enough nesting would end in a RecursionError."""
+
+CLOCK_SKEW_SECONDS = 5
+"""How far another supervisor's clock may be ahead of ours."""
+
+UnixSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]  # what a datetime can hold
+
+
+class Claims(BaseModel):
+    """What a token says, each claim of the one type and value it may have; instants are Unix seconds."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    iss: Literal["horarium"]
+    aud: Literal["horarium"]
+    sub: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
+    jti: Annotated[str, StringConstraints(min_length=16)]
+    iat: UnixSeconds
+    exp: UnixSeconds
+    sv: Annotated[int, Field(ge=1)]
+
+    @property
+    def user_id(self) -> int:
+        """Whose token it is."""
+        return int(self.sub)
+
+    @property
+    def expires_at(self) -> datetime:
+        """The instant from which it is refused."""
+        return datetime.fromtimestamp(self.exp, UTC)
+
+
+class AccessTokens:
+    """Issues and verifies tokens under one key; supervisors of one database share the key."""
+
+    def __init__(self, key: str, lifetime_seconds: int) -> None:
+        if len(key.encode()) < MINIMUM_KEY_BYTES:
+            raise ConfigurationError(f"the signing key has under {MINIMUM_KEY_BYTES} bytes; use `openssl rand -hex 32`")
+        self._key = key
+        self._lifetime = lifetime_seconds
+        self._kid = hashlib.sha256(b"horarium access token key\0" + key.encode()).hexdigest()[:16]
+
+    def issue(self, user_id: int, session_version: int, *, now: datetime) -> tuple[str, datetime]:
+        """A token for this user, and when it expires."""
+        issued = int(now.timestamp())
+        claims = Claims(
+            iss=ISSUER,
+            aud=AUDIENCE,
+            sub=str(user_id),
+            jti=secrets.token_urlsafe(16),
+            iat=issued,
+            exp=issued + self._lifetime,
+            sv=session_version,
+        )
+        headers = {"typ": TYPE, "kid": self._kid}
+        return jwt.encode(claims.model_dump(), self._key, algorithm=ALGORITHM, headers=headers), claims.expires_at
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token that we signed and that has not expired; raises Unauthorized for any other text."""
+        # Headers reach us with raw bytes as lone surrogates, which PyJWT could not even encode.
+        if len(token) > MAX_CHARS or not token.isascii():
+            raise Unauthorized(REFUSED)
+        try:
+            parts = jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                # PyJWT has one leeway for iat and exp; only iat is to have one
+                options={"require": list(Claims.model_fields), "verify_iat": False},
+            )
+            claims = Claims.model_validate(parts["payload"])
+        except (jwt.PyJWTError, ValidationError) as error:
+            raise Unauthorized(REFUSED) from error
+        if not self._made_here(token, parts) or claims.iat > time.time() + CLOCK_SKEW_SECONDS:
+            raise Unauthorized(REFUSED)
+        return claims
+
+    def _made_here(self, token: str, parts: Mapping[str, Any]) -> bool:
+        """Whether header and signature are spelt as `issue` spells them.
+
+        Base64 spells one signature in several ways, of which PyJWT takes some, padding for one. The rest of the token
+        is signed as it is spelt.
+        """
+        header = parts["header"]
+        signature = base64url_encode(parts["signature"]).decode()
+        return header.get("typ") == TYPE and header.get("kid") == self._kid and token.endswith("." + signature)

@@ -1,0 +1,145 @@
+"""What the actors of one process share: the pools, the Redis data model, the task types, the mailboxes.
+
+Made before the tree starts and closed after it has stopped. Nothing in here connects by itself, so the servers may be
+children of the very tree that uses them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from taskiq import async_shared_broker
+
+from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
+from horarium.identity.access_tokens import AccessTokens
+from horarium.identity.authenticator import Authenticator
+from horarium.identity.users import Users
+from horarium.keyspace.due_index import DueIndex
+from horarium.keyspace.history import History
+from horarium.keyspace.keys import Keys
+from horarium.keyspace.pool import connect
+from horarium.keyspace.timeouts import TimeoutIndex
+from horarium.keyspace.tokens import RefreshTokens
+from horarium.keyspace.workers import Workers
+from horarium.lifecycle import TaskConfigs, utc_now
+from horarium.messages import Mailboxes
+from horarium.sql.database import Database
+from horarium.tasks.broker import make_broker
+from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.views import Views
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+    from pydantic import SecretStr
+    from redis.asyncio import Redis
+
+    from horarium.settings import Settings
+    from horarium.tasks.broker import Broker
+
+__all__ = ["Resources", "open_resources"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything that several actors use, by name."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    keys: Keys
+    sender: Broker
+    receiver: Broker
+    worker_id: str
+    task_types: TaskTypes
+    embedded_postgres: EmbeddedPostgres | None = None
+    embedded_redis: EmbeddedRedis | None = None
+    mailboxes: Mailboxes = field(default_factory=Mailboxes)
+    clock: Callable[[], datetime] = utc_now
+
+    @cached_property
+    def due_index(self) -> DueIndex:
+        """Which config is due next."""
+        return DueIndex(self.redis, self.keys)
+
+    @cached_property
+    def history(self) -> History:
+        """Recent events of each config."""
+        return History(self.redis, self.keys)
+
+    @cached_property
+    def timeouts(self) -> TimeoutIndex:
+        """Running executions by deadline."""
+        return TimeoutIndex(self.redis, self.keys)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Heartbeats."""
+        return Workers(self.redis, self.keys)
+
+    @cached_property
+    def refresh_tokens(self) -> RefreshTokens:
+        """The logins."""
+        return RefreshTokens(self.redis, self.keys)
+
+    @cached_property
+    def users(self) -> Users:
+        """Users, through their cache."""
+        return Users(self.database, self.redis, self.keys)
+
+    @cached_property
+    def access_tokens(self) -> AccessTokens:
+        """Signs and verifies access tokens; the key is made on first use where none is configured."""
+        key = self.settings.secret_key
+        text = key.get_secret_value() if key is not None else signing_key(self.settings.data_dir)
+        return AccessTokens(text, self.settings.access_token_seconds)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Knows callers by their token."""
+        return Authenticator(self.access_tokens, self.users)
+
+    @cached_property
+    def task_configs(self) -> TaskConfigs:
+        """The life of task configs."""
+        return TaskConfigs(self.database, self.task_types, self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def views(self) -> Views:
+        """The read side."""
+        return Views(self.database, self.due_index, self.history)
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """The resources that `settings` describe, closed at the end; raises ConfigurationError."""
+    import_task_modules(settings.task_modules)
+    postgres = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
+    redis = EmbeddedRedis(settings.data_dir) if settings.redis_url is None else None
+    redis_url = redis.url if redis is not None else _secret(settings.redis_url)
+    broker_url = _secret(settings.broker_url) or redis_url
+    keys = Keys(settings.key_prefix)
+    worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+    sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
+    receiver = make_broker(broker_url, keys, queues=settings.queues, consumer=worker_id)
+    receiver.is_worker_process = True
+    async_shared_broker.default_broker(sender)  # so that a task may kick another
+    client = connect(redis_url)
+    try:
+        async with Database(postgres.url if postgres is not None else _secret(settings.database_url)) as database:
+            yield Resources(settings, database, client, keys, sender, receiver, worker_id, TaskTypes(), postgres, redis)
+    finally:
+        await sender.shutdown()
+        await client.aclose()
+        await client.connection_pool.disconnect()
+
+
+def _secret(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()

@@ -1,0 +1,343 @@
+"""taskiq-aio-pika's broker, mended, for RabbitMQ 3.10 to 4.
+
+What the stock `AioPikaBroker` (0.6) does, and this one does not:
+
+- It rejects nothing, so its dead-letter queue stays empty. Here what cannot be read is rejected, and arrives there.
+- It drops a message for which there is no queue. Here messages are mandatory, and their queue is declared first.
+- It waits for ever to publish while RabbitMQ is short of memory. Here a batch has one deadline.
+- It raises when a message is acknowledged after a reconnect. Here that is a debug line: the message is delivered
+  again, and the claim in Postgres lets one attempt run once.
+
+Queues are classic ones with `x-max-priority`, since quorum queues have no priorities before RabbitMQ 4 and two levels
+after. A classic queue lives on one node: what a lost node held is sent again from its rows, which are the truth.
+
+aio-pika connects again by itself. The reading channel's queues and consumers come back with it; the writing channel
+keeps nothing, and declares a queue again after whatever failed. Two connections, since RabbitMQ stops reading from one
+that publishes while memory is short, and acknowledgements must get through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable  # noqa: TC003 - pydantic reads the fields of Delivery
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import anyio
+import structlog
+from aio_pika import ExchangeType, connect_robust
+from aio_pika.abc import AbstractIncomingMessage  # noqa: TC002 - aio-pika inspects the callback it is given
+from aio_pika.exceptions import (
+    AMQPChannelError,
+    AMQPError,
+    AuthenticationError,
+    ChannelNotFoundEntity,
+    ProbableAuthenticationError,
+)
+from taskiq import AckableMessage
+from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
+from taskiq_aio_pika.exceptions import NoStartupError
+
+from horarium.errors import Unavailable
+from horarium.tasks.amqp_publish import Letter, publish_all
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from aio_pika.abc import AbstractQueue, AbstractRobustChannel, AbstractRobustConnection
+    from aiormq.channel import Channel
+    from pamqp.common import FieldTable
+    from taskiq import BrokerMessage
+
+    from horarium.keyspace.keys import Keys
+    from horarium.tasks.message import TaskMessage
+
+__all__ = ["AmqpBroker", "Delivery"]
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+HIGHEST_PRIORITY = 9
+
+QUEUE_LIMIT = 1_000_000
+"""Messages that may wait in a queue; more are refused, and their rows stay pending until there is room."""
+
+DEAD_LETTER_LIMIT = 10_000
+"""Unreadable messages that are kept; the oldest go first."""
+
+CONNECT_SECONDS = 3.0
+RECONNECT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10
+PUBLISH_SECONDS = 5.0
+ASK_SECONDS = 5.0
+SETTLE_SECONDS = 2.0
+RELEASE_SECONDS = 1.0
+"""How long a released message is held, so that what nobody can handle does not go round without a pause."""
+
+LOST_AFTER = timedelta(minutes=5)
+"""For how long a message may be in a worker's hands before it counts as lost, once nothing waits in its queue."""
+
+
+class Delivery(AckableMessage):
+    """A message that may also be given back, unhandled: `release` has it delivered again, here or elsewhere.
+
+    Whoever takes a delivery calls one of the two. RabbitMQ counts it against this worker's concurrency until then.
+    """
+
+    release: Callable[[], Awaitable[None]]
+
+
+class AmqpBroker(AioPikaBroker):
+    """A taskiq broker over one RabbitMQ queue for each queue; `concurrency` messages of each are taken at once."""
+
+    write_conn: AbstractRobustConnection | None
+    write_channel: AbstractRobustChannel | None
+    read_conn: AbstractRobustConnection | None
+    read_channel: AbstractRobustChannel | None
+
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        *,
+        queues: Sequence[str] = ("default",),
+        consumer: str = "sender",
+        concurrency: int = 100,
+    ) -> None:
+        self._prefix = keys.prefix.removesuffix(":")
+        self._queues = tuple(queues)
+        self._consumer = consumer
+        self._declared: set[str] = set()
+        super().__init__(
+            url,
+            qos=concurrency,
+            exchange=Exchange(name=f"{self._prefix}.tasks", type=ExchangeType.DIRECT),
+            task_queues=[Queue(name=self._name(queue)) for queue in queues],
+            dead_letter_queue=Queue(name=f"{self._prefix}.dead"),
+            **_options(url),
+        )
+
+    async def startup(self) -> None:
+        """Connect for sending; raises Unavailable when RabbitMQ is away. Nothing is read before `listen`."""
+        await super(AioPikaBroker, self).startup()
+        try:
+            self.write_conn = await self._connect("publish")
+            channel = self.write_conn.channel(on_return_raises=True)
+            self.write_channel = await _within(ASK_SECONDS, channel)
+            await _within(ASK_SECONDS, self._declare_unseen([self._name(queue) for queue in self._queues]))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._disconnect()
+            raise
+
+    async def shutdown(self) -> None:
+        """Close the connections; what was not acknowledged is delivered again."""
+        await super(AioPikaBroker, self).shutdown()
+        await self._disconnect()
+
+    async def kick(self, message: BrokerMessage) -> None:
+        """Send one message, as taskiq's own kicker does."""
+        queue, priority = message.labels.get("queue", "default"), message.labels.get("priority", 0)
+        await self._send([Letter(self._name(str(queue)), message.task_id, message.message, int(priority))])
+
+    async def publish(self, messages: Sequence[TaskMessage]) -> None:
+        """Send messages and await all confirms; raises Unavailable unless RabbitMQ has every one within the deadline.
+
+        Some may have been sent nevertheless. A message sent twice is claimed once, so the caller need not know which.
+        """
+        await self._send([Letter(self._name(m.queue), str(m.execution_id), m.to_json(), m.priority) for m in messages])
+
+    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+        """Yield what arrives in this worker's queues, for ever; raises Unavailable if it cannot begin."""
+        arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        consumers: list[tuple[AbstractQueue, str]] = []
+        try:
+            channel = await self._reading_channel()
+            for queue in self._queues:
+                consumer = await _within(ASK_SECONDS, self._consume(channel, queue, arrived))
+                consumers.append(consumer)
+            while True:
+                message = await arrived.get()
+                yield Delivery(data=message.body, ack=partial(_settle, message.ack), release=partial(_release, message))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _stop(consumers, arrived)
+
+    async def depths(self) -> dict[str, int]:
+        """How many messages of each queue wait for a worker. RabbitMQ does not tell a client how many are being run."""
+        return {queue: await self._waiting(queue) for queue in self._queues}
+
+    async def lost_before(self, queue: str) -> datetime:
+        """The instant before which no message of the queue is left: sent earlier and not claimed means lost.
+
+        AMQP names no message that waits, so it cannot say since when the oldest does. But what RabbitMQ has confirmed
+        it keeps, unless the queue is deleted or purged or its node is lost, and then nothing waits in it. So while
+        something waits, nothing counts as lost; when nothing does, what is older than `LOST_AFTER` was handled, is in
+        the hands of a worker, or is lost. The second is sent again in vain, since it is claimed once.
+        """
+        if await self._waiting(queue):
+            return datetime.min.replace(tzinfo=UTC)
+        return datetime.now(UTC) - LOST_AFTER
+
+    def _name(self, queue: str) -> str:
+        return f"{self._prefix}.queue.{queue}"
+
+    async def _connect(self, purpose: str) -> AbstractRobustConnection:
+        name: FieldTable = {"connection_name": f"{self._prefix} {self._consumer} {purpose}"}
+        connecting = connect_robust(self.url, timeout=CONNECT_SECONDS, client_properties=name, **self._conn_kwargs)
+        return await _within(CONNECT_SECONDS + ASK_SECONDS, connecting)
+
+    async def _disconnect(self) -> None:
+        connections = [each for each in (self.read_conn, self.write_conn) if each is not None]
+        self.read_conn = self.read_channel = self.write_conn = self.write_channel = None
+        self._declared.clear()
+        for connection in connections:
+            await _settle(connection.close)
+
+    async def _declare(self, channel: AbstractRobustChannel, name: str, *, robust: bool) -> AbstractQueue:
+        """Make the queue and what it needs; a declaration of what is there changes nothing."""
+        exchange, dead = self._exchange.name, self._dead_letter_queue.name
+        await channel.declare_exchange(exchange, ExchangeType.DIRECT, durable=True, robust=robust)
+        await channel.declare_queue(dead, durable=True, arguments=_dead_letter_arguments(), robust=robust)
+        declared = await channel.declare_queue(name, durable=True, arguments=_queue_arguments(dead), robust=robust)
+        await declared.bind(exchange, name, robust=robust)
+        return declared
+
+    async def _declare_unseen(self, names: Sequence[str]) -> None:
+        assert self.write_channel is not None, "called after startup"  # noqa: S101 - narrows a type
+        for name in set(names) - self._declared:
+            await self._declare(self.write_channel, name, robust=False)
+            self._declared.add(name)
+
+    async def _send(self, letters: Sequence[Letter]) -> None:
+        if self.write_conn is None or self.write_channel is None:
+            raise NoStartupError("the broker was not started")
+        try:
+            await _within(PUBLISH_SECONDS, self._send_now(self.write_conn, self.write_channel, letters))
+        except Unavailable:
+            self._declared.clear()  # the queue may be what is gone
+            raise
+
+    async def _send_now(
+        self, connection: AbstractRobustConnection, channel: AbstractRobustChannel, letters: Sequence[Letter]
+    ) -> None:
+        await channel.ready()
+        if connection.transport is not None:
+            await connection.transport.ready()  # not before a memory alarm is over: what is written waits in our memory
+        await self._declare_unseen([letter.queue for letter in letters])
+        plain = cast("Channel", await channel.get_underlay_channel())
+        await publish_all(plain, self._exchange.name, letters)
+
+    async def _reading_channel(self) -> AbstractRobustChannel:
+        """The channel for reading; it outlives `listen`, so that what was taken can still be acknowledged."""
+        if self.read_conn is None:
+            self.read_conn = await self._connect("consume")
+        if self.read_channel is None:
+            self.read_channel = await _within(ASK_SECONDS, self.read_conn.channel(publisher_confirms=False))
+            await _within(ASK_SECONDS, self.read_channel.set_qos(prefetch_count=self._qos))
+        return self.read_channel
+
+    async def _consume(
+        self, channel: AbstractRobustChannel, queue: str, arrived: asyncio.Queue[AbstractIncomingMessage]
+    ) -> tuple[AbstractQueue, str]:
+        declared = await self._declare(channel, self._name(queue), robust=True)
+        return declared, await declared.consume(partial(self._take, arrived))
+
+    async def _take(self, arrived: asyncio.Queue[AbstractIncomingMessage], message: AbstractIncomingMessage) -> None:
+        try:
+            UUID(self.formatter.loads(message.body).task_id)
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning(
+                "message.unreadable", queue=message.routing_key, error=type(error).__name__, size=message.body_size
+            )
+            await _settle(message.reject)
+        else:
+            arrived.put_nowait(message)
+
+    async def _waiting(self, queue: str) -> int:
+        if self.write_conn is None:
+            raise NoStartupError("the broker was not started")
+        return await _within(ASK_SECONDS, _count(self.write_conn, self._name(queue)))
+
+
+def _options(url: str) -> dict[str, Any]:
+    """What aio-pika is told beside the URL, unless the URL says otherwise (`?heartbeat=30`)."""
+    ours = {"heartbeat": HEARTBEAT_SECONDS, "reconnect_interval": RECONNECT_SECONDS}
+    return {name: value for name, value in ours.items() if name not in parse_qs(urlsplit(url).query)}
+
+
+def _queue_arguments(dead: str) -> dict[str, Any]:
+    """The arguments of every task queue. RabbitMQ refuses a declaration that differs, so a change needs new names."""
+    return {
+        "x-queue-type": "classic",  # said, since RabbitMQ 4 lets a virtual host have another default
+        "x-max-priority": HIGHEST_PRIORITY,
+        "x-max-length": QUEUE_LIMIT,
+        "x-overflow": "reject-publish",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": dead,
+    }
+
+
+def _dead_letter_arguments() -> dict[str, Any]:
+    return {"x-queue-type": "classic", "x-max-length": DEAD_LETTER_LIMIT, "x-overflow": "drop-head"}
+
+
+async def _within(seconds: float, work: Awaitable[Answer]) -> Answer:
+    """The answer; raises Unavailable when the connection fails, RabbitMQ refuses, or `seconds` are over.
+
+    aiormq cancels what waits on a connection that it closes. So `work` runs in a task of its own: a cancellation there
+    is a lost connection, one here is the caller's. A closed channel or connection may also be a RuntimeError.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            [answer] = await asyncio.gather(work, return_exceptions=True)
+    except TimeoutError as error:
+        raise Unavailable("broker") from error
+    if isinstance(answer, (AMQPChannelError, AuthenticationError, ProbableAuthenticationError)):
+        log.warning("broker.refused", error=repr(answer))  # nothing that waiting would mend
+    if isinstance(answer, (AMQPError, OSError, RuntimeError, asyncio.CancelledError)):
+        raise Unavailable("broker") from answer
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+async def _settle(settle: Callable[[], Awaitable[object]]) -> None:
+    """Acknowledge, reject, release or close; over a connection that is gone there is nothing to do."""
+    try:
+        await _within(SETTLE_SECONDS, settle())
+    except Unavailable as error:
+        log.debug("broker.not_settled", error=repr(error.__cause__))
+
+
+async def _release(message: AbstractIncomingMessage) -> None:
+    await anyio.sleep(RELEASE_SECONDS)
+    await _settle(partial(message.nack, requeue=True))
+
+
+async def _stop(
+    consumers: Sequence[tuple[AbstractQueue, str]], arrived: asyncio.Queue[AbstractIncomingMessage]
+) -> None:
+    """Take no more, and give back what nobody has begun."""
+    await asyncio.gather(*(_settle(partial(queue.cancel, tag)) for queue, tag in consumers))
+    while not arrived.empty():
+        await _settle(partial(arrived.get_nowait().nack, requeue=True))
+
+
+async def _count(connection: AbstractRobustConnection, name: str) -> int:
+    """Messages that wait in a queue, none if it is not there; on a channel of its own, since a refusal closes it."""
+    await connection.ready()
+    if connection.transport is None:
+        raise ConnectionError("connecting")
+    channel = await connection.transport.connection.channel(publisher_confirms=False)
+    try:
+        answer = await channel.queue_declare(name, passive=True)
+    except ChannelNotFoundEntity:
+        return 0
+    finally:
+        await channel.close()
+    return answer.message_count or 0

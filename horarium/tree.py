@@ -1,0 +1,152 @@
+"""The supervision tree, as data. Reading it is reading the architecture.
+
+    horarium (rest_for_one)
+    ├─ servers (one_for_one)     embedded mode only: postgres, redis
+    ├─ bootstrap                 schema, first account; runs to its end
+    ├─ core (one_for_one)
+    │   ├─ history_writer        batches events into Redis history lists
+    │   ├─ token_service         issues, rotates and revokes tokens
+    │   ├─ schedule_loader       Postgres configs -> Redis due index; keeps the two equal
+    │   ├─ dispatcher            due index -> execution rows -> broker
+    │   ├─ publisher             re-publishes rows whose message never made it
+    │   ├─ timeout_sweeper       past-deadline and orphaned executions -> final state
+    │   └─ cleanup               retention
+    ├─ worker                    where tasks run inside this process
+    └─ api
+
+Children start top to bottom, each ready before the next, and stop bottom to top. An actor waits out a server that is
+away by itself; a restart is for what it cannot go on from, and too many of them end the process, so that whoever runs
+it (a container, systemd) starts it afresh.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from horarium.actors.api import Api
+from horarium.actors.bootstrap import Bootstrap, SchemaGate
+from horarium.actors.cleanup import Cleanup
+from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.publisher import Publisher
+from horarium.actors.schedule_loader import ScheduleLoader
+from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.actors.token_service import SessionPolicy, TokenService
+from horarium.actors.worker import Worker, WorkerConfig
+from horarium.embedded import START_SECONDS, STOP_SECONDS
+from horarium.http.app import make_app
+from horarium.http.services import Services
+from horarium.supervisor import ChildSpec, SupervisorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from horarium.resources import Resources
+    from horarium.supervisor import Supervisor
+
+__all__ = ["supervisor_tree", "worker_tree"]
+
+BOOTSTRAP_SECONDS = 600.0
+"""How long servers may take to appear: an operator may start them after us."""
+
+
+def supervisor_tree(
+    r: Resources,
+    *,
+    supervisor: Callable[[], Supervisor],
+    tell_password: Callable[[str], None],
+    listening: Callable[[int], None],
+) -> SupervisorSpec:
+    """The tree of `horarium up`."""
+    bootstrap = Bootstrap(r.database, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password)
+    api = Api(lambda: make_app(_services(r, supervisor)), r.settings.host, r.settings.port, listening)
+    return SupervisorSpec(
+        "horarium",
+        (
+            *_servers(r),
+            ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
+            _core(r),
+            *((_worker(r),) if r.settings.runs_inline_worker else ()),
+            ChildSpec("api", api.run, drain=2.5, shutdown=1.0),
+        ),
+        strategy="rest_for_one",
+    )
+
+
+def worker_tree(r: Resources) -> SupervisorSpec:
+    """The tree of `horarium worker`."""
+    gate = SchemaGate(r.database)
+    return SupervisorSpec(
+        "horarium",
+        (
+            ChildSpec("schema_gate", gate.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
+            _history_writer(r),
+            _worker(r),
+        ),
+        strategy="rest_for_one",
+    )
+
+
+def _servers(r: Resources) -> tuple[SupervisorSpec, ...]:
+    postgres, redis = r.embedded_postgres, r.embedded_redis
+    children = (
+        *(
+            (ChildSpec("postgres", postgres.run, shutdown=STOP_SECONDS, start_timeout=START_SECONDS),)
+            if postgres
+            else ()
+        ),
+        *((ChildSpec("redis", redis.run, shutdown=STOP_SECONDS, start_timeout=START_SECONDS),) if redis else ()),
+    )
+    return (SupervisorSpec("servers", children),) if children else ()
+
+
+def _core(r: Resources) -> SupervisorSpec:
+    m = r.mailboxes
+    tokens = TokenService(
+        r.database, r.users, r.access_tokens, r.refresh_tokens, SessionPolicy.of(r.settings), clock=r.clock
+    )
+    loader = ScheduleLoader(r.database, r.due_index, m, r.clock)
+    dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock)
+    publisher = Publisher(r.database, r.sender, r.clock)
+    sweeper = TimeoutSweeper(r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume)
+    cleanup = Cleanup(r.database, retention=timedelta(days=r.settings.retention_days), clock=r.clock)
+    return SupervisorSpec(
+        "core",
+        (
+            _history_writer(r),
+            ChildSpec("token_service", tokens.run, mailbox=m.tokens),
+            ChildSpec("schedule_loader", loader.run, mailbox=m.loader, start_timeout=BOOTSTRAP_SECONDS),
+            ChildSpec("dispatcher", dispatcher.run, mailbox=m.dispatcher),
+            ChildSpec("publisher", publisher.run, mailbox=m.publisher),
+            ChildSpec("timeout_sweeper", sweeper.run),
+            ChildSpec("cleanup", cleanup.run),
+        ),
+    )
+
+
+def _history_writer(r: Resources) -> ChildSpec:
+    return ChildSpec("history_writer", HistoryWriter(r.history).run, mailbox=r.mailboxes.history)
+
+
+def _worker(r: Resources) -> ChildSpec:
+    s = r.settings
+    config = WorkerConfig(r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
+    worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
+    return ChildSpec("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
+
+
+def _services(r: Resources, supervisor: Callable[[], Supervisor]) -> Services:
+    return Services(
+        database=r.database,
+        redis=r.redis,
+        broker=r.sender,
+        workers=r.workers,
+        mailboxes=r.mailboxes,
+        authenticator=r.authenticator,
+        task_types=r.task_types,
+        task_configs=r.task_configs,
+        views=r.views,
+        supervisor=supervisor,
+        clock=r.clock,
+    )

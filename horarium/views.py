@@ -1,0 +1,112 @@
+"""The read side: what the API shows, put together from Postgres and Redis in a bounded number of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from horarium.errors import NotFound
+from horarium.model import Execution, TaskConfig
+from horarium.sql import task_configs
+from horarium.sql.queries import QUERIES
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    import asyncpg
+
+    from horarium.keyspace.due_index import DueIndex
+    from horarium.keyspace.history import History
+    from horarium.sql.database import Database
+    from horarium.sql.task_configs import ConfigFilter, ConfigPage
+
+__all__ = ["ExecutionFilter", "Views"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """What a list of executions is narrowed to; None leaves a filter out."""
+
+    status: str | None = None
+    config_id: int | None = None
+    trigger: str | None = None
+    since: Any = None
+    until: Any = None
+    worker: str | None = None
+
+    def values(self) -> dict[str, Any]:
+        """As the statements take them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Views:
+    """Reads for the API; raises NotFound and Unavailable."""
+
+    def __init__(self, database: Database, index: DueIndex, history: History) -> None:
+        self.index = index
+        self._database = database
+        self._history = history
+
+    async def config(self, config_id: int) -> TaskConfig:
+        """One config."""
+        async with self._database.connection() as connection:
+            row = await QUERIES.task_config_get.row(connection, id=config_id)
+        if row is None:
+            raise NotFound("task config", config_id)
+        return await self.shown(row)
+
+    async def shown(self, row: asyncpg.Record) -> TaskConfig:
+        """A config's row as the API shows it."""
+        async with self._database.connection() as connection:
+            last = await QUERIES.task_config_last_execution.row(connection, id=row["id"])
+        ticks = await self.index.ticks([row["id"]])
+        return TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=dict(last) if last else None)
+
+    async def configs(self, wanted: ConfigFilter, at: ConfigPage) -> tuple[list[TaskConfig], list[str], int]:
+        """A page of configs, the sort key of each, and how many there are in all."""
+        async with self._database.connection() as connection:
+            rows = await task_configs.page(connection, wanted, at)
+            total = await task_configs.count(connection, wanted)
+        ticks = await self.index.ticks([row["id"] for row in rows])
+        shown = [TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=row["last_execution"]) for row in rows]
+        return shown, [row["sort_key"] for row in rows], total
+
+    async def is_scheduled(self, config_id: int) -> bool:
+        """Whether the due index has the config, asked now."""
+        return config_id in await self.index.ticks([config_id])
+
+    async def stats(self, config_id: int) -> asyncpg.Record:
+        """A config's figures over everything the ledger still holds."""
+        async with self._database.connection() as connection:
+            row = await QUERIES.execution_stats.row(connection, config_id=config_id)
+        assert row is not None, "an aggregate without GROUP BY always answers a row"  # noqa: S101 - SQL's own promise
+        return row
+
+    async def history(self, config_id: int, limit: int) -> list[dict[str, Any]]:
+        """The newest events of a config, newest first."""
+        await self.config(config_id)
+        return await self._history.newest(config_id, limit)
+
+    async def execution(self, execution_id: UUID) -> Execution:
+        """One execution."""
+        async with self._database.connection() as connection:
+            row = await QUERIES.execution_get.row(connection, id=execution_id)
+        if row is None:
+            raise NotFound("execution", execution_id)
+        return Execution.of(row)
+
+    async def executions(
+        self, wanted: ExecutionFilter, *, before: UUID | None, limit: int
+    ) -> tuple[list[Execution], int]:
+        """A page of executions, newest first, and how many there are in all."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
+            total = await QUERIES.execution_count.value(connection, **wanted.values())
+        return [Execution.of(row) for row in rows], int(total)
+
+    async def active(self, *, before: UUID | None, limit: int) -> tuple[list[Execution], int]:
+        """A page of what is in flight, newest first, and how many there are in all."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
+            total = await QUERIES.execution_count_active.value(connection)
+        return [Execution.of(row) for row in rows], int(total)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.identity import House, a_house
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def house(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[House]:
+    """A house where a login ends the earlier ones."""
+    async with a_house(database_url, redis_url, prefix=redis_prefix) as made:
+        yield made
+
+
+@pytest.fixture
+async def open_house(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[House]:
+    """A house where a user may be logged in several times."""
+    async with a_house(database_url, redis_url, prefix=redis_prefix, single_session=False) as made:
+        yield made
+
+
+@pytest.fixture
+async def ada(house: House) -> int:
+    """The id of a user with PASSWORD."""
+    return await house.account("ada")

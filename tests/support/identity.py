@@ -1,0 +1,125 @@
+"""The identity core put together over real servers, with a clock that tests move."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from horarium.actors.token_service import SessionPolicy, TokenService
+from horarium.identity.access_tokens import AccessTokens
+from horarium.identity.authenticator import Authenticator
+from horarium.identity.passwords import Passwords
+from horarium.identity.users import Users
+from horarium.keyspace.keys import Keys
+from horarium.keyspace.pool import connect
+from horarium.keyspace.tokens import RefreshTokens
+from horarium.messages import EndSessions, LogIn, RotateToken
+from horarium.sql.database import Database
+from horarium.sql.migrator import migrate
+from horarium.sql.queries import QUERIES
+from horarium.supervisor import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from redis.asyncio import Redis
+
+    from horarium.identity.users import CachedUser
+    from horarium.model import TokenPair
+
+__all__ = ["HOUR", "KEY", "PASSWORD", "House", "a_house"]
+
+KEY = "a key of tests, and of tests only"
+PASSWORD = "correct horse battery staple"
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Clock:
+    """The present, which `passes` when told to."""
+
+    ahead: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def passes(self, by: timedelta) -> None:
+        self.ahead += by
+
+
+@dataclass
+class House:
+    """Everything a test of identity talks to."""
+
+    database: Database
+    redis: Redis
+    keys: Keys
+    policy: SessionPolicy
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.access_tokens = AccessTokens(KEY, 900)
+        self.refresh_tokens = RefreshTokens(self.redis, self.keys)
+        self.users = Users(self.database, self.redis, self.keys)
+        self.authenticator = Authenticator(self.access_tokens, self.users)
+        self.service = TokenService(
+            self.database, self.users, self.access_tokens, self.refresh_tokens, self.policy, clock=self.clock
+        )
+
+    async def log_in(self, username: str = "ada", password: str = PASSWORD, *, remember_me: bool = False) -> TokenPair:
+        reply: Reply[TokenPair] = Reply()
+        await self.service.step(LogIn(username, password, remember_me, reply))
+        return await reply.wait()
+
+    async def refresh(self, token: str) -> TokenPair:
+        reply: Reply[TokenPair] = Reply()
+        await self.service.step(RotateToken(token, reply))
+        return await reply.wait()
+
+    async def log_out(self, user_id: int) -> None:
+        reply: Reply[None] = Reply()
+        await self.service.step(EndSessions(user_id, reply))
+        await reply.wait()
+
+    async def enter(self, access_token: str) -> CachedUser:
+        return await self.authenticator.authenticate(f"Bearer {access_token}")
+
+    async def account(self, username: str = "ada", *, password_hash: str | None = None) -> int:
+        """A new user with PASSWORD; returns its id."""
+        hashed = password_hash or await Passwords().hash(PASSWORD)
+        async with self.database.connection() as connection:
+            row = await QUERIES.user_insert.row(connection, username=username, role="viewer", password_hash=hashed)
+        assert row is not None
+        return int(row["id"])
+
+    async def sql(self, statement: str, *values: object) -> Any:
+        """Run a statement; returns its first value."""
+        async with self.database.connection() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def families(self, user_id: int) -> list[bytes]:
+        """The ids in the user's index."""
+        found: list[bytes] = await self.redis.zrange(self.keys.user_tokens(user_id), 0, -1)
+        return found
+
+    async def every_key(self) -> list[bytes]:
+        return [key async for key in self.redis.scan_iter(f"{self.keys.prefix}*")]
+
+
+@asynccontextmanager
+async def a_house(
+    database_url: str, redis_url: str, *, prefix: str = "horarium:", single_session: bool = True
+) -> AsyncIterator[House]:
+    """A house with an empty, migrated database."""
+    redis = connect(redis_url)
+    try:
+        async with Database(database_url) as database:
+            await migrate(database)
+            policy = SessionPolicy(
+                refresh_token_seconds=7 * 86_400, remember_me_seconds=30 * 86_400, single_session=single_session
+            )
+            yield House(database, redis, Keys(prefix), policy)
+    finally:
+        await redis.aclose()
