@@ -11,20 +11,19 @@ from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from horarium.errors import Unavailable
 from horarium.http.routing import Reply, Route
 from horarium.keyspace.pool import redis_errors
 from horarium.sql.queries import QUERIES
-from horarium.supervisor import TreeNode
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
     from horarium.http.routing import Call
     from horarium.http.services import Services
-    from horarium.supervisor import RecordedEvent
+    from horarium.supervisor import RecordedEvent, TreeNode
 
 __all__ = ["ROUTES"]
 
@@ -82,6 +81,45 @@ class SystemStatus(BaseModel):
     worker: WorkerState
     queues: dict[str, QueueState]
     recent_events: list[dict[str, Any]]
+
+
+class ExitAnswer(BaseModel):
+    """Why the incarnation before this one ended, and what the supervisor decided."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    reason: str
+    decision: str
+    at: datetime
+
+
+class MailboxAnswer(BaseModel):
+    """How full a mailbox is, and how many messages its overflow policy has dropped."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    depth: int
+    capacity: int
+    overflow: str
+    dropped: int
+
+
+class NodeAnswer(BaseModel):
+    """A supervisor or an actor of the tree; `uptime` is in seconds since it was ready."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    kind: Literal["supervisor", "worker"]
+    state: str
+    incarnation: int
+    restarts: int
+    uptime: float | None
+    restart_in: float | None
+    last_exit: ExitAnswer | None
+    mailbox: MailboxAnswer | None
+    working_on: str | None
+    children: list[NodeAnswer]
 
 
 async def livez(_call: Call) -> Reply:
@@ -143,7 +181,7 @@ async def status(call: Call) -> Reply:
 
 async def tree(call: Call) -> Reply:
     """The supervision tree, from the supervisor's own records."""
-    return Reply(call.services.supervisor().snapshot())
+    return Reply(NodeAnswer.model_validate(call.services.supervisor().snapshot()))
 
 
 async def _depths(services: Services) -> tuple[dict[str, int], bool]:
@@ -190,5 +228,5 @@ ROUTES = (
     Route("GET", "/livez", livez, "Whether the process answers", None, Alive),
     Route("GET", "/readyz", readyz, "Whether work can be done, or what blocks it", None, Ready),
     Route("GET", "/api/v1/system/status", status, "Everything at a glance", "viewer", SystemStatus),
-    Route("GET", "/api/v1/system/tree", tree, "The supervision tree", "viewer", TreeNode),
+    Route("GET", "/api/v1/system/tree", tree, "The supervision tree", "viewer", NodeAnswer),
 )

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio
 import pytest
 from pydantic import SecretStr
 
 from horarium.errors import Unauthorized
 from horarium.identity.bootstrap import ensure_admin
-from tests.support.identity import House
+
+if TYPE_CHECKING:
+    from tests.support.identity import House
 
 pytestmark = pytest.mark.anyio
 

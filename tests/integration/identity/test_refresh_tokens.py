@@ -84,7 +84,7 @@ async def test_a_replay_ends_no_other_family_of_the_user(open_house: House) -> N
 
 
 @pytest.mark.parametrize("_turn", range(5))
-async def test_of_50_rotations_at_once_one_wins_and_the_family_ends(house: House, ada: int, _turn: int) -> None:  # noqa: PT019 - a number
+async def test_of_50_rotations_at_once_one_wins_and_the_family_ends(house: House, ada: int, _turn: int) -> None:
     pair = await house.log_in()
 
     won = await race(house, pair.refresh_token, 50)

@@ -56,7 +56,7 @@ async def test_every_refused_login_is_refused_in_the_same_words(house: House, us
 async def test_a_disabled_user_is_refused_in_the_same_words(house: House, ada: int) -> None:
     await disable(house, ada)
 
-    with pytest.raises(Unauthorized, match="^wrong username or password$"):
+    with pytest.raises(Unauthorized, match=r"^wrong username or password$"):
         await house.log_in()
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import asyncpg
 import pytest
 
 from horarium.actors import token_service
@@ -111,7 +112,7 @@ async def test_any_other_error_reaches_the_asker_and_restarts_the_actor(house: H
         await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
         group.start_soon(wait_beside)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(TypeError):
+        with pytest.raises(asyncpg.DataError):
             await mailbox.ask(lambda reply: EndSessions("no number", reply))  # type: ignore[arg-type]
         stuck.go.set()
         assert await mailbox.ask(lambda reply: LogIn("ada", PASSWORD, remember_me=False, reply=reply))
