@@ -1,17 +1,22 @@
-"""What the dispatcher needs to know of a config to fire it: the value of the due index, and nothing else of the config.
+"""Firing a config: what has to be known of it, and what is decided of its due ticks. No I/O, no clock.
 
-Built by the schedule loader from Postgres, kept in Redis as JSON, read back by the dispatcher for every due tick. The
-schedule travels in its parsed form, so that reading it back costs no validation.
+A `FiringSpec` is the value of the due index: built by the schedule loader from Postgres, kept in Redis as JSON, read
+back by the dispatcher for every due tick. The schedule travels in its parsed form, so that reading it back costs no
+validation.
+
+A `Firing` is a due config on its way through the dispatcher: `decide` says which ticks become which rows, Postgres
+says what became of the rows, and the two together say where the cursor goes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+from uuid_utils.compat import uuid7
 
 from horarium.schedule import (
     CatchUp,
@@ -21,13 +26,21 @@ from horarium.schedule import (
     ManualSchedule,
     next_tick,
     parse_schedule,
+    plan,
 )
+from horarium.sql.executions import TickRow
+from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
+    from horarium.keyspace.due_index import DueConfig
     from horarium.schedule import Schedule
+    from horarium.sql.executions import Decision
     from horarium.sql.queries import Row
 
-__all__ = ["FiringSpec"]
+SAVED = datetime(2020, 1, 1, tzinfo=UTC)
+"""Stands for the present where a stored schedule is read; before any tick there is to come."""
+
+__all__ = ["Firing", "FiringSpec", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +60,13 @@ class FiringSpec:
     parameters: dict[str, Any]
 
     @classmethod
-    def of(cls, row: Row, *, now: datetime) -> Self:
+    def of(cls, row: Row) -> Self:
         """From a row of `task_config_schedules`; raises ScheduleError when the stored schedule makes no sense."""
         return cls(
             name=row["name"],
             task_type=row["task_type"],
             scheduler_type=row["scheduler_type"],
-            schedule=parse_schedule(row["scheduler_type"], row["schedule_config"], now=now),
+            schedule=_stored_schedule(row["scheduler_type"], orjson.dumps(row["schedule_config"])),
             catchup=CatchUp(row["catchup"], row["catchup_window_seconds"], row["max_catchup_runs"]),
             start_at=row["start_at"],
             end_at=row["end_at"],
@@ -90,13 +103,12 @@ class FiringSpec:
     def from_json(packed: bytes) -> FiringSpec:
         """What `to_json` packed; equal values are read once."""
         spec = orjson.loads(packed)
-        policy, window_seconds, max_runs = spec["catchup"]
         return FiringSpec(
             name=spec["name"],
             task_type=spec["task"],
             scheduler_type=spec["type"],
-            schedule=_unpack(spec["schedule"]),
-            catchup=CatchUp(policy, window_seconds, max_runs),
+            schedule=_unpack(*spec["schedule"]),
+            catchup=_catchup(*spec["catchup"]),
             start_at=_instant(spec["start"]),
             end_at=_instant(spec["end"]),
             one_at_a_time=spec["single"],
@@ -104,6 +116,90 @@ class FiringSpec:
             priority=spec["priority"],
             parameters=spec["parameters"],
         )
+
+
+@lru_cache(maxsize=16_384)
+def _stored_schedule(scheduler_type: str, config: bytes) -> Schedule:
+    """The schedule of a stored config, whose anchor and zone are pinned: no clock has a say in it any more."""
+    return parse_schedule(scheduler_type, orjson.loads(config), now=SAVED)
+
+
+@dataclass(slots=True)
+class Firing:
+    """A due config, the rows its ticks become, and what the ledger made of each."""
+
+    due: DueConfig
+    spec: FiringSpec
+    rows: list[TickRow]
+    following: datetime | None
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def skips_a_stretch(self) -> bool:
+        """Whether a row covers several ticks: such a row is planned anew while the config is locked."""
+        return any(row.reason is not None for row in self.rows)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the config has changed since it was put into the index."""
+        return "stale" in self.decisions
+
+    @property
+    def settled(self) -> bool:
+        """Whether every tick has its row."""
+        return not ("defer" in self.decisions or self.stale)
+
+    @property
+    def cursor(self) -> datetime | None:
+        """The first tick that has no row now; None when none is left."""
+        if "defer" not in self.decisions:
+            return self.following
+        return self.rows[self.decisions.index("defer")].tick_at
+
+    def decide_again(self, decided_until: datetime, now: datetime) -> None:
+        """Decide anew, from the first tick after `decided_until`."""
+        cursor = self.spec.first_after(decided_until)
+        self.rows, self.following = [], cursor
+        if cursor is not None and cursor <= now:
+            again = decide(self.due, cursor, now)
+            self.rows, self.following = again.rows, again.following
+
+    def messages(self) -> list[TaskMessage]:
+        """A message for each row that was written to run."""
+        spec = self.spec
+        return [
+            TaskMessage(
+                execution_id=row.execution_id,
+                attempt=1,
+                config_id=row.config_id,
+                task_type=spec.task_type,
+                scheduler_type=spec.scheduler_type,
+                tick_at=row.tick_at,
+                parameters=spec.parameters,
+                queue=spec.queue,
+                priority=spec.priority,
+            )
+            for row, decision in zip(self.rows, self.decisions, strict=True)
+            if decision == "run"
+        ]
+
+
+def decide(due: DueConfig, cursor: datetime, now: datetime) -> Firing:
+    """Which ticks of a due config, from `cursor` to `now`, become which rows, and where its cursor goes.
+
+    A config that runs one at a time fires the first of several ticks; the next is due when that one has its row.
+    """
+    spec = FiringSpec.from_json(due.spec)
+    planned = plan(spec.schedule, cursor, now, spec.catchup, not_before=spec.start_at, end_at=spec.end_at)
+    run, following = planned.run, planned.next
+    if spec.one_at_a_time and len(run) > 1:
+        run, following = run[:1], run[1]
+    rows = [
+        TickRow(uuid7(), due.config_id, due.version, m.first, m.last if m.count > 1 else None, m.count, m.reason)
+        for m in planned.missed
+    ]
+    rows += [TickRow(uuid7(), due.config_id, due.version, tick) for tick in run]
+    return Firing(due, spec, rows, following)
 
 
 def _pack(schedule: Schedule) -> list[Any]:
@@ -118,17 +214,22 @@ def _pack(schedule: Schedule) -> list[Any]:
             return ["manual"]
 
 
-def _unpack(packed: list[Any]) -> Schedule:
-    match packed:
-        case ["cron", str(expression), str(timezone)]:
+@lru_cache(maxsize=4096)
+def _unpack(kind: str, *values: Any) -> Schedule:  # noqa: ANN401 - what _pack made
+    """The schedule that `_pack` packed; configs with equal schedules share one object."""
+    match kind, values:
+        case "cron", (str(expression), str(timezone)):
             return CronSchedule(expression, timezone)
-        case ["interval", int(seconds), anchor]:
+        case "interval", (int(seconds), anchor):
             return IntervalSchedule(seconds, datetime.fromtimestamp(anchor, UTC))
-        case ["date", run_at]:
+        case "date", (run_at,):
             return DateSchedule(datetime.fromtimestamp(run_at, UTC))
-        case ["manual"]:
+        case "manual", ():
             return ManualSchedule()
-    raise ValueError(f"no schedule: {packed}")
+    raise ValueError(f"no schedule: {kind} {values}")
+
+
+_catchup = lru_cache(maxsize=256)(CatchUp)
 
 
 def _timestamp(instant: datetime | None) -> float | None:

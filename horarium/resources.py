@@ -128,7 +128,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
-    receiver = make_broker(broker_url, keys, queues=settings.queues, consumer=worker_id)
+    receiver = make_broker(
+        broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
+    )
     receiver.is_worker_process = True
     async_shared_broker.default_broker(sender)  # so that a task may kick another
     client = connect(redis_url)

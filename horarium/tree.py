@@ -106,7 +106,7 @@ def _core(r: Resources) -> SupervisorSpec:
     tokens = TokenService(
         r.database, r.users, r.access_tokens, r.refresh_tokens, SessionPolicy.of(r.settings), clock=r.clock
     )
-    loader = ScheduleLoader(r.database, r.due_index, m, r.clock)
+    loader = ScheduleLoader(r.database, r.due_index, m)
     dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock)
     publisher = Publisher(r.database, r.sender, r.clock)
     sweeper = TimeoutSweeper(r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume)

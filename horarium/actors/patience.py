@@ -30,11 +30,23 @@ async def patiently(actor: str, step: Callable[[], Awaitable[Result]]) -> Result
     while True:
         try:
             result = await step()
-        except Unavailable as error:
+        except (Unavailable, ExceptionGroup) as error:
+            away = _unavailable(error)
             waited += 1
-            log.warning("actor.waits", actor=actor, what=error.what, tries=waited)
-            await anyio.sleep(error.retry_after)
+            log.warning("actor.waits", actor=actor, what=away.what, tries=waited)
+            await anyio.sleep(away.retry_after)
         else:
             if waited:
                 log.info("actor.goes_on", actor=actor, tries=waited)
             return result
+
+
+def _unavailable(error: Unavailable | ExceptionGroup[Exception]) -> Unavailable:
+    """The Unavailable that `error` is, or that a group of them holds; any other error in the group is raised on."""
+    if isinstance(error, Unavailable):
+        return error
+    away, rest = error.split(Unavailable)
+    if away is None or rest is not None:
+        raise error
+    first = away.exceptions[0]
+    return _unavailable(first) if isinstance(first, Unavailable | ExceptionGroup) else Unavailable("a server")

@@ -29,8 +29,7 @@ from horarium.schedule import ScheduleError
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
     from anyio.abc import TaskStatus
@@ -67,13 +66,10 @@ class Loaded:
 class ScheduleLoader:
     """The actor."""
 
-    def __init__(
-        self, database: Database, index: DueIndex, mailboxes: Mailboxes, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, index: DueIndex, mailboxes: Mailboxes) -> None:
         self._database = database
         self._index = index
         self._mailboxes = mailboxes
-        self._clock = clock
         self._changed: set[int] = set()
         self._compared_until = 0
 
@@ -167,7 +163,7 @@ class ScheduleLoader:
     async def _entry(self, row: asyncpg.Record) -> DueEntry | None:
         """The index's entry; None for a config that makes no sense."""
         try:
-            spec = FiringSpec.of(row, now=self._clock())
+            spec = FiringSpec.of(row)
         except ScheduleError as error:
             await self._refuse(row, error)
             return None

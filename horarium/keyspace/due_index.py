@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import orjson
+
 from horarium.keyspace.pool import redis_errors
 from horarium.keyspace.scripts import script
 
@@ -85,22 +87,20 @@ class DueIndex:
         """Put configs in, unless a newer version is there; returns how many were put."""
         put = 0
         for page in _pages(entries):
-            args: list[bytes | int] = []
-            for e in page:
-                args += (e.config_id, e.version, to_ms(e.tick), e.spec)
+            rows = [(str(e.config_id), e.version, to_ms(e.tick), e.spec.decode()) for e in page]
             with redis_errors():
-                put += await self._upsert(keys=self._pair, args=args)
+                put += await self._upsert(keys=self._pair, args=[orjson.dumps(rows)])
         return put
 
     async def advance(self, moves: Sequence[Advance]) -> int:
         """Move configs on, where nothing has changed since they were read; returns how many were moved."""
         moved = 0
         for page in _pages(moves):
-            args: list[str | int] = []
-            for m in page:
-                args += (m.config_id, m.version, to_ms(m.tick), to_ms(m.following) if m.following else "")
+            rows = [
+                (str(m.config_id), m.version, to_ms(m.tick), to_ms(m.following) if m.following else False) for m in page
+            ]
             with redis_errors():
-                moved += await self._advance(keys=self._pair, args=args)
+                moved += await self._advance(keys=self._pair, args=[orjson.dumps(rows)])
         return moved
 
     async def remove(self, config_ids: Iterable[int]) -> int:

@@ -78,6 +78,10 @@ SETTLE_SECONDS = 2.0
 RELEASE_SECONDS = 1.0
 """How long a released message is held, so that what nobody can handle does not go round without a pause."""
 
+CONSUMER_TIMEOUT_MS = 8 * 86_400_000
+"""A message is acknowledged when its task is done: a day beyond the longest timeout a task can have. RabbitMQ before
+3.11.15 does not read this and redelivers after its own `consumer_timeout`, 30 min unless set; the claim stands."""
+
 LOST_AFTER = timedelta(minutes=5)
 """For how long a message may be in a worker's hands before it counts as lost, once nothing waits in its queue."""
 
@@ -122,7 +126,11 @@ class AmqpBroker(AioPikaBroker):
         )
 
     async def startup(self) -> None:
-        """Connect for sending; raises Unavailable when RabbitMQ is away. Nothing is read before `listen`."""
+        """Connect for sending; raises Unavailable when RabbitMQ is away. Nothing is read before `listen`.
+
+        Started again, it closes what it had: what a crashed worker took and never acknowledged is delivered again.
+        """
+        await self._disconnect()
         await super(AioPikaBroker, self).startup()
         try:
             self.write_conn = await self._connect("publish")
@@ -152,14 +160,11 @@ class AmqpBroker(AioPikaBroker):
         await self._send([Letter(self._name(m.queue), str(m.execution_id), m.to_json(), m.priority) for m in messages])
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Yield what arrives in this worker's queues, for ever; raises Unavailable if it cannot begin."""
+        """Yield what arrives in this worker's queues, for ever, however often RabbitMQ goes and comes back."""
         arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
         consumers: list[tuple[AbstractQueue, str]] = []
         try:
-            channel = await self._reading_channel()
-            for queue in self._queues:
-                consumer = await _within(ASK_SECONDS, self._consume(channel, queue, arrived))
-                consumers.append(consumer)
+            await self._begin(arrived, consumers)
             while True:
                 message = await arrived.get()
                 yield Delivery(data=message.body, ack=partial(_settle, message.ack), release=partial(_release, message))
@@ -232,20 +237,34 @@ class AmqpBroker(AioPikaBroker):
         plain = cast("Channel", await channel.get_underlay_channel())
         await publish_all(plain, self._exchange.name, letters)
 
+    async def _begin(
+        self, arrived: asyncio.Queue[AbstractIncomingMessage], consumers: list[tuple[AbstractQueue, str]]
+    ) -> None:
+        while len(consumers) < len(self._queues):
+            queue = self._queues[len(consumers)]
+            try:
+                channel = await self._reading_channel()
+                consumers.append(await _within(ASK_SECONDS, self._consume(channel, queue, arrived)))
+            except Unavailable as error:
+                log.warning("consumer.waits", queue=queue, error=str(error))
+                await anyio.sleep(error.retry_after)
+
     async def _reading_channel(self) -> AbstractRobustChannel:
         """The channel for reading; it outlives `listen`, so that what was taken can still be acknowledged."""
         if self.read_conn is None:
             self.read_conn = await self._connect("consume")
         if self.read_channel is None:
-            self.read_channel = await _within(ASK_SECONDS, self.read_conn.channel(publisher_confirms=False))
-            await _within(ASK_SECONDS, self.read_channel.set_qos(prefetch_count=self._qos))
+            channel = await _within(ASK_SECONDS, self.read_conn.channel(publisher_confirms=False))
+            await _within(ASK_SECONDS, channel.set_qos(prefetch_count=self._qos))
+            self.read_channel = channel
         return self.read_channel
 
     async def _consume(
         self, channel: AbstractRobustChannel, queue: str, arrived: asyncio.Queue[AbstractIncomingMessage]
     ) -> tuple[AbstractQueue, str]:
         declared = await self._declare(channel, self._name(queue), robust=True)
-        return declared, await declared.consume(partial(self._take, arrived))
+        arguments: FieldTable = {"x-consumer-timeout": CONSUMER_TIMEOUT_MS}
+        return declared, await declared.consume(partial(self._take, arrived), arguments=arguments)
 
     async def _take(self, arrived: asyncio.Queue[AbstractIncomingMessage], message: AbstractIncomingMessage) -> None:
         try:

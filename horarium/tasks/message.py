@@ -37,7 +37,7 @@ class TaskMessage:
         """As `taskiq.message.TaskiqMessage` reads it."""
         return orjson.dumps(
             {
-                "task_id": str(self.execution_id),
+                "task_id": self.execution_id,
                 "task_name": self.task_type,
                 "labels": {
                     "config_id": self.config_id,

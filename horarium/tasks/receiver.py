@@ -31,6 +31,7 @@ from horarium.errors import Unavailable
 from horarium.keyspace.history import HistoryEvent
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
+from horarium.tasks.amqp_broker import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -51,7 +52,7 @@ FINISH_RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivery:
+class _Work:
     message: TaskiqMessage
     claim: Claim
     ack: AckController
@@ -95,7 +96,11 @@ class Receiver(TaskiqReceiver):
         await asyncio.gather(*left, return_exceptions=True)
 
     async def callback(self, message: bytes | AckableMessage, raise_err: bool = False) -> None:  # noqa: ARG002 - taskiq's signature
-        """Work on one message; an error that is not the task's own leaves it unacknowledged, to be delivered again."""
+        """Work on one message.
+
+        Where a server that is away keeps it from being handled, it stays unacknowledged: Redis delivers it again by
+        itself, RabbitMQ once it is released.
+        """
         delivery = self._parse(message)
         if delivery is None:
             await self._acknowledge(message)
@@ -107,15 +112,17 @@ class Receiver(TaskiqReceiver):
             log.warning("message.not_handled", execution=str(delivery.claim.execution_id), error=str(error))
         finally:
             del self._running[delivery.execution]
+            if not delivery.ack.is_acked and isinstance(message, Delivery):
+                await message.release()
 
-    async def _work_on(self, delivery: _Delivery) -> None:
+    async def _work_on(self, delivery: _Work) -> None:
         attempt = await self._ledger.claim(delivery.claim)
         if attempt is not None:
             outcome = await self._run(attempt, delivery)
             await _to_the_end(self._end(attempt, outcome))
         await delivery.ack.ack()
 
-    def _parse(self, message: bytes | AckableMessage) -> _Delivery | None:
+    def _parse(self, message: bytes | AckableMessage) -> _Work | None:
         """The delivery; None for a message that names no execution, which no later delivery would mend."""
         data = message.data if isinstance(message, AckableMessage) else message
         try:
@@ -126,13 +133,13 @@ class Receiver(TaskiqReceiver):
             log.warning("message.unreadable", error=str(error), length=len(data))
             return None
         ack = AckController(getattr(message, "ack", None))
-        return _Delivery(parsed, claim, ack, cast("asyncio.Task[Any]", asyncio.current_task()))
+        return _Work(parsed, claim, ack, cast("asyncio.Task[Any]", asyncio.current_task()))
 
     async def _acknowledge(self, message: bytes | AckableMessage) -> None:
         if isinstance(message, AckableMessage):
             await AckController(message.ack).ack()
 
-    async def _run(self, attempt: Attempt, delivery: _Delivery) -> Outcome:
+    async def _run(self, attempt: Attempt, delivery: _Work) -> Outcome:
         """Run the task under its timeout; whatever it does becomes an outcome."""
         deadline = asyncio.timeout(attempt.timeout_seconds)
         try:
@@ -149,7 +156,7 @@ class Receiver(TaskiqReceiver):
         except (Exception, SystemExit) as error:  # noqa: BLE001 - not swallowed: it is the execution's outcome
             return Unsuccessful("failed", _describe(error))
 
-    async def _call(self, delivery: _Delivery) -> Any:
+    async def _call(self, delivery: _Work) -> Any:
         message = delivery.message
         task = self.broker.find_task(message.task_name)
         if task is None:

@@ -19,4 +19,4 @@ async def take_one(url: str, prefix: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(take_one, *sys.argv[1:])
+    anyio.run(take_one, sys.argv[1], sys.argv[2])

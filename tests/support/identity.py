@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from horarium.actors.token_service import SessionPolicy, TokenService
 from horarium.identity.access_tokens import AccessTokens
@@ -101,8 +101,7 @@ class House:
 
     async def families(self, user_id: int) -> list[bytes]:
         """The ids in the user's index."""
-        found: list[bytes] = await self.redis.zrange(self.keys.user_tokens(user_id), 0, -1)
-        return found
+        return cast("list[bytes]", await self.redis.zrange(self.keys.user_tokens(user_id), 0, -1))
 
     async def every_key(self) -> list[bytes]:
         return [key async for key in self.redis.scan_iter(f"{self.keys.prefix}*")]

@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class RabbitMQ:
     """A running node."""
 
     url: str
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     async def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints."""

@@ -2,20 +2,20 @@
 --
 -- KEYS[1]  schedule:due   ZSET  config id -> next tick, Unix ms
 -- KEYS[2]  schedule:spec  HASH  config id -> "version:json"
--- ARGV     {id, version, tick read, next tick or ''} for each config; '' takes it out
+-- ARGV[1]  JSON: [[id, version, tick read, next tick or false], ...], the id as text; false takes the config out
 --
 -- Returns how many were moved.
 local moved = 0
-for i = 1, #ARGV, 4 do
-  local id, tick, following = ARGV[i], ARGV[i + 2], ARGV[i + 3]
+for _, move in ipairs(cjson.decode(ARGV[1])) do
+  local id, version, tick, following = move[1], move[2], move[3], move[4]
   local known = redis.call('HGET', KEYS[2], id)
-  if known and string.match(known, '^(%d+):') == ARGV[i + 1]
-    and tonumber(redis.call('ZSCORE', KEYS[1], id)) == tonumber(tick) then
-    if following == '' then
+  if known and tonumber(string.match(known, '^(%d+):')) == version
+    and tonumber(redis.call('ZSCORE', KEYS[1], id)) == tick then
+    if following then
+      redis.call('ZADD', KEYS[1], string.format('%.0f', following), id)
+    else
       redis.call('ZREM', KEYS[1], id)
       redis.call('HDEL', KEYS[2], id)
-    else
-      redis.call('ZADD', KEYS[1], following, id)
     end
     moved = moved + 1
   end

@@ -13,9 +13,11 @@ import anyio
 import orjson
 import pytest
 from aio_pika import connect
+from taskiq import BrokerMessage
 
 from horarium.errors import ConfigurationError, Unavailable
 from horarium.keyspace.keys import Keys
+from horarium.tasks import amqp_broker
 from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker, Delivery
 from horarium.tasks.broker import make_broker
 from horarium.tasks.message import TaskMessage
@@ -205,20 +207,11 @@ async def test_a_sender_does_not_consume(broker: AmqpBroker, rabbitmq: RabbitMQ)
 async def test_an_unreadable_message_ends_in_the_dead_letter_queue(
     broker: AmqpBroker, messages: AsyncGenerator[AckableMessage, None], keys: Keys
 ) -> None:
-    kicked = broker.formatter.dumps(await_free_message())
-
-    await broker.kick(kicked.model_copy(update={"message": b"{not json"}))
+    await broker.kick(BrokerMessage(task_id="poison", task_name="echo", message=b"{not json", labels={}))
     await broker.publish([message()])
     await take(messages)  # what came behind it is delivered
 
-    dead = keys.prefix.removesuffix(":") + ".dead"
-    assert await dead_letter(broker, dead) == b"{not json"
-
-
-def await_free_message() -> Any:
-    from taskiq import TaskiqMessage  # noqa: PLC0415
-
-    return TaskiqMessage(task_id=str(uuid.uuid4()), task_name="echo", labels={}, args=[], kwargs={})
+    assert await dead_letter(broker, keys.prefix.removesuffix(":") + ".dead") == b"{not json"
 
 
 async def dead_letter(broker: AmqpBroker, queue: str) -> bytes:
@@ -229,3 +222,181 @@ async def dead_letter(broker: AmqpBroker, queue: str) -> bytes:
         await found.ack()
         assert found.headers["x-first-death-reason"] == "rejected"
         return found.body
+
+
+async def test_a_full_queue_refuses_a_batch(rabbitmq: RabbitMQ, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amqp_broker, "QUEUE_LIMIT", 1)
+    async with started(AmqpBroker(rabbitmq.url, keys)) as broker:
+        with pytest.raises(Unavailable):
+            await broker.publish([message() for _ in range(100)])
+
+
+# What the publisher asks
+
+
+async def test_nothing_counts_as_lost_while_something_waits(broker: AmqpBroker) -> None:
+    await broker.publish([message()])
+
+    assert await broker.lost_before("default") == datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("queue", ["default", "never-seen"])
+async def test_what_is_older_than_five_minutes_counts_as_lost_once_nothing_waits(
+    broker: AmqpBroker, queue: str
+) -> None:
+    age = datetime.now(UTC) - await broker.lost_before(queue)
+
+    assert timedelta(minutes=5) <= age + timedelta(seconds=1) < timedelta(minutes=5, seconds=10)
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "amqps"])
+def test_amqp_urls_choose_this_broker(scheme: str, keys: Keys) -> None:
+    assert isinstance(make_broker(f"{scheme}://h/", keys, queues=["default"], consumer="w", concurrency=5), AmqpBroker)
+
+
+def test_redis_urls_choose_the_stream_broker(keys: Keys) -> None:
+    assert isinstance(make_broker("redis://h/", keys, queues=["default"], consumer="w"), StreamBroker)
+
+
+def test_other_urls_are_refused(keys: Keys) -> None:
+    with pytest.raises(ConfigurationError, match="kafka:// is not supported"):
+        make_broker("kafka://h/", keys, queues=["default"], consumer="w")
+
+
+# Faults
+
+
+async def test_a_message_whose_worker_was_killed_is_delivered_again(
+    broker: AmqpBroker, rabbitmq: RabbitMQ, keys: Keys
+) -> None:
+    sent = message()
+    await broker.publish([sent])
+    command = [sys.executable, amqp_consumer.__file__, rabbitmq.url, keys.prefix]
+    async with await anyio.open_process(command, stderr=None) as worker:
+        assert worker.stdout is not None
+        assert await worker.stdout.receive() == b"taken\n"
+        assert await broker.depths() == {"default": 0}
+
+        worker.kill()
+
+    async with aclosing(broker.listen()) as messages:
+        assert id_of(await take(messages)) == str(sent.execution_id)
+
+
+async def test_a_worker_that_is_started_again_gets_what_it_had_not_acknowledged(rabbitmq: RabbitMQ, keys: Keys) -> None:
+    async with started(AmqpBroker(rabbitmq.url, keys)) as worker:
+        await worker.publish([message()])
+        async with aclosing(worker.listen()) as messages:
+            first = await take(messages)
+
+        await worker.startup()
+
+        async with aclosing(worker.listen()) as messages:
+            assert id_of(await take(messages)) == id_of(first)
+
+
+async def test_a_released_message_is_delivered_again(
+    broker: AmqpBroker, messages: AsyncGenerator[AckableMessage, None]
+) -> None:
+    await broker.publish([message()])
+    first = await take(messages)
+
+    await first.release()
+
+    assert id_of(await take(messages)) == id_of(first)
+
+
+async def test_what_a_stopping_worker_has_not_begun_goes_to_another(
+    broker: AmqpBroker, rabbitmq: RabbitMQ, keys: Keys
+) -> None:
+    await broker.publish([message(), message(), message()])
+    async with started(AmqpBroker(rabbitmq.url, keys)) as stopping:
+        async with aclosing(stopping.listen()) as messages:
+            begun = await take(messages)
+
+        await ready(broker, 2)
+        await begun.ack()  # type: ignore[misc]  # taskiq allows a plain function too
+
+
+async def test_all_connections_closed_heals_and_a_late_acknowledgement_is_harmless(
+    broker: AmqpBroker, messages: AsyncGenerator[AckableMessage, None], rabbitmq: RabbitMQ
+) -> None:
+    await broker.publish([message()])
+    before = await take(messages)
+    assert (
+        len((await rabbitmq.ctl("list_connections", "--no-table-headers", "name")).splitlines()) == 2
+    )  # what is about to be cut off
+
+    await rabbitmq.ctl("close_all_connections", "test")
+    await before.ack()  # type: ignore[misc]  # taskiq allows a plain function too
+    again = await take(messages)
+    await again.ack()  # type: ignore[misc]  # taskiq allows a plain function too
+    after = message()
+    await eventually(lambda: sends(broker, after))
+
+    assert id_of(again) == id_of(before)
+    assert id_of(await take(messages)) == str(after.execution_id)
+
+
+async def test_a_deleted_queue_heals_for_sender_and_worker(
+    broker: AmqpBroker, messages: AsyncGenerator[AckableMessage, None], rabbitmq: RabbitMQ
+) -> None:
+    await broker.publish([message()])
+    await take(messages)
+
+    await rabbitmq.ctl("delete_queue", broker._name("default"))
+    after = message()
+    await eventually(lambda: sends(broker, after))
+
+    assert id_of(await take(messages)) == str(after.execution_id)
+
+
+async def test_a_memory_alarm_fails_a_publish_within_its_deadline(broker: AmqpBroker, rabbitmq: RabbitMQ) -> None:
+    """Two batches: the first finds the alarm out, the second knows of it."""
+    await rabbitmq.ctl("set_vm_memory_high_watermark", "absolute", "1024")
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await broker.publish([message() for _ in range(500)])
+        with pytest.raises(Unavailable):
+            await broker.publish([message("unseen")])
+        assert time.monotonic() - began < 2 * PUBLISH_SECONDS + 1
+    finally:
+        await rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
+
+    await eventually(lambda: sends(broker, message("unseen")))
+
+
+async def test_a_stopped_rabbitmq_fails_a_publish_and_heals_when_it_is_back(
+    broker: AmqpBroker, messages: AsyncGenerator[AckableMessage, None], rabbitmq: RabbitMQ
+) -> None:
+    kept, after = message(), message()
+    await broker.publish([kept])
+    await take(messages)
+
+    await rabbitmq.ctl("stop_app")
+    try:
+        with pytest.raises(Unavailable):
+            await broker.publish([message()])
+        with pytest.raises(Unavailable):
+            await broker.depths()
+    finally:
+        await rabbitmq.ctl("start_app")
+    await eventually(lambda: sends(broker, after))
+
+    assert {id_of(await take(messages)) for _ in range(2)} == {str(each.execution_id) for each in (kept, after)}
+
+
+async def test_a_broker_that_is_away_cannot_be_started(keys: Keys) -> None:
+    [port] = free_ports(1)
+    broker = AmqpBroker(f"amqp://guest:guest@127.0.0.1:{port}/", keys)
+
+    with pytest.raises(Unavailable):
+        await broker.startup()
+
+
+async def test_a_wrong_password_is_no_way_in(rabbitmq: RabbitMQ, keys: Keys) -> None:
+    broker = AmqpBroker(rabbitmq.url.replace("guest:guest", "guest:wrong"), keys)
+
+    with pytest.raises(Unavailable):
+        await broker.startup()

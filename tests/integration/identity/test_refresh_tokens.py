@@ -287,7 +287,7 @@ async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(databas
 async def test_a_redis_that_comes_back_with_old_data_revives_no_login(house: House, ada: int) -> None:
     """The login was ended, and then Redis forgot its last second: the session version still knows."""
     pair = await house.log_in()
-    before = {key: await house.redis.dump(key) for key in await house.every_key()}
+    before = {key: await house.redis.dump(key) or b"" for key in await house.every_key()}
     await house.log_out(ada)
     for key, value in before.items():
         await house.redis.restore(key, 3_600_000, value, replace=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from horarium.identity.passwords import Verdict
+    from horarium.model import TokenPair
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +56,8 @@ class Stuck:
 
 async def test_it_answers_what_is_asked_through_its_mailbox(house: House, ada: int) -> None:
     async with running(house) as (mailbox, context):
-        pair = await mailbox.ask(lambda reply: LogIn("ada", PASSWORD, remember_me=False, reply=reply))
-        next_pair = await mailbox.ask(lambda reply: RotateToken(pair.refresh_token, reply))
+        pair: TokenPair = await mailbox.ask(lambda reply: LogIn("ada", PASSWORD, remember_me=False, reply=reply))
+        next_pair: TokenPair = await mailbox.ask(lambda reply: RotateToken(pair.refresh_token, reply))
         await mailbox.ask(lambda reply: EndSessions(ada, reply))
 
         with pytest.raises(Unauthorized):

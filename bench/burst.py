@@ -1,0 +1,222 @@
+"""Measures how long after the tick the last of many due executions is committed and published.
+
+Makes CONFIGS task configs of which DUE are due in the same second, lets the real dispatcher fire them, and writes the
+same rows and messages raw, with asyncpg's COPY and a redis-py pipeline, in the same run on the same servers. Both
+are measured several times, in turn, and their medians compared: these machines are noisy.
+
+    burst     tick to last message confirmed, its row committed before     aim: within 1 s
+    ratio     raw seconds / our seconds                                    aim: at least 0.5
+
+Prints figures; fails only when something is wrong (a tick missing or doubled), never because a machine is slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+import orjson
+from uuid_utils.compat import uuid7
+
+from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.schedule_loader import ScheduleLoader
+from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.keyspace.due_index import DueIndex
+from horarium.keyspace.keys import Keys
+from horarium.keyspace.pool import connect
+from horarium.lifecycle import utc_now
+from horarium.logs import configure_logging
+from horarium.messages import Mailboxes
+from horarium.sql.database import Database
+from horarium.sql.migrator import migrate
+from horarium.supervisor import ChildSpec, Supervisor, SupervisorSpec
+from horarium.tasks.stream_broker import StreamBroker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from redis.asyncio import Redis
+
+    from horarium.tasks.message import TaskMessage
+
+QUEUE = "default"
+RAW_ROWS = 2000
+
+MAKE_CONFIGS = """
+INSERT INTO task_configs (
+    name, task_type, parameters, scheduler_type, schedule_config, status, queue, priority, timeout_seconds, max_retries,
+    retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, scheduled_from
+)
+SELECT
+    'config ' || n, 'echo', jsonb_build_object('message', 'hello ' || n), 'cron',
+    jsonb_build_object('cron_expression', CASE WHEN n <= $2 THEN $3 ELSE '0 0 1 1 *' END, 'timezone', 'UTC'),
+    'active', 'default', 5, 300, 0, 10, 'skip', 'latest', 3600, 100, $4
+FROM generate_series(1, $1) AS n
+"""
+COLUMNS = (
+    "id", "config_id", "task_type", "trigger", "tick_at", "status", "parameters", "queue", "priority",
+    "timeout_seconds", "max_retries", "retry_backoff_seconds", "scheduler_type",
+)  # fmt: skip
+
+
+class TimedBroker(StreamBroker):
+    """Notes when the last of `expected` messages was confirmed."""
+
+    def __init__(self, url: str, keys: Keys, expected: int) -> None:
+        super().__init__(url, keys)
+        self.missing = expected
+        self.last_at = 0.0
+        self.all_confirmed = anyio.Event()
+
+    async def publish(self, messages: Sequence[TaskMessage]) -> None:
+        """As the real one, with a look at the clock."""
+        await super().publish(messages)
+        self.missing -= len(messages)
+        self.last_at = time.time()
+        if self.missing <= 0:
+            self.all_confirmed.set()
+
+
+@asynccontextmanager
+async def servers(data_dir: Path) -> AsyncIterator[tuple[str, str]]:
+    """A private Postgres and Redis, as `horarium up` runs them."""
+    postgres, redis = EmbeddedPostgres(data_dir), EmbeddedRedis(data_dir)
+    spec = SupervisorSpec(
+        "servers",
+        tuple(
+            ChildSpec(name, server.run, shutdown=7, start_timeout=120)
+            for name, server in (("postgres", postgres), ("redis", redis))
+        ),
+    )
+    supervisor = Supervisor(spec, on_event=lambda _: None)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
+        yield postgres.url, redis.url
+        supervisor.stop()
+
+
+async def ours(database: Database, redis: Redis, redis_url: str, configs: int, due: int) -> float:
+    """Seconds from the tick to the last confirmed message, fired by the real actors."""
+    await start_afresh(database, redis)
+    now = utc_now()
+    tick = now.replace(microsecond=0) + timedelta(seconds=max(5, configs // 5_000))
+    expression = f"{tick.second} {tick.minute} {tick.hour} {tick.day} {tick.month} *"
+    async with database.connection() as connection:
+        await connection.execute(MAKE_CONFIGS, configs, due, expression, now)
+        await connection.execute("ANALYZE task_configs")
+    keys, mailboxes = Keys(), Mailboxes()
+    index, broker = DueIndex(redis, keys), TimedBroker(redis_url, keys, due)
+    started = time.perf_counter()
+    loaded = await ScheduleLoader(database, index, mailboxes).load_all()
+    load_seconds = time.perf_counter() - started
+    assert loaded.put == configs, loaded
+    assert utc_now() < tick, "the machine took too long to load: raise the head start"
+    dispatcher = Dispatcher(database, index, broker, mailboxes, utc_now)
+    spec = SupervisorSpec("bench", (ChildSpec("dispatcher", dispatcher.run, mailbox=mailboxes.dispatcher),))
+    supervisor = Supervisor(spec, on_event=lambda _: None)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
+        await broker.all_confirmed.wait()
+        supervisor.stop()
+    await check(database, redis, keys, tick, due)
+    await broker.shutdown()
+    print(f"  loaded {configs:,} configs into the due index in {load_seconds:.2f} s")
+    return broker.last_at - tick.timestamp()
+
+
+async def check(database: Database, redis: Redis, keys: Keys, tick: datetime, due: int) -> None:
+    """Every due config has exactly one row and one message."""
+    async with database.connection() as connection:
+        rows = await connection.fetchval("SELECT count(*) FROM executions WHERE tick_at = $1", tick)
+        total = await connection.fetchval("SELECT count(*) FROM executions")
+    assert rows == total == due, (rows, total, due)
+    assert await redis.xlen(keys.queue(QUEUE)) == due
+
+
+async def raw(database: Database, redis: Redis, postgres_url: str, due: int) -> float:
+    """Seconds to write the same rows and messages with nothing in between."""
+    await start_afresh(database, redis)
+    tick = utc_now()
+    rows = [
+        (uuid7(), n, "echo", "schedule", tick, "pending", {"message": f"hello {n}"}, QUEUE, 5, 300.0, 0, 10.0, "cron")
+        for n in range(1, due + 1)
+    ]
+    messages = [message(row) for row in rows]
+    connection = await asyncpg.connect(postgres_url)
+    await connection.set_type_codec(  # COPY is binary, and asyncpg has no binary encoder for jsonb of its own
+        "jsonb", schema="pg_catalog", format="binary", encoder=lambda v: b"\x01" + orjson.dumps(v), decoder=orjson.loads
+    )
+    started = time.perf_counter()
+    for first in range(0, due, RAW_ROWS):
+        await connection.copy_records_to_table("executions", records=rows[first : first + RAW_ROWS], columns=COLUMNS)
+        async with redis.pipeline(transaction=False) as pipe:
+            for line in messages[first : first + RAW_ROWS]:
+                pipe.xadd(Keys().queue(QUEUE), {"data": line})
+            await pipe.execute()
+    seconds = time.perf_counter() - started
+    await connection.close()
+    return seconds
+
+
+def message(row: tuple[object, ...]) -> bytes:
+    """The message of a row, as long as the real one."""
+    labels = {"config_id": row[1], "task_type": "echo", "scheduler_type": "cron", "tick_at": row[4], "attempt": 1}
+    return orjson.dumps(
+        {"task_id": row[0], "task_name": "echo", "labels": labels, "labels_types": None, "args": [], "kwargs": row[6]}
+    )
+
+
+async def start_afresh(database: Database, redis: Redis) -> None:
+    """Empty both servers."""
+    async with database.connection() as connection:
+        await connection.execute("TRUNCATE executions, task_configs RESTART IDENTITY")
+        await connection.execute("CHECKPOINT")
+    await redis.flushall()
+
+
+async def measure(configs: int, due: int, rounds: int) -> None:
+    """Measure both in turn and print what came of it."""
+    with tempfile.TemporaryDirectory(prefix="horarium-bench-") as folder, DataDir(Path(folder) / "data") as data_dir:
+        async with servers(data_dir.path) as (postgres_url, redis_url), Database(postgres_url) as database:
+            redis = connect(redis_url)
+            await migrate(database)
+            print(
+                f"{due:,} due in one second among {configs:,} configs, {rounds} rounds, {datetime.now(UTC):%F %T} UTC"
+            )
+            our_seconds, raw_seconds = [], []
+            for _ in range(rounds):
+                our_seconds.append(await ours(database, redis, redis_url, configs, due))
+                raw_seconds.append(await raw(database, redis, postgres_url, due))
+                print(f"  ours {our_seconds[-1]:.3f} s   raw {raw_seconds[-1]:.3f} s")
+            await redis.aclose()
+    burst, limit = statistics.median(our_seconds), statistics.median(raw_seconds)
+    print(f"burst {burst:.3f} s from the tick to the last message (aim: 1 s)")
+    print(
+        f"ratio {limit / burst:.2f} of the raw rate, {due / burst:,.0f} against {due / limit:,.0f} a second (aim: 0.5)"
+    )
+
+
+def main() -> None:
+    """Read the sizes and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--configs", type=int, default=100_000)
+    parser.add_argument("--due", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--short", action="store_true", help="small and quick: shows that the bench works")
+    options = parser.parse_args()
+    configure_logging("console", "error")
+    sizes = (5_000, 1_000, 1) if options.short else (options.configs, options.due, options.rounds)
+    asyncio.run(measure(*sizes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""`horarium up` in processes of their own: one for the tests that only use it, new ones for those that end it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import Client, Running, horarium
+from tests.support.servers import temporary_data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with temporary_data_dir() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Running]:
+    """An embedded Horarium that the tests of a module share."""
+    with temporary_data_dir() as path, horarium(path) as started:
+        yield started
+
+
+@pytest.fixture
+def admin(house: Running) -> Client:
+    """The admin of `house`, logged in anew: a login ends the one before."""
+    return house.client()

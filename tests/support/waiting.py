@@ -1,0 +1,39 @@
+"""Waiting for a state, with a deadline: the only place where a test sleeps.
+
+`until` is for tests that drive a process from outside, `eventually` for tests inside an event loop. Both return the
+first answer of the probe that is true, and say what they last saw when the deadline passes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["eventually", "until"]
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.05
+
+
+def until(probe: Callable[[], T], *, within: float = 10.0) -> T:
+    """The first true answer of `probe`, asked again and again for `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (answer := probe()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {within:g} s"
+        time.sleep(POLL_SECONDS)
+    return answer
+
+
+async def eventually(probe: Callable[[], Awaitable[T]], *, within: float = 10.0) -> T:
+    """The same for a coroutine function."""
+    deadline = anyio.current_time() + within
+    while not (answer := await probe()):
+        assert anyio.current_time() < deadline, f"still {answer!r} after {within:g} s"
+        await anyio.sleep(POLL_SECONDS)
+    return answer
