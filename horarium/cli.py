@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from horarium.actors.api import cannot_listen
 from horarium.demo import create_demo
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
@@ -125,9 +126,7 @@ def _refuse_taken_port(host: str, port: int) -> None:
         with socket.create_server((host, port), reuse_port=False):
             pass
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
-        ) from error
+        raise cannot_listen(host, port, error) from error
 
 
 def _print_banner(settings: Settings, port: int, passwords: list[str]) -> None:

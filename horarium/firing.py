@@ -215,7 +215,7 @@ def _pack(schedule: Schedule) -> list[Any]:
 
 
 @lru_cache(maxsize=4096)
-def _unpack(kind: str, *values: Any) -> Schedule:  # noqa: ANN401 - what _pack made
+def _unpack(kind: str, *values: Any) -> Schedule:
     """The schedule that `_pack` packed; configs with equal schedules share one object."""
     match kind, values:
         case "cron", (str(expression), str(timezone)):

@@ -11,7 +11,7 @@ from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID  # noqa: TC003 - as above
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,11 +119,13 @@ class _Policies(Request):
     end_at: AwareDatetime | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.start_at is not None and self.end_at is not None and self.end_at <= self.start_at:
-            raise ValueError("end_at must be after start_at")
-        return self
+    @field_validator("end_at")
+    @classmethod
+    def _ends_after_it_starts(cls, end_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        start_at = info.data.get("start_at")
+        if start_at is not None and end_at is not None and end_at <= start_at:
+            raise ValueError("must be after start_at")
+        return end_at
 
 
 class TaskConfigCreate(_Policies):
@@ -159,13 +161,11 @@ class TaskConfigPatch(Request):
     end_at: AwareDatetime | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _only_dates_can_be_emptied(cls, given: Any) -> Any:
-        if isinstance(given, dict):
-            emptied = [name for name, value in given.items() if value is None and name not in ("start_at", "end_at")]
-            if emptied:
-                raise ValueError(f"{', '.join(emptied)}: cannot be null; leave the field out to keep it")
+    def _only_dates_can_be_emptied(cls, given: Any, info: ValidationInfo) -> Any:
+        if given is None and info.field_name not in ("start_at", "end_at"):
+            raise ValueError("cannot be null; leave the field out to keep it")
         return given
 
 

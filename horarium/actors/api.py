@@ -6,6 +6,7 @@ sends nothing, or half a request, is cut off after a while.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import ChildContext
 
-__all__ = ["Api"]
+__all__ = ["Api", "cannot_listen"]
 
 log = structlog.get_logger(__name__)
 
@@ -66,9 +67,14 @@ class Api:
         try:
             await site.start()
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}; choose another with --port"
-            ) from error
+            raise cannot_listen(self._host, self._port, error) from error
         self._port = runner.addresses[0][1]  # a free port was asked for: keep it over restarts
         log.info("api.listening", host=self._host, port=self._port)
         self._listening(self._port)
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    """The refusal of an address; in the system's own words, which `socket` and asyncio each wrap in theirs."""
+    number = error.errno or 0  # a name that does not resolve has a number below zero, of another kind
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    return ConfigurationError(f"cannot listen on {host}:{port}: {why}; choose another with --port")

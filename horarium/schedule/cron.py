@@ -1,11 +1,12 @@
 """Cron ticks by arithmetic: a day's timetable is a virtual sorted sequence, and a day of ticks is a slice of it.
 
 CronSim parses the expression and decides which days match; it is the authority on both. Which instants of a day
-match is computed here, because CronSim walks: 3 to 30 microseconds a tick, no counting, and with three faults that
+match is computed here, because CronSim walks: 3 to 30 microseconds a tick, no counting, and with four faults that
 a ledger cannot live with (2.8): started inside a repeated hour it answers with instants of the past, it steps over
-matching times when a zone shifts by half an hour (Australia/Lord_Howe), and it treats `0 30 2 * * *` unlike
-`30 2 * * *` on the days the clocks change. Where none of these is in play the two agree tick by tick, which the
-property tests prove with CronSim as the oracle.
+matching times when a zone shifts by half an hour (Australia/Lord_Howe), it never returns from a clock set back to
+the day before (America/St_Johns, 2010), and it treats `0 30 2 * * *` unlike `30 2 * * *` on the days the clocks
+change. Where none of these is in play the two agree tick by tick, which the property tests prove with CronSim as
+the oracle.
 
 A timetable of a day is hours x minutes x seconds. Its n-th entry and the rank of a time of day are both O(log n),
 so a week of a per-second schedule is counted without enumerating it.

@@ -30,6 +30,16 @@ ACQUIRE_SECONDS = 5.0
 COMMAND_SECONDS = 30.0
 """The slowest statement we own is a page of retention; nothing may take longer than this."""
 
+SERVER_SETTINGS = {
+    "application_name": "horarium",
+    "timezone": "UTC",
+    # A ledger that was empty when its statistics were taken is planned with full scans until they are taken again,
+    # and a burst of ten thousand ticks then reads it ten thousand times. Every hot statement has its index.
+    "enable_seqscan": "off",
+    # Compiling a plan costs more than running any statement of ours.
+    "jit": "off",
+}
+
 AWAY = (
     OSError,
     TimeoutError,
@@ -56,7 +66,7 @@ class Database:
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
             init=_use_json,
-            server_settings={"application_name": "horarium", "timezone": "UTC"},
+            server_settings=SERVER_SETTINGS,
         )
         return self
 

@@ -50,5 +50,6 @@ class TaskMessage:
                 "args": [],
                 "kwargs": self.parameters,
             },
+            default=str,  # asyncpg answers UUIDs of a class of its own, which orjson does not know
             option=orjson.OPT_UTC_Z,
         )

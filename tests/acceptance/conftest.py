@@ -20,9 +20,9 @@ def data_dir() -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house() -> Iterator[Running]:
-    """An embedded Horarium that the tests of a module share."""
+    """An embedded Horarium that every test shares which leaves it running."""
     with temporary_data_dir() as path, horarium(path) as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""Waiting for a state, with a deadline: the only place where a test sleeps.
+"""Waiting for a state, with a deadline: the only place where a test sleeps. And what was seen meanwhile, in figures.
 
 `until` is for tests that drive a process from outside, `eventually` for tests inside an event loop. Both return the
 first answer of the probe that is true, and say what they last saw when the deadline passes.
@@ -6,6 +6,7 @@ first answer of the probe that is true, and say what they last saw when the dead
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["eventually", "until"]
+__all__ = ["eventually", "report", "until"]
 
 T = TypeVar("T")
 
@@ -37,3 +38,8 @@ async def eventually(probe: Callable[[], Awaitable[T]], *, within: float = 10.0)
         assert anyio.current_time() < deadline, f"still {answer!r} after {within:g} s"
         await anyio.sleep(POLL_SECONDS)
     return answer
+
+
+def report(figures: str) -> None:
+    """Print what a test has seen: shown with `pytest -rP` or `-s`, and when the test fails."""
+    sys.stdout.write(f"{figures}\n")

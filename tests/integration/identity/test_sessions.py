@@ -266,6 +266,24 @@ async def test_a_reader_of_an_older_row_cannot_put_it_back(
         await house.enter(pair.access_token)
 
 
+async def test_a_reader_who_met_the_bar_stores_nothing_though_the_bar_goes(
+    house: House, ada: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = house.users.get_fresh
+
+    async def read_until_the_bar_is_gone(user_id: int) -> Any:
+        user = await read(user_id)
+        await house.redis.delete(house.keys.user(user_id))
+        return user
+
+    monkeypatch.setattr(house.users, "get_fresh", read_until_the_bar_is_gone)
+    await house.users.forget(ada)
+
+    await house.users.get(ada)
+
+    assert await house.redis.exists(house.keys.user(ada)) == 0
+
+
 @pytest.mark.parametrize("copy", [b"{}", b"no JSON", b'{"id": 1, "role": "emperor"}'])
 async def test_a_copy_that_another_release_wrote_is_passed_over(house: House, ada: int, copy: bytes) -> None:
     await house.redis.set(house.keys.user(ada), copy, ex=60)

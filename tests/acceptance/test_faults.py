@@ -1,0 +1,155 @@
+"""What is killed, flushed or cut off in the middle of the main job: every tick still ends as exactly one row."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from horarium.embedded import EmbeddedRedis
+from tests.support.ledger import covered, gaps, overlaps
+from tests.support.processes import PASSWORD, Client, horarium, running, servers_of
+from tests.support.waiting import report, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(90)
+
+HEAL_SECONDS = 10.0
+
+
+def success_after(client: Client, config_id: int, instant: datetime, *, within: float = HEAL_SECONDS) -> Any:
+    """The config's first success whose tick is later than `instant`, once there is one."""
+
+    def look() -> Any:
+        done = client.executions(config_id, status="success", since=instant.isoformat())
+        return done[-1] if done else None
+
+    return until(look, within=within)
+
+
+def all_final(client: Client, config_id: int, before: datetime) -> list[Any]:
+    """The config's rows of ticks before an instant, once each of them is final."""
+
+    def look() -> list[Any]:
+        rows = client.executions(config_id, until=before.isoformat())
+        return rows if all(row["completed_at"] for row in rows) else []
+
+    return until(look, within=25)
+
+
+def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: Path) -> None:
+    """The servers outlive it: whoever starts next finds them, stops them, and starts its own on the same data."""
+    with horarium(data_dir) as house:
+        client = house.client()
+        latest = client.config(catchup="latest")
+        every = client.config(catchup="all", overlap="allow_all")
+        until(lambda: len(client.executions(every, status="success")) >= 3)
+
+        house.kill()
+        killed_at = datetime.now(UTC)
+        survivors = len(servers_of(data_dir))
+        until(lambda: (datetime.now(UTC) - killed_at).total_seconds() > 3)
+
+    with horarium(data_dir) as house:
+        up_at = datetime.now(UTC)
+        client = Client(house.url, client.token)
+        success_after(client, latest, up_at)
+        success_after(client, every, up_at)
+        of_latest, of_every = all_final(client, latest, up_at), all_final(client, every, up_at)
+
+    down = (up_at - killed_at).total_seconds()
+    missed = [row for row in of_latest if row["reason"] == "missed_window"]
+    skipped_by_policy = [row for row in of_latest if row["status"] == "skipped"]
+    report(f"down {down:.1f} s, {survivors} server processes left; latest skipped {skipped_by_policy}, missed {missed}")
+    assert (gaps(of_latest), overlaps(of_latest)) == ([], [])
+    assert (gaps(of_every), overlaps(of_every)) == ([], [])
+    while_down = {tick for tick in covered(of_every) if killed_at < tick < up_at}
+    assert len(while_down) >= 3
+    ran = {datetime.fromisoformat(row["tick_at"]) for row in of_every if row["status"] == "success"}
+    assert while_down <= ran
+    caught_up = [row for row in of_latest if killed_at.isoformat() < row["tick_at"] and row["status"] == "success"]
+    assert sum(row["tick_count"] for row in skipped_by_policy) >= len(while_down) - len(caught_up) - 1
+    assert caught_up, "the latest of the missed ticks runs"
+
+
+def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(data_dir: Path) -> None:
+    with horarium(data_dir) as house:
+        client = house.client()
+        config = client.config(catchup="all", overlap="allow_all")
+        until(lambda: len(client.executions(config, status="success")) >= 3)
+
+        with redis.Redis.from_url(EmbeddedRedis(data_dir).url) as connection:
+            assert connection.dbsize() > 0
+            connection.flushall()
+        flushed_at, began = datetime.now(UTC), time.monotonic()
+        success_after(client, config, flushed_at, within=HEAL_SECONDS)
+        report(f"fires again {time.monotonic() - began:.1f} s after FLUSHALL")
+        later = datetime.now(UTC)
+        success_after(client, config, later)
+        rows = all_final(client, config, later)
+
+    assert (gaps(rows), overlaps(rows)) == ([], [])
+    assert {row["status"] for row in rows} == {"success"}
+
+
+# Workers of their own
+
+
+@pytest.fixture
+def servers(database_url: str, redis_url: str, redis_prefix: str, data_dir: Path) -> dict[str, object]:
+    """The settings with which a house and its workers share servers that somebody else runs."""
+    return {
+        "database_url": database_url,
+        "redis_url": redis_url,
+        "key_prefix": redis_prefix,
+        "data_dir": data_dir,
+        "admin_password": PASSWORD,
+        "drain_seconds": 0,
+    }
+
+
+def a_long_run(client: Client, **policies: object) -> str:
+    config = client.config(
+        task_type="sleep", parameters={"seconds": 60}, scheduler_type="manual", schedule_config={}, **policies
+    )
+    return str(client.post(f"/task-configs/{config}/run")["task_id"])
+
+
+def test_a_worker_process_runs_what_a_house_without_one_schedules(data_dir: Path, servers: dict[str, object]) -> None:
+    with horarium(data_dir, inline_worker=0, **servers) as house, running(data_dir, "worker", **servers) as worker:
+        client = house.client()
+        config = client.config()
+
+        until(lambda: len(client.executions(config, status="success")) >= 3, within=30)
+
+        assert "worker" not in [child["id"] for child in client.get("/system/tree")["children"]]
+        (row, *_) = client.executions(config, status="success")
+        assert f":{worker.process.pid}:" in row["worker"]
+        assert worker.stop() == 0
+
+
+def test_a_worker_killed_while_it_works_loses_its_run_or_hands_it_to_another(
+    data_dir: Path, servers: dict[str, object]
+) -> None:
+    with horarium(data_dir, inline_worker=0, **servers) as house, running(data_dir, "worker", **servers) as worker:
+        client = house.client()
+        once, again = a_long_run(client), a_long_run(client, max_retries=1, retry_backoff_seconds=0)
+        until(lambda: client.get("/executions", status="running")["total"] == 2, within=30)
+
+        worker.kill()
+        killed_at = time.monotonic()
+        lost = client.ended(once, within=20)
+        report(f"lost {time.monotonic() - killed_at:.1f} s after kill -9 of its worker, 2 tasks were running")
+        with running(data_dir, "worker", **servers) as another:
+            until(lambda: client.get(f"/executions/{again}")["status"] == "running", within=20)
+            taken_over = client.get(f"/executions/{again}")
+            assert another.stop() == 0
+
+    assert (lost["status"], lost["reason"]) == ("lost", "worker_gone")
+    assert (taken_over["attempt"], taken_over["attempts"][0]["status"]) == (2, "lost")
+    assert f":{another.process.pid}:" in taken_over["worker"]
