@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import orjson
@@ -20,7 +22,7 @@ from taskiq_dependencies.dependency import Dependency
 from horarium.errors import ConfigurationError, FieldError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
@@ -45,9 +47,15 @@ def task(name: str | None = None, *, queue: str = DEFAULT_QUEUE, **labels: Any) 
     return declare
 
 
-def import_task_modules(modules: Iterable[str]) -> None:
-    """Import the built-in task types and the user's own; raises ConfigurationError that names the module at fault."""
+def import_task_modules(modules: Sequence[str]) -> None:
+    """Import the built-in task types and the user's own, which may lie in the current directory.
+
+    Raises ConfigurationError that names the module at fault.
+    """
     importlib.import_module("horarium.tasks.builtin")
+    here = str(Path.cwd())
+    if modules and here not in sys.path:
+        sys.path.append(here)  # last, so that nothing in it can stand before the standard library
     for module in modules:
         try:
             importlib.import_module(module)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.workbench import Workbench, a_workbench
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+async def bench(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
+    """A worker that listens, and gives running tasks no time when it stops."""
+    async with a_workbench(database_url, redis_url, redis_prefix) as made:
+        yield made

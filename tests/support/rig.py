@@ -1,0 +1,308 @@
+"""The ledger and the due index over real servers, the actors that work on them, and a clock that tests move.
+
+    emptied_ledger   function   URL of a migrated database in which nothing is stored. One for the session, emptied
+                                before each test: making and dropping a database takes a second, and there are many tests
+    rig              function   everything below, over it and over an empty Redis database
+    own_rig          function   the same over a database of its own, for tests that change its schema
+
+Actors are made by the rig and driven by their steps. The schedule loader's part is played by its own steps too: what
+is asked of it is noted in `asked` and done at once, unless the test says `loader_answers = False`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import pytest
+
+from horarium.actors.cleanup import Cleanup
+from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.publisher import Publisher
+from horarium.actors.schedule_loader import ScheduleLoader
+from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.keyspace.due_index import DueIndex
+from horarium.keyspace.history import History
+from horarium.keyspace.keys import Keys
+from horarium.keyspace.pool import connect
+from horarium.keyspace.timeouts import TimeoutIndex
+from horarium.keyspace.workers import Workers
+from horarium.lifecycle import TaskConfigs
+from horarium.messages import Mailboxes
+from horarium.model import RunRequest, TaskConfigCreate
+from horarium.sql import executions
+from horarium.sql.database import Database
+from horarium.sql.executions import Claim
+from horarium.sql.migrator import migrate
+from horarium.tasks.registry import TaskTypes, import_task_modules
+from tests.support.brokers import RecordingBroker
+from tests.support.coverage import Faults, expected_ticks, faults
+from tests.support.servers import _execute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from anyio.from_thread import BlockingPortal
+    from redis.asyncio import Redis
+
+    from horarium.actors.dispatcher import Dispatched
+    from horarium.keyspace.history import HistoryEvent
+    from horarium.outcome import Attempt
+    from horarium.tasks.broker import Publisher as Broker
+
+__all__ = ["NOON", "Clock", "Rig", "anyio_backend", "emptied_ledger", "migrated_database", "own_rig", "rig"]
+
+NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
+"""When the clock of every test starts; a Wednesday."""
+
+EMPTY = "DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
+
+
+@dataclass
+class Clock:
+    """The present: what it was set to, and `step` later each time it is read."""
+
+    now: datetime = NOON
+    step: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        self.now += self.step
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def is_real(self) -> None:
+        """Stand at the servers' own time, for what is measured by theirs."""
+        self.now = datetime.now(UTC)
+
+
+@dataclass
+class Rig:
+    """What a test of an actor talks to."""
+
+    database: Database
+    redis: Redis
+    keys: Keys = field(default_factory=Keys)
+    clock: Clock = field(default_factory=Clock)
+    broker: RecordingBroker = field(default_factory=RecordingBroker)
+    mailboxes: Mailboxes = field(default_factory=Mailboxes)
+    asked: list[tuple[int, ...]] = field(default_factory=list)
+    loader_answers: bool = True
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+    @cached_property
+    def index(self) -> DueIndex:
+        return DueIndex(self.redis, self.keys)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.redis, self.keys)
+
+    @cached_property
+    def timeouts(self) -> TimeoutIndex:
+        return TimeoutIndex(self.redis, self.keys)
+
+    @cached_property
+    def workers(self) -> Workers:
+        return Workers(self.redis, self.keys)
+
+    @cached_property
+    def task_configs(self) -> TaskConfigs:
+        import_task_modules(())
+        return TaskConfigs(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def loader(self) -> ScheduleLoader:
+        return ScheduleLoader(self.database, self.index, self.mailboxes)
+
+    @cached_property
+    def sweeper(self) -> TimeoutSweeper:
+        return TimeoutSweeper(
+            self.database,
+            self.timeouts,
+            self.workers,
+            self.mailboxes,
+            clock=self.clock,
+            resume=self.task_configs.resume,
+        )
+
+    def dispatcher(self, index: DueIndex | None = None) -> Dispatcher:
+        """A dispatcher, as new as after a restart."""
+        return Dispatcher(self.database, index or self.index, self.broker, self.mailboxes, self.clock)
+
+    def publisher(self, broker: Broker | None = None) -> Publisher:
+        return Publisher(self.database, broker or self.broker, self.clock)
+
+    def cleanup(self, *, days: float = 30) -> Cleanup:
+        return Cleanup(self.database, retention=timedelta(days=days), clock=self.clock)
+
+    async def answer_reloads(self) -> None:
+        """Play the loader's part until cancelled."""
+        with self.mailboxes.loader.bind() as inbox:
+            async for message in inbox:
+                self.asked.append(message.config_ids)
+                if self.loader_answers:
+                    await self.loader.reload(message.config_ids)
+                message.reply.set(None)
+
+    async def config(self, **fields: object) -> int:
+        """The id of a new config: by default one that echoes every second, and any number of times at once."""
+        number = next(self.numbers)
+        every_second = {
+            "name": f"config {number}",
+            "task_type": "echo",
+            "parameters": {"message": f"hello {number}"},
+            "scheduler_type": "cron",
+            "schedule_config": {"cron_expression": "* * * * * *"},
+            "overlap": "allow_all",
+        }
+        row = await self.task_configs.create(TaskConfigCreate.model_validate(every_second | fields), created_by=None)
+        return int(row["id"])
+
+    async def fire(self, *, after: float = 0) -> Dispatched:
+        """What a dispatcher does that steps `after` so many seconds."""
+        self.clock.passes(after)
+        return await self.dispatcher().step()
+
+    async def manual_run(self, config_id: int) -> UUID:
+        return await self.task_configs.run(config_id, RunRequest(), idempotency_key=None)
+
+    async def running(self, config_id: int, *, worker: str = "a worker") -> Attempt:
+        """A new execution by hand, claimed and watched."""
+        execution_id = await self.manual_run(config_id)
+        return await self.claimed(execution_id, worker=worker)
+
+    async def claimed(self, execution_id: UUID, *, attempt: int = 1, worker: str = "a worker") -> Attempt:
+        async with self.database.connection() as connection:
+            (won,) = await executions.claim(connection, worker, [Claim(execution_id, attempt)])
+        assert won is not None
+        await self.sweeper.rebuild()
+        return won
+
+    async def rows(self, config_id: int) -> list[asyncpg.Record]:
+        """The config's rows, in the order of their ticks and then of their making."""
+        async with self.database.connection() as connection:
+            return await connection.fetch(
+                "SELECT * FROM executions WHERE config_id = $1 ORDER BY tick_at NULLS LAST, id", config_id
+            )
+
+    async def said_of(self, config_id: int) -> list[tuple[Any, ...]]:
+        """Of each row: how many seconds after noon its tick was, how many ticks it stands for, its status, reason."""
+        return [
+            ((row["tick_at"] - NOON).total_seconds(), row["tick_count"], row["status"], row["reason"])
+            for row in await self.rows(config_id)
+        ]
+
+    async def row(self, execution_id: UUID) -> asyncpg.Record:
+        async with self.database.connection() as connection:
+            found = await connection.fetchrow("SELECT * FROM executions WHERE id = $1", execution_id)
+        assert found is not None
+        return found
+
+    async def config_row(self, config_id: int) -> asyncpg.Record:
+        async with self.database.connection() as connection:
+            found = await connection.fetchrow("SELECT * FROM task_configs WHERE id = $1", config_id)
+        assert found is not None
+        return found
+
+    async def status(self, config_id: int) -> str:
+        return str((await self.config_row(config_id))["status"])
+
+    async def sql(self, statement: str, *values: object) -> Any:
+        """Run a statement; returns its first value."""
+        async with self.database.connection() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def age(self, seconds: float) -> None:
+        """Make every row of the ledger look so much older."""
+        await self.sql(
+            "UPDATE executions SET created_at = created_at - make_interval(secs => $1),"
+            " queued_at = queued_at - make_interval(secs => $1), retry_at = retry_at - make_interval(secs => $1)",
+            seconds,
+        )
+
+    async def finish_all(self) -> None:
+        """Let everything that is in flight succeed."""
+        await self.sql(
+            "UPDATE executions SET status = 'success', completed_at = clock_timestamp() WHERE completed_at IS NULL"
+        )
+
+    async def faults(self, config_id: int, *, after: datetime = NOON, until: datetime | None = None) -> Faults:
+        """What is wrong with a config's rows, for the ticks it has owed since `after`."""
+        ticks = expected_ticks(await self.config_row(config_id), after, until or self.clock.now)
+        return faults(await self.rows(config_id), ticks)
+
+    async def next_tick(self, config_id: int) -> float | None:
+        """Where the index has the config, in seconds after noon."""
+        tick = (await self.index.ticks([config_id])).get(config_id)
+        return None if tick is None else (tick - NOON).total_seconds()
+
+    async def requests(self) -> list[tuple[int, ...]]:
+        """What the loader has been asked for, once it has nothing left to do."""
+        await anyio.wait_all_tasks_blocked()
+        return self.asked
+
+    def events(self) -> list[HistoryEvent]:
+        """What has been told to the history, oldest first."""
+        with self.mailboxes.history.bind() as inbox:
+            return [event for _ in range(self.mailboxes.history.depth) for event in inbox.receive_nowait()]
+
+
+@asynccontextmanager
+async def _a_rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
+    redis = connect(redis_url)
+    try:
+        async with Database(database_url) as database, anyio.create_task_group() as group:
+            await migrate(database)
+            made = Rig(database, redis)
+            group.start_soon(made.answer_reloads)
+            yield made
+            group.cancel_scope.cancel()
+    finally:
+        await redis.aclose()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def migrated_database(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> str:
+    name = f"ledger_{uuid.uuid4().hex}"
+    server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    url = postgres_url.replace("/postgres?", f"/{name}?")
+    server_portal.call(_migrate, url)
+    return url
+
+
+@pytest.fixture
+def emptied_ledger(server_portal: BlockingPortal, migrated_database: str) -> str:
+    server_portal.call(_execute, migrated_database, EMPTY)
+    return migrated_database
+
+
+@pytest.fixture
+async def rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
+    async with _a_rig(emptied_ledger, redis_db) as made:
+        yield made
+
+
+@pytest.fixture
+async def own_rig(database_url: str, redis_db: str) -> AsyncIterator[Rig]:
+    async with _a_rig(database_url, redis_db) as made:
+        yield made
+
+
+async def _migrate(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)

@@ -1,0 +1,112 @@
+"""Task types for tests: declared as a user declares theirs. Importable in a worker's own processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from taskiq import Context, TaskiqDepends
+
+from horarium import task
+
+__all__ = ["NOTHING_SECRET", "labels", "odd", "plain_add", "plain_forever", "quits", "raises", "stray", "waits_for"]
+
+NOTHING_SECRET = "hunter2-the-value-of-a-variable"
+
+ODD: dict[str, Any] = {
+    "a set": {1},
+    "bytes": b"\x00\xff",
+    "NUL": "a\0b",
+    "not a number": float("nan"),
+    "huge": "x" * 1_000_000,
+    "keys of another type": {1: "one", (1, 2): "two"},
+    "a lone surrogate": "\ud800",
+    "a large integer": 2**80,
+    "nothing": None,
+}
+
+
+@task("test.raises")
+async def raises(secret: str) -> None:
+    """Raise, with a value in a variable that is nobody's business."""
+    hidden = secret + NOTHING_SECRET
+    raise ValueError(f"{len(hidden)} characters were too many")
+
+
+@task("test.odd")
+async def odd(kind: str) -> Any:
+    """Answer what JSON does not know."""
+    return ODD[kind]
+
+
+@task("test.labels")
+async def labels(context: Annotated[Context, TaskiqDepends()]) -> dict[str, Any]:
+    """Answer what a task may know of itself."""
+    return {"task_id": context.message.task_id, **context.message.labels}
+
+
+@task("test.waits_for")
+async def waits_for(path: str, mark: str) -> str:
+    """Leave a line in `mark`, then wait for the file `path`."""
+    with Path(mark).open("a") as file:  # noqa: ASYNC230 - a line
+        file.write("started\n")
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+        await asyncio.sleep(0.02)
+    return "came"
+
+
+@task("test.plain_add")
+def plain_add(a: int, b: int = 1) -> int:
+    """Add, in a process of its own."""
+    return a + b
+
+
+@task("test.plain_pid")
+def plain_pid() -> int:
+    """Answer the process it runs in."""
+    return os.getpid()
+
+
+@task("test.plain_forever")
+def plain_forever(mark: str) -> None:
+    """Leave the pid in `mark`, and never come back."""
+    Path(mark).write_text(str(os.getpid()))
+    while True:
+        time.sleep(60)
+
+
+@task("test.plain_dies")
+def plain_dies() -> None:
+    """End the process from inside."""
+    os._exit(7)
+
+
+@task("test.quits")
+async def quits() -> None:
+    """Ask the whole process to end."""
+    sys.exit("enough")
+
+
+@task("test.stray")
+async def stray() -> None:
+    """Await something that somebody else has cancelled."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@task("test.timeout_of_its_own")
+async def timeout_of_its_own() -> None:
+    """Run into a timeout that is not the execution's."""
+    async with asyncio.timeout(0.01):
+        await asyncio.sleep(60)
+
+
+@task("test.group")
+async def group() -> None:
+    """Fail in two places at once."""
+    raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])

@@ -1,0 +1,180 @@
+"""A worker over real servers, without the tree around it: rows and messages go in, and what the ledger says comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import anyio
+from uuid_utils.compat import uuid7
+
+from horarium.actors.publisher import Publisher
+from horarium.errors import Unavailable
+from horarium.keyspace.keys import Keys
+from horarium.keyspace.pool import connect
+from horarium.keyspace.timeouts import TimeoutIndex
+from horarium.model import TaskConfigCreate
+from horarium.sql.database import Database
+from horarium.sql.executions import Claim
+from horarium.sql.migrator import migrate
+from horarium.sql.queries import QUERIES
+from horarium.tasks.ledger import Ledger
+from horarium.tasks.message import TaskMessage
+from horarium.tasks.receiver import Receiver
+from horarium.tasks.stream_broker import StreamBroker
+from horarium.tasks.sync_pool import SyncPool
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from horarium.keyspace.history import HistoryEvent
+    from horarium.outcome import Attempt, Ending
+    from horarium.sql.executions import Finished
+
+__all__ = ["FaultyLedger", "Workbench", "a_workbench"]
+
+WORKER = "worker-of-tests"
+
+
+class FaultyLedger(Ledger):
+    """A ledger whose Postgres is away for the next few finishes."""
+
+    finishes_away = 0
+    refused = 0
+
+    async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
+        """As the real one, once Postgres is back."""
+        if self.refused < self.finishes_away:
+            self.refused += 1
+            raise Unavailable("Postgres")
+        return await super().finish(attempt, ending)
+
+
+@dataclass
+class Workbench:
+    """Everything a test of the worker's side talks to."""
+
+    database: Database
+    broker: StreamBroker
+    ledger: FaultyLedger
+    receiver: Receiver
+    events: list[HistoryEvent]
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def publisher(self) -> Publisher:
+        """The actor that sends what waits."""
+        return Publisher(self.database, self.broker, lambda: datetime.now(UTC))
+
+    async def row(self, task_type: str, parameters: dict[str, Any] | None = None, **policies: object) -> UUID:
+        """A row that waits for its message."""
+        wanted = TaskConfigCreate.model_validate(
+            {"name": f"config {uuid7()}", "task_type": task_type, "parameters": parameters or {}}
+            | {"scheduler_type": "manual", "queue": "default"}
+            | policies
+        )
+        async with self.database.transaction() as connection:
+            config = await QUERIES.task_config_insert.row(
+                connection, **wanted.model_dump(), scheduled_from=datetime.now(UTC), created_by=None
+            )
+            assert config is not None
+            made = await QUERIES.execution_insert_run.value(
+                connection, id=uuid7(), config_id=config["id"], parameters=wanted.parameters, idempotency_key=None
+            )
+        return cast("UUID", made)
+
+    async def send(self, execution_id: UUID, *, attempt: int = 1) -> None:
+        """A message of the execution, whatever the ledger thinks of it."""
+        row = await self.read(execution_id)
+        await self.broker.publish(
+            [
+                TaskMessage(
+                    execution_id,
+                    attempt,
+                    row["config_id"],
+                    row["task_type"],
+                    "manual",
+                    None,
+                    row["parameters"],
+                    "default",
+                    5,
+                )
+            ]
+        )
+
+    async def run(self, task_type: str, parameters: dict[str, Any] | None = None, **policies: object) -> asyncpg.Record:
+        """The row of a task that was run, once its attempt has ended."""
+        execution_id = await self.row(task_type, parameters, **policies)
+        await self.send(execution_id)
+        return await self.ended(execution_id)
+
+    async def read(self, execution_id: UUID) -> asyncpg.Record:
+        """The row as it stands."""
+        async with self.database.connection() as connection:
+            row = await QUERIES.execution_get.row(connection, id=execution_id)
+        assert row is not None
+        return row
+
+    async def ended(self, execution_id: UUID) -> asyncpg.Record:
+        """The row, once no attempt of it waits or runs."""
+
+        async def settled() -> asyncpg.Record | None:
+            row = await self.read(execution_id)
+            return row if row["completed_at"] is not None or row["status"] == "retrying" else None
+
+        return cast("asyncpg.Record", await eventually(settled, within=15))
+
+    async def reaches(self, execution_id: UUID, status: str) -> asyncpg.Record:
+        """The row, once it has this status."""
+
+        async def there() -> asyncpg.Record | None:
+            row = await self.read(execution_id)
+            return row if row["status"] == status else None
+
+        return cast("asyncpg.Record", await eventually(there, within=15))
+
+    async def all_acknowledged(self) -> bool:
+        """Whether the broker holds no message any more."""
+        return await self.broker.depths() == {"default": 0}
+
+    async def claimed_elsewhere(self, execution_id: UUID, attempt: int = 1) -> None:
+        """Let another worker have the attempt."""
+        await self.ledger.claim(Claim(execution_id, attempt))
+
+
+@asynccontextmanager
+async def a_workbench(
+    database_url: str, redis_url: str, prefix: str, *, drain_seconds: float = 0.0
+) -> AsyncIterator[Workbench]:
+    """A worker that listens until the block ends."""
+    redis = connect(redis_url)
+    keys = Keys(prefix)
+    broker = StreamBroker(redis_url, keys, consumer=WORKER)
+    broker.is_worker_process = True
+    pool = SyncPool(1)
+    events: list[HistoryEvent] = []
+    try:
+        async with Database(database_url) as database:
+            await migrate(database)
+            await broker.startup()
+            ledger = FaultyLedger(database, TimeoutIndex(redis, keys), WORKER)
+            receiver = Receiver(broker, ledger, pool, events.append, concurrency=10, drain_seconds=drain_seconds)
+            bench = Workbench(database, broker, ledger, receiver, events)
+            async with anyio.create_task_group() as group:
+                group.start_soon(receiver.listen, bench.finish)
+                yield bench
+                bench.finish.set()
+            await receiver.hand_back_all()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await broker.shutdown()
+            await redis.aclose()
+            await redis.connection_pool.disconnect()
+        pool.stop()
