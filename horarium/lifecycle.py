@@ -90,6 +90,7 @@ class TaskConfigs:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
                 wanted = {name: changed.get(name, old[name]) for name in EDITABLE}
+                _keep_anchor(old, wanted)
                 self._check(wanted, changed=changed)
                 scheduled_from = await self._rescheduled(connection, old, wanted)
                 row = await QUERIES.task_config_update.row(
@@ -255,6 +256,12 @@ async def _locked(connection: Connection, config_id: int, version: int | None) -
     if version is not None and row["version"] != version:
         raise Conflict("version", f"the config is at version {row['version']}, not {version}; read it again")
     return row
+
+
+def _keep_anchor(old: asyncpg.Record, wanted: dict[str, Any]) -> None:
+    """An interval that is edited without naming an anchor keeps the one it has: its ticks do not drift."""
+    if old["scheduler_type"] == wanted["scheduler_type"] == "interval":
+        wanted["schedule_config"] = {"anchor": old["schedule_config"]["anchor"], **wanted["schedule_config"]}
 
 
 def _require(config: asyncpg.Record, allowed: tuple[str, ...], action: str) -> None:

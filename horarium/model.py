@@ -70,21 +70,21 @@ class Login(Request):
     """Credentials of a person."""
 
     username: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000), Field(repr=False)]
     remember_me: bool = False
 
 
 class Refresh(Request):
     """A refresh token, to be changed for a new pair."""
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(repr=False)]
 
 
 class TokenPair(Answer):
     """What a login or a refresh gives; `expires_at` is the access token's."""
 
-    access_token: str
-    refresh_token: str
+    access_token: Annotated[str, Field(repr=False)]
+    refresh_token: Annotated[str, Field(repr=False)]
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
     expires_at: datetime
 

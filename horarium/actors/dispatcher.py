@@ -127,7 +127,7 @@ class Dispatcher:
         task_status.started()
         while True:
             done = await patiently(context.id, self.step)
-            if done.configs > done.deferred:
+            if done.written:
                 log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)
             delay = DEFERRED_SECONDS if done.deferred else await patiently(context.id, self._until_next_tick)
             with anyio.move_on_after(delay):

@@ -18,7 +18,7 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
-from horarium.keyspace.history import HistoryEvent
+from horarium.endings import tell_ending
 from horarium.keyspace.timeouts import Watch
 from horarium.outcome import Unsuccessful, decide
 from horarium.sql import executions
@@ -141,13 +141,9 @@ class TimeoutSweeper:
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
         await self._timeouts.unwatch([a.execution_id for a in attempts])
-        events = [
-            HistoryEvent.of_ending(attempt.config_id, attempt, finish.ending, done.completed_at)
-            for attempt, finish, done in zip(attempts, finishes, ended, strict=True)
-            if done is not None and attempt.config_id is not None
-        ]
-        if events:
-            self._mailboxes.record(*events)
+        for attempt, finish, done in zip(attempts, finishes, ended, strict=True):
+            if done is not None:
+                tell_ending(attempt, finish.ending, done, self._mailboxes.record)
         return sum(done is not None for done in ended)
 
     async def _resume_paused(self) -> int:

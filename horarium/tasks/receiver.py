@@ -27,8 +27,8 @@ from taskiq.message import TaskiqMessage  # noqa: TC002 - part of a signature th
 from taskiq.receiver import Receiver as TaskiqReceiver
 from taskiq.receiver.params_parser import parse_params
 
+from horarium.endings import tell_ending
 from horarium.errors import Unavailable
-from horarium.keyspace.history import HistoryEvent
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.tasks.amqp_broker import Delivery
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
-    from horarium.outcome import Attempt, Ending, Outcome
-    from horarium.sql.executions import Finished
+    from horarium.keyspace.history import HistoryEvent
+    from horarium.outcome import Attempt, Outcome
     from horarium.tasks.ledger import Ledger
     from horarium.tasks.sync_pool import SyncPool
 
@@ -195,11 +195,7 @@ class Receiver(TaskiqReceiver):
         if finished is None:
             log.warning("finish.refused", execution=str(attempt.execution_id), attempt=attempt.attempt)
         else:
-            self._tell(attempt, ending, finished)
-
-    def _tell(self, attempt: Attempt, ending: Ending, finished: Finished) -> None:
-        if attempt.config_id is not None and finished.status != "pending":
-            self._on_event(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished.completed_at))
+            tell_ending(attempt, ending, finished, self._on_event)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -35,7 +35,7 @@ from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.workers import Workers
 from horarium.lifecycle import TaskConfigs
-from horarium.messages import Mailboxes
+from horarium.messages import Mailboxes, Reload
 from horarium.model import RunRequest, TaskConfigCreate
 from horarium.sql import executions
 from horarium.sql.database import Database
@@ -247,9 +247,9 @@ class Rig:
         return None if tick is None else (tick - NOON).total_seconds()
 
     async def requests(self) -> list[tuple[int, ...]]:
-        """What the loader has been asked for, once it has nothing left to do."""
-        await anyio.wait_all_tasks_blocked()
-        return self.asked
+        """What the loader has been asked for, once it has done all of it."""
+        await self.mailboxes.loader.ask(lambda reply: Reload((), reply))
+        return [asked for asked in self.asked if asked]
 
     def events(self) -> list[HistoryEvent]:
         """What has been told to the history, oldest first."""

@@ -1,0 +1,36 @@
+"""Telling of an attempt's end, whoever ended it: one log line, and one event in the config's history."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import structlog
+
+from horarium.keyspace.history import HistoryEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from horarium.outcome import Attempt, Ending
+    from horarium.sql.executions import Finished
+
+__all__ = ["tell_ending"]
+
+log = structlog.get_logger(__name__)
+
+
+def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Callable[[HistoryEvent], None]) -> None:
+    """Log how an attempt ended, and record it; an attempt that was handed back is no event of its config."""
+    log.log(
+        logging.INFO if ending.ended_as == "success" else logging.WARNING,
+        "execution.ended",
+        execution=str(attempt.execution_id),
+        config_id=attempt.config_id,
+        attempt=attempt.attempt,
+        ended_as=ending.ended_as,
+        status=finished.status,
+        error=ending.error.rpartition("\n")[2] if ending.error else None,
+    )
+    if attempt.config_id is not None and finished.status != "pending":
+        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished.completed_at))
