@@ -13,7 +13,6 @@ Prints figures; fails only when something is wrong (a tick missing or doubled), 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ from uuid_utils.compat import uuid7
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.host import calm_collector
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
@@ -214,8 +214,9 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="small and quick: shows that the bench works")
     options = parser.parse_args()
     configure_logging("console", "error")
+    calm_collector()
     sizes = (5_000, 1_000, 1) if options.short else (options.configs, options.due, options.rounds)
-    asyncio.run(measure(*sizes))
+    anyio.run(measure, *sizes, backend_options={"use_uvloop": True})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from horarium.actors.api import cannot_listen
 from horarium.demo import create_demo
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
-from horarium.host import EXIT_MISCONFIGURED, Host
+from horarium.host import EXIT_MISCONFIGURED, Host, calm_collector
 from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
@@ -75,6 +75,7 @@ def _run(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     try:
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
+        calm_collector()
         code = anyio.run(program, settings, backend_options={"use_uvloop": True})
     except ConfigurationError as error:
         for line in str(error).splitlines():

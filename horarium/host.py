@@ -8,6 +8,7 @@ help.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import SupervisionEvent, SupervisorSpec
 
-__all__ = ["EXIT_ESCALATED", "EXIT_MISCONFIGURED", "Host"]
+__all__ = ["EXIT_ESCALATED", "EXIT_MISCONFIGURED", "Host", "calm_collector"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,14 @@ EXIT_ESCALATED = 1
 EXIT_MISCONFIGURED = 2
 LAST_WAIT_SECONDS = 1.0
 """How long the process waits for a child that was declared unstopped."""
+
+
+def calm_collector() -> None:
+    """Let Python's cycle collector run less often: it walks every schedule we know each time, to free next to nothing.
+
+    A burst of ten thousand ticks spends about a tenth of its time there otherwise.
+    """
+    gc.set_threshold(50_000, 20, 100)
 
 
 class Host:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ from horarium.sql.executions import Claim, insert_ticks, last_ticks, mark_queued
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from anyio.abc import TaskStatus
@@ -63,7 +62,7 @@ LANES = 3
 """Batches under way at once: while Postgres writes one, another is decided and a third sent."""
 
 MOST_BATCHES = 20
-"""Batches read ahead of the work on them, so that a flood is not all in memory."""
+"""Batches fired before the first of them is moved on, so that a flood is not all in memory."""
 
 LONGEST_SLEEP_SECONDS = 1.0
 """A stepped wall clock is noticed within this time."""
@@ -136,32 +135,35 @@ class Dispatcher:
     async def step(self) -> Dispatched:
         """Dispatch everything that is due now."""
         done = Dispatched()
-        while True:
-            now = self._clock()
-            batches = [_Batch(due) for due in await self._read(now, passed_over=done.deferred)]
-            if not batches:
-                return done
-            await _in_lanes([partial(self._fire, batch, now) for batch in batches])
+        while batches := await self._fire_due(self._clock(), passed_over=done.deferred):
             for batch in batches:
                 await self._settle(batch)
                 done.count(batch)
+        return done
 
-    async def _read(self, now: datetime, *, passed_over: int) -> list[list[DueConfig]]:
-        """Read what is due, before any of it is moved on: a place in the index means something only while it stands."""
-        batches: list[list[DueConfig]] = []
-        while len(batches) < MOST_BATCHES:
-            seen = passed_over + sum(map(len, batches))
-            batches.append(await self._index.due(now, passed_over=seen, limit=BATCH_CONFIGS))
-            if len(batches[-1]) < BATCH_CONFIGS:
-                break
-        return [batch for batch in batches if batch]
+    async def _fire_due(self, now: datetime, *, passed_over: int) -> list[_Batch]:
+        """Fire what is due, while the next of it is read; nothing is moved on yet, so places in the index hold."""
+        batches: list[_Batch] = []
+        lanes = anyio.Semaphore(LANES)
+        async with anyio.create_task_group() as group:
+            while len(batches) < MOST_BATCHES:
+                seen = passed_over + BATCH_CONFIGS * len(batches)
+                batch = _Batch(await self._index.due(now, passed_over=seen, limit=BATCH_CONFIGS))
+                if batch.due:
+                    batches.append(batch)
+                    await lanes.acquire()
+                    group.start_soon(self._fire, batch, now, lanes)
+                if len(batch.due) < BATCH_CONFIGS:
+                    break
+        return batches
 
-    async def _fire(self, batch: _Batch, now: datetime) -> None:
+    async def _fire(self, batch: _Batch, now: datetime, lanes: anyio.Semaphore) -> None:
         """Decide, write, publish."""
         batch.firings = [decide(config, config.tick, now) for config in batch.due if config.spec]
         await self._write([f for f in batch.firings if not f.skips_a_stretch])
         await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
         batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
+        lanes.release()  # not after an error, which ends them all
 
     async def _settle(self, batch: _Batch) -> None:
         """Say in the ledger what was sent, then advance: nobody waits for this any more."""
@@ -240,20 +242,6 @@ class Dispatcher:
         if tick is None:
             return LONGEST_SLEEP_SECONDS
         return min(max((tick - self._clock()).total_seconds(), 0.0), LONGEST_SLEEP_SECONDS)
-
-
-async def _in_lanes(steps: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run steps in order, at most LANES of them at once."""
-    lanes = anyio.Semaphore(LANES)
-
-    async def run(step: Callable[[], Awaitable[None]]) -> None:
-        await step()
-        lanes.release()  # not after an error: that ends them all
-
-    async with anyio.create_task_group() as group:
-        for step in steps:
-            await lanes.acquire()
-            group.start_soon(run, step)
 
 
 async def _insert(connection: Connection, firings: Sequence[Firing]) -> None:
