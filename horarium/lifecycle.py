@@ -7,6 +7,8 @@ owed again.
 
 When a method returns, its change is committed and, unless the schedule loader is down, in the due index. If it is
 down the change is obeyed all the same, because every tick is joined to the config's version when it is written.
+
+Each change reads the clock once, and once it holds the row: where the old ticks end is where the new ones begin.
 """
 
 from __future__ import annotations
@@ -71,13 +73,11 @@ class TaskConfigs:
 
     async def create(self, body: TaskConfigCreate, *, created_by: int | None) -> asyncpg.Record:
         """A new config."""
-        wanted = body.model_dump()
-        task_type = self._check(wanted, changed=wanted)
+        wanted, now = body.model_dump(), self._clock()
+        task_type = self._check(wanted, changed=wanted, now=now)
         wanted["queue"] = body.queue or task_type
         async with self._database.transaction() as connection:
-            row = await QUERIES.task_config_insert.row(
-                connection, **wanted, scheduled_from=self._clock(), created_by=created_by
-            )
+            row = await QUERIES.task_config_insert.row(connection, **wanted, scheduled_from=now, created_by=created_by)
         if row is None:
             raise _name_taken(body.name)
         await self._tell(row["id"], "task_loaded")
@@ -89,10 +89,10 @@ class TaskConfigs:
         try:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
-                wanted = {name: changed.get(name, old[name]) for name in EDITABLE}
+                wanted, now = {name: changed.get(name, old[name]) for name in EDITABLE}, self._clock()
                 _keep_anchor(old, wanted)
-                self._check(wanted, changed=changed)
-                scheduled_from = await self._rescheduled(connection, old, wanted)
+                self._check(wanted, changed=changed, now=now)
+                scheduled_from = await _rescheduled(connection, old, wanted, now)
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
@@ -105,7 +105,7 @@ class TaskConfigs:
         """Take a config away; what waits of it is cancelled, what runs goes on, its executions stay."""
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, version)
-            await self._pass_over(connection, old, "deleted")
+            await _pass_over(connection, old, "deleted", self._clock())
             await QUERIES.execution_cancel_waiting.rows(connection, config_id=config_id, reason="config_deleted")
             await QUERIES.task_config_delete.rows(connection, id=config_id)
         await self._tell(config_id, "task_deleted")
@@ -168,47 +168,20 @@ class TaskConfigs:
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, None)
             _require(old, allowed, VERBS[event])
-            await self._pass_over(connection, old, "paused" if old["status"] == "paused" else "stopped")
+            now = self._clock()
+            await _pass_over(connection, old, "paused" if old["status"] == "paused" else "stopped", now)
             row = await QUERIES.task_config_set_status.row(
                 connection,
                 id=config_id,
                 status=status,
                 paused_reason=None,
                 paused_until=None,
-                scheduled_from=self._clock(),
+                scheduled_from=now,
             )
         await self._tell(config_id, event)
         return _there(row, config_id)
 
-    async def _rescheduled(self, connection: Connection, old: asyncpg.Record, wanted: Mapping[str, Any]) -> datetime:
-        """From when on the edited config owes ticks: unchanged, or now if its schedule is another."""
-        if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
-            before: datetime = old["scheduled_from"]
-            return before
-        await self._pass_over(connection, old, "paused" if old["status"] == "paused" else "edited")
-        return self._clock()
-
-    async def _pass_over(self, connection: Connection, config: asyncpg.Record, reason: str) -> None:
-        """Write the ticks that were due by now and have no row as one skipped row."""
-        if config["status"] not in ("active", "paused"):
-            return
-        now = self._clock()
-        last = await last_ticks(connection, [config["id"]])
-        since = max(config["scheduled_from"], last.get(config["id"], config["scheduled_from"]))
-        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=now)
-        missed = missed_between(schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"])
-        if missed is not None:
-            await QUERIES.execution_insert_skipped.rows(
-                connection,
-                id=uuid7(),
-                config_id=config["id"],
-                tick_at=missed.first,
-                tick_until=missed.last if missed.count > 1 else None,
-                tick_count=missed.count,
-                reason=reason,
-            )
-
-    def _check(self, wanted: dict[str, Any], *, changed: Mapping[str, Any]) -> str:
+    def _check(self, wanted: dict[str, Any], *, changed: Mapping[str, Any], now: datetime) -> str:
         """Check type, parameters and schedule, and normalise the schedule in place; returns the type's queue."""
         try:
             task_type = self._task_types.get(wanted["task_type"])
@@ -217,24 +190,8 @@ class TaskConfigs:
             raise InvalidInput(FieldError(("task_type",), f"unknown; this server knows {known}")) from None
         task_type.check(wanted["parameters"])
         if any(name in changed for name in SCHEDULE_FIELDS):
-            wanted["schedule_config"] = self._normalised(wanted)
+            wanted["schedule_config"] = _normalised(wanted, now)
         return task_type.queue
-
-    def _normalised(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        now = self._clock()
-        kind = wanted["scheduler_type"]
-        try:
-            config = normalise_config(kind, wanted["schedule_config"], now=now)
-            schedule = parse_schedule(kind, config, now=now)
-        except ScheduleError as error:
-            loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
-            raise InvalidInput(FieldError(loc, error.message)) from None
-        fires = next_tick(schedule, now, not_before=wanted["start_at"], end_at=wanted["end_at"])
-        if fires is None and kind == "date":
-            raise InvalidInput(FieldError(("schedule_config", "run_date"), "must be in the future, before end_at"))
-        if fires is None and kind != "manual":
-            raise InvalidInput(FieldError(("end_at",), "leaves the schedule no tick to come"))
-        return config
 
     async def _tell(self, config_id: int, event: HistoryEventName, **details: object) -> None:
         self._mailboxes.record(HistoryEvent.now(config_id, event, **details))
@@ -262,6 +219,58 @@ def _keep_anchor(old: asyncpg.Record, wanted: dict[str, Any]) -> None:
     """An interval that is edited without naming an anchor keeps the one it has: its ticks do not drift."""
     if old["scheduler_type"] == wanted["scheduler_type"] == "interval":
         wanted["schedule_config"] = {"anchor": old["schedule_config"]["anchor"], **wanted["schedule_config"]}
+
+
+async def _rescheduled(
+    connection: Connection, old: asyncpg.Record, wanted: Mapping[str, Any], now: datetime
+) -> datetime:
+    """From when on the edited config owes ticks: unchanged, or now if its schedule is another."""
+    if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
+        before: datetime = old["scheduled_from"]
+        return before
+    await _pass_over(connection, old, "paused" if old["status"] == "paused" else "edited", now)
+    return now
+
+
+async def _pass_over(connection: Connection, config: asyncpg.Record, reason: str, now: datetime) -> None:
+    """Write the ticks that were due by now and have no row as one skipped row."""
+    if config["status"] not in ("active", "paused"):
+        return
+    try:
+        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=now)
+    except ScheduleError as error:
+        # Nobody can say what it owed, and it must still be possible to stop or mend it; started, it becomes `error`.
+        log.warning("schedule.unreadable", config_id=config["id"], error=str(error))
+        return
+    last = await last_ticks(connection, [config["id"]])
+    since = max(config["scheduled_from"], last.get(config["id"], config["scheduled_from"]))
+    missed = missed_between(schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"])
+    if missed is not None:
+        await QUERIES.execution_insert_skipped.rows(
+            connection,
+            id=uuid7(),
+            config_id=config["id"],
+            tick_at=missed.first,
+            tick_until=missed.last if missed.count > 1 else None,
+            tick_count=missed.count,
+            reason=reason,
+        )
+
+
+def _normalised(wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    kind = wanted["scheduler_type"]
+    try:
+        config = normalise_config(kind, wanted["schedule_config"], now=now)
+        schedule = parse_schedule(kind, config, now=now)
+    except ScheduleError as error:
+        loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
+        raise InvalidInput(FieldError(loc, error.message)) from None
+    fires = next_tick(schedule, now, not_before=wanted["start_at"], end_at=wanted["end_at"])
+    if fires is None and kind == "date":
+        raise InvalidInput(FieldError(("schedule_config", "run_date"), "must be in the future, before end_at"))
+    if fires is None and kind != "manual":
+        raise InvalidInput(FieldError(("end_at",), "leaves the schedule no tick to come"))
+    return config
 
 
 def _require(config: asyncpg.Record, allowed: tuple[str, ...], action: str) -> None:

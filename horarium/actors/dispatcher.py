@@ -70,9 +70,6 @@ LONGEST_SLEEP_SECONDS = 1.0
 DEFERRED_SECONDS = 0.05
 """When a deferred tick is looked at again."""
 
-SETTLE_SECONDS = 2.0
-"""How long a tick under overlap `skip` waits for a run that was started only just now."""
-
 
 @dataclass(slots=True)
 class _Batch:
@@ -247,7 +244,7 @@ class Dispatcher:
 async def _insert(connection: Connection, firings: Sequence[Firing]) -> None:
     """Write the rows of all firings, and note what became of each."""
     rows = [row for firing in firings for row in firing.rows]
-    decisions = await insert_ticks(connection, rows, settle_seconds=SETTLE_SECONDS) if rows else []
+    decisions = await insert_ticks(connection, rows) if rows else []
     left = iter(decisions)
     for firing in firings:
         firing.decisions = list(islice(left, len(firing.rows)))

@@ -4,7 +4,8 @@ Postgres has the truth: a config, and its newest tick row, say from where on tic
 cursor that can be made again from them at any time. Four things bring a change in, each covering for the one before:
 
 1. a `Reload` message from whoever changed a config in this process, answered when the index shows the change;
-2. a NOTIFY from Postgres for changes made through another process;
+2. a NOTIFY from Postgres for changes made through another process, and a comparison of everything whenever the
+   connection that hears them is made: what was notified before it is heard by nobody;
 3. a look each second whether the index was flushed, which leads to a full load;
 4. a comparison, a page of configs at a time, of every version in Postgres with the one in the index.
 
@@ -106,6 +107,16 @@ class ScheduleLoader:
         removed = await self._index.remove(set(ids) - {e.config_id for e in entries})
         return Loaded(put, removed)
 
+    async def compare_all(self) -> Loaded:
+        """Compare every page, from the first."""
+        self._compared_until = 0
+        put, removed = 0, 0
+        while True:
+            mended = await self.compare_page()
+            put, removed = put + mended.put, removed + mended.removed
+            if self._compared_until == 0:
+                return Loaded(put, removed)
+
     async def compare_page(self) -> Loaded:
         """Compare the next page of Postgres' versions with the index, and mend what differs."""
         expected = await self._versions(self._compared_until)
@@ -122,6 +133,7 @@ class ScheduleLoader:
         """Follow changes until Postgres' notifications end."""
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
         async with self._database.listening(CHANNEL, self._heard) as connection:
+            await self.compare_all()
             looks, next_look = 0, anyio.current_time() + LOOK_SECONDS
             while not connection.is_closed():
                 reloads: list[Reload] = []

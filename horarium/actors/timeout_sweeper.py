@@ -19,6 +19,7 @@ import structlog
 
 from horarium.actors.patience import patiently
 from horarium.endings import tell_ending
+from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
 from horarium.outcome import Unsuccessful, decide
 from horarium.sql import executions
@@ -149,6 +150,13 @@ class TimeoutSweeper:
     async def _resume_paused(self) -> int:
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_due_to_resume.rows(connection)
-        for row in rows:
-            await self._resume(row["id"])
-        return len(rows)
+        return sum([await self._resumed(row["id"]) for row in rows])
+
+    async def _resumed(self, config_id: int) -> bool:
+        """End a pause; False when somebody else (another supervisor's sweeper, a user) was first."""
+        try:
+            await self._resume(config_id)
+        except (Conflict, NotFound) as error:
+            log.info("resume.not_needed", config_id=config_id, error=str(error))
+            return False
+        return True

@@ -78,19 +78,24 @@ class DataDir:
 
 
 def signing_key(data_dir: Path) -> str:
-    """The key that signs access tokens, from `<data_dir>/secret.key`; made on first use (64 hex digits).
+    """The key that signs access tokens, from `<data_dir>/secret.key`; made, and its directory too, on first use.
 
     Raises ConfigurationError for a key that other users can read or that is shorter than 32 bytes: such a key is
     never used, and never replaced either, since replacing it ends every session.
     """
     path = data_dir / "secret.key"
     try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open_private(path, "x") as file:
             file.write(secrets.token_hex(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
         pass  # made by an earlier start
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot keep a signing key in {data_dir}: {error.strerror}; set HORARIUM_SECRET_KEY or HORARIUM_DATA_DIR"
+        ) from error
     return _read_key(path)
 
 

@@ -13,6 +13,7 @@ from horarium.errors import FieldError, InvalidInput
 
 __all__ = ["Page", "PageQuery", "read_cursor", "write_cursor"]
 
+LARGEST = 2**62  # a list's limit is added to it, and the sum still fits 64 bits
 Item = TypeVar("Item")
 
 
@@ -46,6 +47,11 @@ def read_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         parts = None
-    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds) or not all(map(_fits, parts)):
         raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of a list's answer"))
     return parts
+
+
+def _fits(part: str | int) -> bool:
+    """Whether Postgres and Redis take the part of a cursor: a cursor made by hand may hold anything."""
+    return "\0" not in part if isinstance(part, str) else 0 <= part <= LARGEST

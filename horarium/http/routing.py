@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
 
 Role = Literal["viewer", "operator", "admin"]
+LONGEST_VERSION = 18  # digits of a bigint that always fit
 RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
 
@@ -83,7 +84,7 @@ class Call:
         if header == "*":
             return None
         number = header.removeprefix("W/").strip('"')
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > LONGEST_VERSION:
             raise InvalidInput(FieldError(("If-Match",), "must be a config's version, such as 3"))
         return int(number)
 
@@ -128,6 +129,8 @@ class Route:
         repeated = [name for name in set(request.query) if len(request.query.getall(name)) > 1]
         if repeated:
             raise InvalidInput(*(FieldError((name,), "is given more than once") for name in sorted(repeated)))
+        if nul := [name for name, value in request.query.items() if "\0" in value]:
+            raise InvalidInput(*(FieldError((name,), "must not hold the NUL character") for name in nul))
         return _validated(self.query, dict(request.query))
 
     async def _body(self, request: web.Request) -> BaseModel | None:

@@ -196,8 +196,8 @@ async def reload_config(call: Call) -> Reply:
 async def run_config(call: Call) -> Reply:
     """Run once, now."""
     key = call.request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 255:
-        raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 characters"))
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 printable ASCII characters"))
     task_id = await call.services.task_configs.run(call.config_id, call.body, idempotency_key=key)
     return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
 
@@ -221,7 +221,7 @@ async def history(call: Call) -> Reply:
     return Reply(Page[dict[str, Any]](items=events, next_cursor=None, total=len(events)))
 
 
-async def list_executions(call: Call) -> Reply:
+async def list_config_executions(call: Call) -> Reply:
     """A page of the config's executions."""
     await call.services.views.config(call.config_id)
     return await list_page(call, config_id=call.config_id)
@@ -267,7 +267,7 @@ ROUTES = (
     Route("GET", f"{ONE}/next-runs", next_runs, "Ticks to come", "viewer", NextRuns, query=NextRunsQuery),
     Route("GET", f"{ONE}/history", history, "Recent events", "viewer", Page[dict[str, Any]], query=HistoryQuery),
     Route(
-        "GET", f"{ONE}/executions", list_executions, "A page of the config's executions", "viewer",
+        "GET", f"{ONE}/executions", list_config_executions, "A page of the config's executions", "viewer",
         Page[Execution], query=ExecutionQuery,
     ),
 )  # fmt: skip

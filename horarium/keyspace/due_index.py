@@ -124,12 +124,17 @@ class DueIndex:
         return {i: from_ms(s) for i, s in zip(config_ids, scores, strict=True) if s is not None}
 
     async def versions(self, config_ids: Sequence[int]) -> dict[int, int]:
-        """The version each of these configs was indexed at."""
+        """The version each of these configs was indexed at; one that has no tick or no spec is not in the index."""
         if not config_ids:
             return {}
+        ids = [str(i) for i in config_ids]
         with redis_errors():
-            specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, [str(i) for i in config_ids]))
-        return {i: int(s.split(b":", 1)[0]) for i, s in zip(config_ids, specs, strict=True) if s is not None}
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(self._keys.spec, ids)
+                pipe.zmscore(self._keys.due, ids)
+                specs, ticks = await pipe.execute()
+        known = [(i, spec) for i, spec, tick in zip(config_ids, specs, ticks, strict=True) if spec and tick is not None]
+        return {i: int(spec.split(b":", 1)[0]) for i, spec in known}
 
     async def config_ids(self) -> list[int]:
         """Every config in the index, walked without holding Redis up."""

@@ -39,6 +39,10 @@ __all__ = [
 RESULT_LIMIT_BYTES = 256 * 1024
 ERROR_LIMIT_CHARS = 16 * 1024
 
+FRESH_WAITING_SECONDS = 2.0
+FRESH_RUNNING_SECONDS = 0.5
+"""How young the run before a tick may be for the tick to wait for it, not yet begun or begun, under overlap `skip`."""
+
 Decision = Literal["run", "skip", "overlap", "defer", "stale", "exists"]
 
 
@@ -78,7 +82,7 @@ class Finished(NamedTuple):
     completed_at: datetime | None
 
 
-async def insert_ticks(connection: Connection, ticks: Sequence[TickRow], *, settle_seconds: float) -> list[Decision]:
+async def insert_ticks(connection: Connection, ticks: Sequence[TickRow]) -> list[Decision]:
     """Write a batch of ticks; answers what became of each, in order."""
     rows = await QUERIES.execution_insert_ticks.rows(
         connection,
@@ -89,7 +93,8 @@ async def insert_ticks(connection: Connection, ticks: Sequence[TickRow], *, sett
         tick_untils=[t.tick_until for t in ticks],
         tick_counts=[t.tick_count for t in ticks],
         reasons=[t.reason for t in ticks],
-        settle_seconds=settle_seconds,
+        waits_seconds=FRESH_WAITING_SECONDS,
+        begun_seconds=FRESH_RUNNING_SECONDS,
     )
     decisions = {row["id"]: row["decision"] for row in rows}
     return [decisions[t.execution_id] for t in ticks]

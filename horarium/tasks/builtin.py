@@ -60,10 +60,25 @@ async def http_request(
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds)) as session,
         session.request(method, str(url), headers={**_identity(context), **(headers or {})}, **content) as response,
     ):
-        text = (await response.content.read(BODY_LIMIT_BYTES)).decode(response.get_encoding(), "replace")
+        text = _text(await _beginning(response.content), response.charset)
         if not _as_expected(response.status, expect_status):
             raise TaskFailed(f"{method} {url} answered {response.status}, expected {expect_status or '2xx'}")
         return {"status": response.status, "content_type": response.content_type, "body": text}
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    try:
+        return await content.readexactly(BODY_LIMIT_BYTES)
+    except asyncio.IncompleteReadError as shorter:
+        return shorter.partial
+
+
+def _text(raw: bytes, charset: str | None) -> str:
+    """The body in the charset that it names; UTF-8 where it names none, or one that Python does not know."""
+    try:
+        return raw.decode(charset or "utf-8", "replace")
+    except LookupError:
+        return raw.decode("utf-8", "replace")
 
 
 def _identity(context: Context) -> dict[str, str]:

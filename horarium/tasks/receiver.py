@@ -130,7 +130,8 @@ class Receiver(TaskiqReceiver):
             parsed.parse_labels()
             claim = Claim(UUID(parsed.task_id), int(parsed.labels.get("attempt", 1)))
         except (ValueError, TypeError, KeyError) as error:
-            log.warning("message.unreadable", error=str(error), length=len(data))
+            # not the error's own words: they quote the message, and with it parameters that may be secrets
+            log.warning("message.unreadable", error=type(error).__name__, length=len(data))
             return None
         ack = AckController(getattr(message, "ack", None))
         return _Work(parsed, claim, ack, cast("asyncio.Task[Any]", asyncio.current_task()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(90)
 
 HEAL_SECONDS = 10.0
+DOWN = timedelta(seconds=8)
+"""Longer than a tick may be late before it counts as missed."""
 
 
 def success_after(client: Client, config_id: int, instant: datetime, *, within: float = HEAL_SECONDS) -> Any:
@@ -53,7 +55,7 @@ def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: P
         house.kill()
         killed_at = datetime.now(UTC)
         survivors = len(servers_of(data_dir))
-        until(lambda: (datetime.now(UTC) - killed_at).total_seconds() > 3)
+        until(lambda: datetime.now(UTC) > killed_at + DOWN, within=15)
 
     with horarium(data_dir) as house:
         up_at = datetime.now(UTC)
@@ -62,19 +64,19 @@ def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: P
         success_after(client, every, up_at)
         of_latest, of_every = all_final(client, latest, up_at), all_final(client, every, up_at)
 
-    down = (up_at - killed_at).total_seconds()
-    missed = [row for row in of_latest if row["reason"] == "missed_window"]
-    skipped_by_policy = [row for row in of_latest if row["status"] == "skipped"]
-    report(f"down {down:.1f} s, {survivors} server processes left; latest skipped {skipped_by_policy}, missed {missed}")
+    while_down = {tick for tick in covered(of_every) if killed_at < tick < killed_at + DOWN}
+    passed_over = [row for row in of_latest if row["reason"] == "superseded"]
+    report(f"down {(up_at - killed_at).total_seconds():.1f} s, {survivors} server processes left behind")
+    report(
+        f"{len(while_down)} ticks while down; of `latest` {sum(row['tick_count'] for row in passed_over)} passed over"
+    )
     assert (gaps(of_latest), overlaps(of_latest)) == ([], [])
     assert (gaps(of_every), overlaps(of_every)) == ([], [])
-    while_down = {tick for tick in covered(of_every) if killed_at < tick < up_at}
-    assert len(while_down) >= 3
-    ran = {datetime.fromisoformat(row["tick_at"]) for row in of_every if row["status"] == "success"}
-    assert while_down <= ran
-    caught_up = [row for row in of_latest if killed_at.isoformat() < row["tick_at"] and row["status"] == "success"]
-    assert sum(row["tick_count"] for row in skipped_by_policy) >= len(while_down) - len(caught_up) - 1
-    assert caught_up, "the latest of the missed ticks runs"
+    assert len(while_down) >= 7
+    assert while_down <= set(covered(row for row in of_every if row["status"] == "success"))
+    assert len(passed_over) == 1
+    assert passed_over[0]["tick_count"] >= 2
+    assert {row["status"] for row in of_latest} == {"success", "skipped"}
 
 
 def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(data_dir: Path) -> None:
@@ -143,10 +145,10 @@ def test_a_worker_killed_while_it_works_loses_its_run_or_hands_it_to_another(
 
         worker.kill()
         killed_at = time.monotonic()
-        lost = client.ended(once, within=20)
+        lost = client.ended(once, within=25)
         report(f"lost {time.monotonic() - killed_at:.1f} s after kill -9 of its worker, 2 tasks were running")
         with running(data_dir, "worker", **servers) as another:
-            until(lambda: client.get(f"/executions/{again}")["status"] == "running", within=20)
+            until(lambda: client.get(f"/executions/{again}")["status"] == "running", within=10)
             taken_over = client.get(f"/executions/{again}")
             assert another.stop() == 0
 

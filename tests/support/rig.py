@@ -1,7 +1,7 @@
 """The ledger and the due index over real servers, the actors that work on them, and a clock that tests move.
 
-    emptied_ledger   function   URL of a migrated database in which nothing is stored. One for the session, emptied
-                                before each test: making and dropping a database takes a second, and there are many tests
+    emptied_ledger   function   URL of a migrated database in which nothing is stored; one, emptied before each test,
+                                because making and dropping a database takes a second and there are many tests
     rig              function   everything below, over it and over an empty Redis database
     own_rig          function   the same over a database of its own, for tests that change its schema
 
@@ -20,7 +20,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import asyncpg
 import pytest
 
 from horarium.actors.cleanup import Cleanup
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    import asyncpg
     from anyio.from_thread import BlockingPortal
     from redis.asyncio import Redis
 
@@ -172,6 +172,16 @@ class Rig:
         """What a dispatcher does that steps `after` so many seconds."""
         self.clock.passes(after)
         return await self.dispatcher().step()
+
+    async def fire_each_second(self, times: int) -> None:
+        for _ in range(times):
+            await self.fire(after=1)
+
+    async def finish_and_fire(self, times: int) -> None:
+        """Let what runs succeed, then step, again and again."""
+        for _ in range(times):
+            await self.finish_all()
+            await self.fire()
 
     async def manual_run(self, config_id: int) -> UUID:
         return await self.task_configs.run(config_id, RunRequest(), idempotency_key=None)

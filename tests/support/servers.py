@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "database_url",
+    "fresh_database",
     "postgres_url",
     "redis_db",
     "redis_prefix",
@@ -98,12 +99,21 @@ def template_database(server_portal: BlockingPortal, postgres_url: str) -> str:
     return TEMPLATE
 
 
+@contextmanager
+def fresh_database(portal: BlockingPortal, postgres_url: str, template: str) -> Iterator[str]:
+    """A database that goes when the block ends, for fixtures of a wider scope than `database_url`."""
+    name = f"test_{uuid.uuid4().hex}"
+    portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield postgres_url.replace("/postgres?", f"/{name}?")
+    finally:
+        portal.call(_execute, postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def database_url(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    yield postgres_url.replace("/postgres?", f"/{name}?")
-    server_portal.call(_execute, postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with fresh_database(server_portal, postgres_url, template_database) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A worker over real servers, without the tree around it: rows and messages go in, and what the ledger says comes out."""
+"""A worker over real servers, without the tree around it: rows and messages go in, the ledger says what came out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
 
 import anyio
 from uuid_utils.compat import uuid7
@@ -25,12 +24,14 @@ from horarium.sql.queries import QUERIES
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.receiver import Receiver
+from horarium.tasks.registry import import_task_modules
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.sync_pool import SyncPool
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     import asyncpg
 
@@ -154,6 +155,7 @@ async def a_workbench(
     database_url: str, redis_url: str, prefix: str, *, drain_seconds: float = 0.0
 ) -> AsyncIterator[Workbench]:
     """A worker that listens until the block ends."""
+    import_task_modules(["tests.support.tasks"])
     redis = connect(redis_url)
     keys = Keys(prefix)
     broker = StreamBroker(redis_url, keys, consumer=WORKER)

@@ -1,11 +1,12 @@
 -- The ledger. Every statement that moves a row names the state and the attempt it moves it from, so a duplicate,
 -- a late or a superseded writer changes nothing and learns so from the missing row.
 
--- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, settle_seconds)
+-- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, waits_seconds, begun_seconds)
 -- A batch of ticks becomes rows. The caller holds the configs (task_config_hold), so this statement's snapshot has
 -- every row and every edit that could stand against one. A tick that a row covers already, as itself or as part of a
--- stretch, gets no second one. A tick under overlap `skip` whose predecessor was created less than `settle_seconds`
--- ago is deferred, since that one may be about to finish.
+-- stretch, gets no second one. A tick under overlap `skip` is deferred for a moment while the run before it is fresh:
+-- created less than `waits_seconds` ago and waiting for its worker, or begun less than `begun_seconds` ago. Our own
+-- delay is no overlap.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -21,9 +22,8 @@ judged AS MATERIALIZED (
             WHEN c.id IS NULL THEN 'stale'
             WHEN covered.until >= d.tick_at THEN 'exists'
             WHEN d.reason IS NOT NULL THEN 'skip'
-            WHEN busy.since IS NULL THEN 'run'
-            WHEN busy.since > clock_timestamp() - make_interval(secs => :settle_seconds::double precision)
-                THEN 'defer'
+            WHEN busy.fresh IS NULL THEN 'run'
+            WHEN busy.fresh THEN 'defer'
             ELSE 'overlap'
         END AS decision
     FROM due AS d
@@ -35,7 +35,14 @@ judged AS MATERIALIZED (
         ORDER BY e.tick_at DESC LIMIT 1
     ) AS covered ON true
     LEFT JOIN LATERAL (
-        SELECT max(e.created_at) AS since FROM executions AS e
+        SELECT bool_and(
+            CASE
+                WHEN e.started_at IS NULL
+                    THEN e.created_at > clock_timestamp() - make_interval(secs => :waits_seconds::double precision)
+                ELSE e.started_at > clock_timestamp() - make_interval(secs => :begun_seconds::double precision)
+            END
+        ) AS fresh
+        FROM executions AS e
         WHERE e.config_id = d.config_id AND e.completed_at IS NULL AND c.overlap = 'skip'
     ) AS busy ON true
 ),
@@ -257,8 +264,8 @@ SELECT
 FROM executions WHERE config_id = :config_id::bigint;
 
 -- name: execution_delete_expired(completed_before, max_rows)
--- Retention, a small batch at a time. The newest tick row of a config stays for ever: after a flush the due index
--- restarts from it.
+-- Retention, a small batch at a time. The newest tick row of a config stays for as long as the config does: after a
+-- flush the due index restarts from it.
 DELETE FROM executions AS e
 USING (
     SELECT x.id FROM executions AS x
@@ -266,6 +273,7 @@ USING (
         AND NOT (
             x.tick_at IS NOT NULL
             AND x.tick_at = (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = x.config_id)
+            AND EXISTS (SELECT 1 FROM task_configs AS c WHERE c.id = x.config_id AND c.deleted_at IS NULL)
         )
     ORDER BY x.id
     LIMIT :max_rows::integer

@@ -26,8 +26,14 @@ class Crash(Exception):
     """The process ends here."""
 
 
-async def crash(*_: object) -> int:
-    raise Crash
+async def crash_before_the_index_moves_on(rig: Rig, monkeypatch: pytest.MonkeyPatch, *, after: float) -> None:
+    async def advance(*_: object) -> int:
+        raise Crash
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.index, "advance", advance)
+        with pytest.raises((Crash, ExceptionGroup)):
+            await rig.fire(after=after)
 
 
 async def copies(rig: Rig, config_id: int, number: int) -> list[int]:
@@ -103,8 +109,7 @@ async def test_a_tick_to_the_millisecond_fires_at_its_millisecond(rig: Rig) -> N
 async def test_every_tick_of_a_minute_has_its_row_and_its_message(rig: Rig) -> None:
     config = await rig.config()
 
-    for _ in range(60):
-        await rig.fire(after=1)
+    await rig.fire_each_second(60)
 
     assert await rig.faults(config) == SOUND
     assert len(rig.broker.sent) == 60
@@ -129,9 +134,7 @@ async def test_a_crash_before_the_index_moves_on_is_replayed_and_changes_nothing
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = await rig.config()
-    with monkeypatch.context() as broken, pytest.raises((Crash, ExceptionGroup)):
-        broken.setattr(rig.index, "advance", crash)
-        await rig.fire(after=1)
+    await crash_before_the_index_moves_on(rig, monkeypatch, after=1)
     before = await rig.rows(config)
 
     done = await rig.fire()
@@ -164,9 +167,7 @@ async def test_a_config_whose_end_was_committed_but_not_indexed_does_not_fire_ag
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = await rig.config(scheduler_type="date", schedule_config={"run_date": "2024-05-08T12:00:01Z"})
-    with monkeypatch.context() as broken, pytest.raises((Crash, ExceptionGroup)):
-        broken.setattr(rig.index, "advance", crash)
-        await rig.fire(after=1)
+    await crash_before_the_index_moves_on(rig, monkeypatch, after=1)
 
     await rig.fire()
 
@@ -318,12 +319,10 @@ async def test_of_several_due_ticks_one_at_a_time_fires_the_first_and_defers_the
     config = await rig.config(overlap="skip")
 
     first = await rig.fire(after=3)
-    await rig.finish_all()
-    second = await rig.fire()
-    await rig.finish_all()
-    third = await rig.fire()
+    sent_at_first = len(rig.broker.sent)
+    await rig.finish_and_fire(times=2)
 
-    assert [first.published, second.published, third.published] == [1, 1, 1]
+    assert (first.deferred, sent_at_first, len(rig.broker.sent)) == (1, 1, 3)
     assert await rig.faults(config) == SOUND
 
 
@@ -343,10 +342,8 @@ async def test_a_tick_that_waits_through_an_outage_is_still_accounted_for(rig: R
     await rig.fire(after=1)
     await rig.fire(after=1)
 
-    await rig.finish_all()
-    for _ in range(8):
-        await rig.fire(after=0 if rig.clock.now > NOON + timedelta(seconds=60) else 60)
-        await rig.finish_all()
+    rig.clock.passes(60)
+    await rig.finish_and_fire(times=8)
 
     assert await rig.faults(config) == SOUND
 
@@ -371,7 +368,10 @@ async def test_latest_lets_a_tick_on_time_supersede_the_hour_before_it(rig: Rig)
 
     done = await rig.fire(after=3600)
 
-    assert (await rig.said_of(config))[:2] == [(1, 2999, "skipped", "missed_window"), (3000, 595, "skipped", "superseded")]
+    assert (await rig.said_of(config))[:2] == [
+        (1, 2999, "skipped", "missed_window"),
+        (3000, 595, "skipped", "superseded"),
+    ]
     assert done.published == 6
     assert await rig.faults(config) == SOUND
 
@@ -403,9 +403,7 @@ async def test_all_one_at_a_time_runs_them_one_after_the_other(rig: Rig) -> None
     )
 
     await rig.fire(after=630)
-    for _ in range(3):
-        await rig.finish_all()
-        await rig.fire()
+    await rig.finish_and_fire(times=3)
 
     assert await rig.said_of(config) == [
         (60, 7, "skipped", "max_catchup_runs"),
@@ -450,8 +448,7 @@ async def turn_back(rig: Rig, config: int, seconds: float) -> None:
 
 async def test_a_cursor_before_single_rows_writes_none_of_them_again(rig: Rig) -> None:
     config = await rig.config()
-    for _ in range(4):
-        await rig.fire(after=1)
+    await rig.fire_each_second(4)
     await turn_back(rig, config, 1)
 
     done = await rig.fire(after=1)
@@ -541,8 +538,7 @@ async def test_a_date_that_was_slept_through_is_written_down_and_the_config_beco
 async def test_the_last_tick_before_end_at_fires_and_none_after_it(rig: Rig) -> None:
     config = await rig.config(end_at=NOON + timedelta(seconds=3, milliseconds=500))
 
-    for _ in range(6):
-        await rig.fire(after=1)
+    await rig.fire_each_second(6)
 
     assert await rig.said_of(config) == [(1, 1, "queued", None), (2, 1, "queued", None), (3, 1, "queued", None)]
     assert (await rig.status(config), await rig.index.size()) == ("inactive", 0)
@@ -552,8 +548,7 @@ async def test_the_last_tick_before_end_at_fires_and_none_after_it(rig: Rig) -> 
 async def test_no_tick_before_start_at_fires(rig: Rig) -> None:
     config = await rig.config(start_at=NOON + timedelta(seconds=3))
 
-    for _ in range(4):
-        await rig.fire(after=1)
+    await rig.fire_each_second(4)
 
     assert [tick for tick, *_ in await rig.said_of(config)] == [3, 4]
     assert await rig.faults(config) == SOUND
@@ -574,8 +569,7 @@ async def test_an_outage_over_the_end_is_written_down_up_to_the_end(rig: Rig) ->
 
 async def test_after_a_flush_the_cursor_comes_back_from_the_ledger(rig: Rig) -> None:
     config = await rig.config()
-    for _ in range(5):
-        await rig.fire(after=1)
+    await rig.fire_each_second(5)
     await rig.redis.flushdb()
 
     blind = await rig.fire(after=2)
@@ -612,9 +606,7 @@ async def test_a_flush_between_the_row_and_the_index_loses_nothing_and_doubles_n
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = await rig.config()
-    with monkeypatch.context() as broken, pytest.raises((Crash, ExceptionGroup)):
-        broken.setattr(rig.index, "advance", crash)
-        await rig.fire(after=2)
+    await crash_before_the_index_moves_on(rig, monkeypatch, after=2)
     await rig.redis.flushdb()
 
     await rig.loader.load_all()

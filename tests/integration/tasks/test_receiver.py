@@ -1,9 +1,9 @@
-"""One message, from delivery to acknowledgement: whatever it holds and whatever the task does, the ledger says so once."""
+"""One message, from delivery to acknowledgement: whatever it holds, whatever the task does, the ledger says so once."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
@@ -16,6 +16,7 @@ from tests.support.workbench import a_workbench
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from uuid import UUID
 
     from tests.support.workbench import Workbench
 
@@ -52,7 +53,7 @@ async def test_an_error_is_kept_with_its_traceback_and_without_values(bench: Wor
         ("test.quits", "SystemExit: enough"),
         ("test.stray", "the task was cancelled from inside"),
         ("test.timeout_of_its_own", "TimeoutError"),
-        ("test.no_such_task", 'is HORARIUM_TASK_MODULES set?"'),
+        ("test.no_such_task", "is HORARIUM_TASK_MODULES set?"),
     ],
 )
 async def test_whatever_a_task_does_fails_that_execution_and_no_other(
@@ -157,13 +158,7 @@ async def test_a_failure_waits_for_its_retry_longer_each_time_until_none_is_left
     assert [(each["attempt"], each["status"]) for each in earlier] == [(1, "failed"), (2, "failed")]
     assert (row["attempt"], row["status"]) == (3, "failed")
     assert [event.event for event in bench.events] == ["retrying", "retrying", "failed"]
-    assert 0.18 <= (first["retry_at"] - _at(earlier[0]["completed_at"])).total_seconds() <= 0.3
-
-
-def _at(text: str):  # type: ignore[no-untyped-def]  # a datetime
-    from datetime import datetime  # noqa: PLC0415
-
-    return datetime.fromisoformat(text)
+    assert 0.18 <= (first["retry_at"] - datetime.fromisoformat(earlier[0]["completed_at"])).total_seconds() <= 0.3
 
 
 # Messages

@@ -1,0 +1,347 @@
+"""What nobody else will end is ended: deadlines passed, workers gone, pauses run out; and a late answer is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from horarium.actors.timeout_sweeper import DEADLINE_GRACE, GONE_SECONDS, Swept, TimeoutSweeper
+from horarium.keyspace.timeouts import Watch
+from horarium.keyspace.workers import WorkerBeat
+from horarium.outcome import Succeeded, decide
+from horarium.sql import executions
+from horarium.sql.executions import Finish
+from tests.support.coverage import SOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+
+    from horarium.outcome import Attempt
+    from horarium.sql.executions import Finished
+    from tests.support.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+NOTHING = Swept(0, 0, 0)
+WORKER = "a worker"
+TIMEOUT = 30.0
+
+
+class Monotonic:
+    """The seconds that a sweeper counts."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> Monotonic:
+    made = Monotonic()
+    monkeypatch.setattr(anyio, "current_time", made)
+    return made
+
+
+@pytest.fixture
+def rig(rig: Rig) -> Rig:
+    """The rig at the servers' own time, by which deadlines are measured."""
+    rig.clock.is_real()
+    return rig
+
+
+async def beat(rig: Rig, worker: str = WORKER) -> None:
+    await rig.workers.beat(WorkerBeat(worker, ("default",), 1, 1, "now"))
+
+
+async def an_attempt(rig: Rig, **fields: object) -> Attempt:
+    """A claimed attempt of a config with TIMEOUT, whose worker lives."""
+    manual: dict[str, object] = {"scheduler_type": "manual", "schedule_config": {}, "timeout_seconds": TIMEOUT}
+    config = await rig.config(**(manual | fields))
+    await beat(rig)
+    return await rig.running(config, worker=WORKER)
+
+
+def past_deadline(rig: Rig, attempt: Attempt, *, by: timedelta = DEADLINE_GRACE + timedelta(seconds=1)) -> None:
+    rig.clock.now = attempt.deadline_at + by
+
+
+async def late_success(rig: Rig, attempt: Attempt) -> Finished | None:
+    """What the ledger answers when this attempt says after all that it succeeded."""
+    async with rig.database.connection() as connection:
+        ending = decide(attempt, Succeeded("late"))
+        (answer,) = await executions.finish(connection, [Finish(attempt.execution_id, attempt.attempt, ending)])
+    return answer
+
+
+async def row_of(rig: Rig, attempt: Attempt) -> asyncpg.Record:
+    return await rig.row(attempt.execution_id)
+
+
+# Deadlines
+
+
+async def test_a_deadline_within_its_grace_is_left_to_the_worker(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    past_deadline(rig, attempt, by=DEADLINE_GRACE - timedelta(seconds=1))
+
+    assert await rig.sweeper.step() == NOTHING
+    assert (await row_of(rig, attempt))["status"] == "running"
+
+
+async def test_an_execution_past_its_deadline_times_out(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    past_deadline(rig, attempt)
+    rig.events()
+
+    swept = await rig.sweeper.step()
+
+    row = await row_of(rig, attempt)
+    assert swept == Swept(timed_out=1, orphaned=0, resumed=0)
+    assert (row["status"], row["reason"], row["attempt"]) == ("timeout", "deadline_passed", 1)
+    assert row["completed_at"] is not None
+    assert [event.event for event in rig.events()] == ["timeout"]
+    assert await rig.timeouts.watched() == set()
+
+
+async def test_a_second_sweep_finds_nothing_left(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    past_deadline(rig, attempt)
+    await rig.sweeper.step()
+
+    assert await rig.sweeper.step() == NOTHING
+
+
+async def test_with_a_retry_left_a_timed_out_execution_waits_for_its_next_attempt(rig: Rig) -> None:
+    attempt = await an_attempt(rig, max_retries=1, retry_backoff_seconds=60)
+    past_deadline(rig, attempt)
+
+    await rig.sweeper.step()
+
+    row = await row_of(rig, attempt)
+    (earlier,) = row["earlier_attempts"]
+    assert (row["status"], row["attempt"], row["completed_at"], row["deadline_at"]) == ("retrying", 2, None, None)
+    assert (earlier["attempt"], earlier["status"], earlier["worker"]) == (1, "timeout", WORKER)
+    assert 53 < (row["retry_at"] - attempt.started_at).total_seconds() < 70
+
+
+async def test_a_late_answer_of_an_attempt_that_was_given_up_is_refused(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    past_deadline(rig, attempt)
+    await rig.sweeper.step()
+    before = await row_of(rig, attempt)
+
+    assert await late_success(rig, attempt) is None
+    assert await row_of(rig, attempt) == before
+
+
+async def test_a_late_answer_does_not_end_the_attempt_that_followed(rig: Rig) -> None:
+    attempt = await an_attempt(rig, max_retries=1)
+    past_deadline(rig, attempt)
+    await rig.sweeper.step()
+    second = await rig.claimed(attempt.execution_id, attempt=2)
+
+    assert await late_success(rig, attempt) is None
+    assert (await row_of(rig, attempt))["status"] == "running"
+    assert await late_success(rig, second) is not None
+
+
+async def test_an_answer_that_came_before_the_sweep_stands(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    await late_success(rig, attempt)
+    past_deadline(rig, attempt)
+
+    assert await rig.sweeper.step() == NOTHING
+    assert (await row_of(rig, attempt))["status"] == "success"
+    assert await rig.timeouts.watched() == set()
+
+
+async def test_after_a_flush_the_deadlines_come_back_from_the_ledger(rig: Rig) -> None:
+    attempt = await an_attempt(rig)
+    await rig.redis.flushdb()
+    await beat(rig)
+    past_deadline(rig, attempt)
+
+    blind = await rig.sweeper.step()
+    await rig.sweeper.rebuild()
+    healed = await rig.sweeper.step()
+
+    assert (blind, healed) == (NOTHING, Swept(1, 0, 0))
+
+
+async def test_a_rebuild_forgets_what_runs_no_more(rig: Rig) -> None:
+    ended, attempt = await an_attempt(rig), await an_attempt(rig)
+    await late_success(rig, ended)
+    await rig.timeouts.watch([Watch(ended.execution_id, 1, ended.deadline_at)])
+
+    await rig.sweeper.rebuild()
+
+    assert await rig.timeouts.watched() == {attempt.execution_id}
+
+
+# Workers
+
+
+async def test_a_worker_that_lives_keeps_what_it_runs(rig: Rig, monotonic: Monotonic) -> None:
+    await an_attempt(rig)
+    await rig.sweeper.step()
+    monotonic.now += 3600
+
+    assert await rig.sweeper.step() == NOTHING
+
+
+async def test_a_worker_without_a_heartbeat_for_ten_seconds_loses_what_it_ran(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS - 0.1
+    in_time = await rig.sweeper.step()
+    monotonic.now += 0.1
+    rig.events()
+
+    swept = await rig.sweeper.step()
+
+    row = await row_of(rig, attempt)
+    assert (in_time, swept) == (NOTHING, Swept(0, 1, 0))
+    assert (row["status"], row["reason"]) == ("lost", "worker_gone")
+    assert [event.event for event in rig.events()] == ["lost"]
+    assert await late_success(rig, attempt) is None
+
+
+async def test_a_heartbeat_that_is_back_in_time_saves_its_worker(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await rig.redis.flushdb()
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS - 1
+    await beat(rig)
+    await rig.sweeper.step()
+    await rig.workers.leave(WORKER)
+    monotonic.now += 2
+
+    assert await rig.sweeper.step() == NOTHING
+    assert (await row_of(rig, attempt))["status"] == "running"
+
+
+async def test_the_wall_clock_has_no_say_in_whether_a_worker_is_gone(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig, timeout_seconds=7 * 86_400)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += 1
+    rig.clock.passes(3600)
+
+    assert await rig.sweeper.step() == NOTHING
+    assert (await row_of(rig, attempt))["status"] == "running"
+
+
+async def test_what_a_gone_worker_ran_is_retried_where_the_config_says_so(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig, max_retries=3)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS
+
+    await rig.sweeper.step()
+
+    row = await row_of(rig, attempt)
+    assert (row["status"], row["attempt"], row["earlier_attempts"][0]["status"]) == ("retrying", 2, "lost")
+
+
+async def test_only_what_ran_at_the_gone_worker_is_lost(rig: Rig, monotonic: Monotonic) -> None:
+    config = await rig.config(scheduler_type="manual", schedule_config={})
+    here, there = await rig.running(config, worker="here"), await rig.running(config, worker="there")
+    await beat(rig, "there")
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS
+
+    swept = await rig.sweeper.step()
+
+    assert swept.orphaned == 1
+    assert [(await row_of(rig, each))["status"] for each in (here, there)] == ["lost", "running"]
+
+
+async def test_an_execution_that_is_both_late_and_orphaned_is_ended_once(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig, max_retries=5)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS
+    past_deadline(rig, attempt)
+
+    swept = await rig.sweeper.step()
+
+    assert swept == Swept(timed_out=1, orphaned=0, resumed=0)
+    assert (await row_of(rig, attempt))["attempt"] == 2
+
+
+# Pauses
+
+
+async def paused(rig: Rig) -> int:
+    config = await rig.config()
+    await rig.task_configs.pause(config, reason=None, until=rig.clock.now + timedelta(seconds=60))
+    return config
+
+
+async def run_out(rig: Rig) -> None:
+    """Let a minute pass, for Postgres too."""
+    rig.clock.passes(60)
+    await rig.sql("UPDATE task_configs SET paused_until = paused_until - interval '60 s'")
+
+
+async def resume(rig: Rig, config: int) -> None:
+    await rig.task_configs.resume(config)
+
+
+async def delete(rig: Rig, config: int) -> None:
+    await rig.task_configs.delete(config, version=None)
+
+
+async def test_a_pause_that_has_run_out_ends_and_its_ticks_are_one_row(rig: Rig) -> None:
+    created = rig.clock.now
+    config = await paused(rig)
+    await run_out(rig)
+
+    swept = await rig.sweeper.step()
+
+    (row,) = await rig.rows(config)
+    assert swept == Swept(0, 0, 1)
+    assert (await rig.status(config), row["reason"], row["tick_count"]) == ("active", "paused", 60)
+    assert await rig.faults(config, after=created) == SOUND
+
+
+async def test_a_pause_that_has_not_run_out_goes_on(rig: Rig) -> None:
+    config = await paused(rig)
+
+    assert await rig.sweeper.step() == NOTHING
+    assert await rig.status(config) == "paused"
+
+
+async def test_a_pause_without_an_end_goes_on(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.task_configs.pause(config, reason=None, until=None)
+    rig.clock.passes(86_400)
+
+    assert await rig.sweeper.step() == NOTHING
+    assert await rig.status(config) == "paused"
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [(resume, "active"), (delete, "inactive")])
+async def test_a_pause_that_somebody_else_ended_meanwhile_is_no_error(
+    rig: Rig, meanwhile: Callable[[Rig, int], Awaitable[None]], status: str
+) -> None:
+    config = await paused(rig)
+    await run_out(rig)
+
+    async def resume_too_late(config_id: int) -> None:
+        await meanwhile(rig, config_id)
+        await rig.task_configs.resume(config_id)
+
+    sweeper = TimeoutSweeper(
+        rig.database, rig.timeouts, rig.workers, rig.mailboxes, clock=rig.clock, resume=resume_too_late
+    )
+    assert await sweeper.step() == NOTHING
+    assert await rig.status(config) == status

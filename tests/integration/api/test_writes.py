@@ -1,0 +1,234 @@
+"""Writes: what was seen is what is changed, what is repeated is done once, and every action says what it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.tree import Answer, House
+
+pytestmark = pytest.mark.anyio
+
+BASE = "/api/v1/task-configs"
+DAILY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 6 * * *"}}
+
+
+async def test_a_new_config_is_shown_as_it_was_given_with_the_rest_by_default(house: House) -> None:
+    body = {"name": "as given", "task_type": "echo", "parameters": {"message": "é"}, "tags": ["a"], **DAILY}
+
+    answer = await house.call("POST", BASE, body)
+
+    assert answer.status == 201
+    assert answer.headers["Location"] == f"{BASE}/{answer.body['id']}"
+    assert answer.headers["ETag"] == '"1"'
+    expected = {
+        "name": "as given", "status": "active", "queue": "default", "priority": 5, "timeout_seconds": 300.0,
+        "max_retries": 0, "overlap": "skip", "catchup": "latest", "catchup_window_seconds": 3600,
+        "max_catchup_runs": 100, "version": 1,
+    }  # fmt: skip
+    assert {name: answer.body[name] for name in expected} == expected
+    assert (answer.body["parameters"], answer.body["tags"]) == ({"message": "é"}, ["a"])
+    assert answer.body["next_run_at"].endswith("T06:00:00Z")
+    assert (await house.call("GET", answer.headers["Location"])).body == answer.body
+
+
+async def test_an_edit_changes_what_is_given_and_counts_the_version_up(house: House) -> None:
+    config = await house.config(description="before", tags=["a"])
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", {"description": "after"})
+
+    assert (answer.status, answer.headers["ETag"]) == (200, '"2"')
+    assert (answer.body["description"], answer.body["tags"], answer.body["version"]) == ("after", ["a"], 2)
+
+
+async def test_an_edit_that_moves_the_schedule_moves_the_next_run(house: House) -> None:
+    config = await house.config(**DAILY)
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", {"schedule_config": {"cron_expression": "0 7 * * *"}})
+
+    assert answer.body["next_run_at"].endswith("T07:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [("1", 200), ('"1"', 200), ('W/"1"', 200), ("*", 200), ('"2"', 409), ("0", 409), ("x", 422), ("9" * 5000, 422)],
+)
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_write_may_name_the_version_it_has_seen(house: House, method: str, header: str, status: int) -> None:
+    config = await house.config()
+    body = {"description": "edited"} if method == "PATCH" else None
+
+    answer = await house.call(method, f"{BASE}/{config}", body, headers={"If-Match": header})
+
+    assert answer.status == (204 if method == "DELETE" and status == 200 else status)
+
+
+async def test_of_two_editors_who_saw_the_same_version_one_wins(house: House) -> None:
+    config = await house.config()
+
+    answers = await at_once(house, 8, "PATCH", f"{BASE}/{config}", {"description": "mine"}, {"If-Match": "1"})
+
+    assert sorted(answer.status for answer in answers) == [200, *[409] * 7]
+
+
+async def at_once(
+    house: House, times: int, method: str, path: str, body: object, headers: dict[str, str]
+) -> list[Answer]:
+    """The same call so many times, all together."""
+    await house.token("admin")
+    answers: list[Answer] = []
+
+    async def call() -> None:
+        answers.append(await house.call(method, path, body, headers=headers))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(times):
+            group.start_soon(call)
+    return answers
+
+
+# Runs
+
+
+async def test_twenty_runs_with_one_key_at_once_are_one_execution(house: House) -> None:
+    config = await house.config()
+
+    answers = await at_once(house, 20, "POST", f"{BASE}/{config}/run", None, {"Idempotency-Key": "once"})
+
+    assert {answer.status for answer in answers} == {202}
+    assert len({answer.body["task_id"] for answer in answers}) == 1
+    assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 1
+
+
+async def test_runs_without_a_key_are_as_many_as_they_are(house: House) -> None:
+    config = await house.config()
+
+    answers = await at_once(house, 5, "POST", f"{BASE}/{config}/run", None, {})
+
+    assert len({answer.body["task_id"] for answer in answers}) == 5
+
+
+async def test_the_same_key_with_other_parameters_is_a_conflict(house: House) -> None:
+    config = await house.config()
+    key = {"Idempotency-Key": "k"}
+    await house.call("POST", f"{BASE}/{config}/run", {"parameters": {"message": "a"}}, headers=key)
+
+    answer = await house.call("POST", f"{BASE}/{config}/run", {"parameters": {"message": "b"}}, headers=key)
+
+    assert (answer.status, answer.body["code"]) == (409, "idempotency_key")
+
+
+async def test_the_same_key_of_two_configs_is_two_runs(house: House) -> None:
+    key = {"Idempotency-Key": "shared"}
+
+    answers = [await house.call("POST", f"{BASE}/{await house.config()}/run", headers=key) for _ in range(2)]
+
+    assert len({answer.body["task_id"] for answer in answers}) == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\u00e9", "\udcff", "a\tb"])
+async def test_a_key_of_no_use_is_refused(house: House, key: str) -> None:
+    config = await house.config()
+
+    answer = await house.call("POST", f"{BASE}/{config}/run", headers={"Idempotency-Key": key})
+
+    assert (answer.status, answer.faults) == (422, {"Idempotency-Key"})
+
+
+# Actions
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "status"),
+    [([], "stop", "inactive"), ([], "pause", "paused"), (["stop"], "start", "active"), (["pause"], "resume", "active"),
+     (["pause"], "stop", "inactive"), ([], "reload", "active")],
+)  # fmt: skip
+async def test_an_action_says_what_the_config_is_now(house: House, before: list[str], action: str, status: str) -> None:
+    config = await house.config(**DAILY)
+    for each in before:
+        await house.call("POST", f"{BASE}/{config}/{each}")
+
+    answer = await house.call("POST", f"{BASE}/{config}/{action}")
+
+    assert answer.status == 200
+    assert (answer.body["success"], answer.body["action"], answer.body["status"]) == (True, action, status)
+    shown = await house.get(f"/task-configs/{config}", verify_scheduler_status=True)
+    assert shown["status"] == status
+    assert shown["scheduler_status"] == ("scheduled" if status == "active" else "not_scheduled")
+
+
+@pytest.mark.parametrize(
+    ("before", "action"), [("stop", "stop"), ("stop", "pause"), ("start", "start"), ("stop", "resume")]
+)
+async def test_an_action_that_the_state_does_not_allow_is_a_conflict(house: House, before: str, action: str) -> None:
+    config = await house.config(**DAILY)
+    await house.call("POST", f"{BASE}/{config}/{before}")
+
+    assert (await house.call("POST", f"{BASE}/{config}/{action}")).status == 409
+
+
+async def test_a_pause_keeps_its_reason_and_its_end(house: House) -> None:
+    config = await house.config(**DAILY)
+
+    await house.call("POST", f"{BASE}/{config}/pause", {"reason": "lunch", "until": "2099-01-01T00:00:00Z"})
+
+    shown = await house.get(f"/task-configs/{config}")
+    assert (shown["paused_reason"], shown["paused_until"]) == ("lunch", "2099-01-01T00:00:00Z")
+
+
+async def test_a_pause_until_the_past_is_refused(house: House) -> None:
+    config = await house.config(**DAILY)
+
+    answer = await house.call("POST", f"{BASE}/{config}/pause", {"until": "2020-01-01T00:00:00Z"})
+
+    assert (answer.status, answer.faults) == (422, {"until"})
+
+
+async def test_the_history_tells_the_life_of_a_config_newest_first(house: House) -> None:
+    config = await house.config(**DAILY)
+    await house.call("PATCH", f"{BASE}/{config}", {"description": "edited"})
+    for action in ("pause", "resume", "stop", "start", "reload"):
+        await house.call("POST", f"{BASE}/{config}/{action}")
+
+    async def told() -> bool:
+        events = (await house.get(f"/task-configs/{config}/history"))["items"]
+        return [each["event"] for each in events] == [
+            "task_reloaded", "task_started", "task_stopped", "task_resumed", "task_paused", "task_updated",
+            "task_loaded",
+        ]  # fmt: skip
+
+    await eventually(told)
+
+
+# Next runs
+
+
+async def test_the_next_runs_follow_the_clock_of_their_zone(house: House) -> None:
+    config = await house.config(
+        scheduler_type="cron", schedule_config={"cron_expression": "0 6 * * *", "timezone": "Asia/Kolkata"}
+    )
+
+    page = await house.get(f"/task-configs/{config}/next-runs", count=3)
+
+    assert (page["timezone"], page["total"], len(page["items"])) == ("Asia/Kolkata", 3, 3)
+    assert {each["tick_at"][10:] for each in page["items"]} == {"T00:30:00Z"}
+    assert {each["local"][10:] for each in page["items"]} == {"T06:00:00+05:30"}
+
+
+@pytest.mark.parametrize("count", [0, 101])
+async def test_a_count_of_next_runs_out_of_range_is_refused(house: House, count: int) -> None:
+    answer = await house.call("GET", f"{BASE}/1/next-runs", count=count)
+
+    assert (answer.status, answer.faults) == (422, {"count"})
+
+
+async def test_a_stopped_config_has_no_next_runs(house: House) -> None:
+    config = await house.config(**DAILY)
+    await house.call("POST", f"{BASE}/{config}/stop")
+
+    assert (await house.get(f"/task-configs/{config}/next-runs"))["items"] == []

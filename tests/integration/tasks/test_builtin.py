@@ -1,0 +1,160 @@
+"""The built-in task types, and what an HTTP request tells its receiver."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from horarium.tasks.builtin import BODY_LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.workbench import Workbench
+
+pytestmark = pytest.mark.anyio
+
+
+class Receiver(TestServer):
+    """Notes what it is asked, and answers what the path says."""
+
+    def __init__(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{status:\\d+}", self.answer)
+        app.router.add_route("*", "/charset/{charset:.*}", self.charset)
+        app.router.add_route("*", "/never", self.never)
+        app.router.add_route("*", "/pieces", self.pieces)
+        super().__init__(app)
+        self.seen: list[tuple[web.Request, bytes]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.seen.append((request, await request.read()))
+        return web.Response(text="answer", status=int(request.match_info["status"]))
+
+    async def charset(self, request: web.Request) -> web.Response:
+        charset = request.match_info["charset"]
+        return web.Response(body="é".encode("latin-1"), headers={"Content-Type": f"text/plain; charset={charset}"})
+
+    async def never(self, _request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async def pieces(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(10):
+            await response.write(b"x" * 10_000)
+        return response
+
+    def at(self, path: str) -> str:
+        return str(self.make_url(path))
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as server:
+        yield server
+
+
+async def test_an_answer_is_the_result(bench: Workbench, receiver: Receiver) -> None:
+    row = await bench.run("http_request", {"url": receiver.at("/200")})
+
+    assert (row["status"], row["error"]) == ("success", None)
+    assert row["result"] == {"status": 200, "content_type": "text/plain", "body": "answer"}
+
+
+async def test_a_request_says_which_execution_it_belongs_to(bench: Workbench, receiver: Receiver) -> None:
+    row = await bench.run(
+        "http_request", {"url": receiver.at("/200"), "method": "PUT", "headers": {"X-Own": "yes"}, "body": {"a": [1]}}
+    )
+
+    ((request, body),) = receiver.seen
+    assert request.method == "PUT"
+    assert request.headers["Idempotency-Key"] == str(row["id"])
+    assert request.headers["Horarium-Config"] == str(row["config_id"])
+    assert request.headers["Horarium-Attempt"] == "1"
+    assert request.headers["Horarium-Tick"] == ""
+    assert request.headers["X-Own"] == "yes"
+    assert request.content_type == "application/json"
+    assert orjson.loads(body) == {"a": [1]}
+
+
+async def test_a_retry_keeps_its_key_and_counts_its_attempt(bench: Workbench, receiver: Receiver) -> None:
+    execution_id = await bench.row("http_request", {"url": receiver.at("/500")}, max_retries=1, retry_backoff_seconds=0)
+
+    await bench.send(execution_id)
+    await bench.reaches(execution_id, "retrying")
+    await bench.publisher.step()
+    await bench.reaches(execution_id, "failed")
+
+    keys = [(request.headers["Idempotency-Key"], request.headers["Horarium-Attempt"]) for request, _ in receiver.seen]
+    assert keys == [(str(execution_id), "1"), (str(execution_id), "2")]
+
+
+@pytest.mark.parametrize(
+    ("path", "expect_status", "status"),
+    [("/204", None, "success"), ("/404", None, "failed"), ("/404", 404, "success"), ("/200", 201, "failed")],
+)
+async def test_what_counts_as_success_can_be_said(
+    bench: Workbench, receiver: Receiver, path: str, expect_status: int | None, status: str
+) -> None:
+    row = await bench.run("http_request", {"url": receiver.at(path), "expect_status": expect_status})
+
+    assert row["status"] == status
+
+
+@pytest.mark.parametrize(("charset", "text"), [("latin-1", "é"), ("utf-8", "�"), ("martian", "�"), ("", "�")])
+async def test_an_answer_is_text_whatever_charset_it_names(
+    bench: Workbench, receiver: Receiver, charset: str, text: str
+) -> None:
+    row = await bench.run("http_request", {"url": receiver.at(f"/charset/{charset}")})
+
+    assert (row["status"], row["result"]["body"]) == ("success", text)
+
+
+async def test_a_failure_says_what_was_answered(bench: Workbench, receiver: Receiver) -> None:
+    row = await bench.run("http_request", {"url": receiver.at("/503")})
+
+    assert row["error"].endswith("/503 answered 503, expected 2xx")
+
+
+async def test_a_server_that_never_answers_is_given_up(bench: Workbench, receiver: Receiver) -> None:
+    row = await bench.run("http_request", {"url": receiver.at("/never"), "timeout_seconds": 0.2})
+
+    assert row["status"] == "failed"
+    assert "TimeoutError" in row["error"]
+
+
+async def test_a_server_that_is_not_there_fails_the_execution(bench: Workbench) -> None:
+    row = await bench.run("http_request", {"url": "http://127.0.0.1:1/"})
+
+    assert row["status"] == "failed"
+    assert "Cannot connect to host 127.0.0.1:1" in row["error"]
+
+
+async def test_of_a_long_answer_the_beginning_is_kept(bench: Workbench, receiver: Receiver) -> None:
+    row = await bench.run("http_request", {"url": receiver.at("/pieces")})
+
+    assert row["status"] == "success"
+    assert len(row["result"]["body"]) == BODY_LIMIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("task_type", "parameters", "status", "result"),
+    [
+        ("echo", {"message": "hello"}, "success", {"message": "hello"}),
+        ("sleep", {"seconds": 0}, "success", {"slept_seconds": 0}),
+        ("fail", {}, "failed", None),
+    ],
+)
+async def test_the_small_ones_do_what_they_say(
+    bench: Workbench, task_type: str, parameters: dict[str, Any], status: str, result: object
+) -> None:
+    row = await bench.run(task_type, parameters)
+
+    assert (row["status"], row["result"]) == (status, result)
