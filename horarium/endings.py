@@ -25,12 +25,20 @@ def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Ca
     log.log(
         logging.INFO if ending.ended_as == "success" else logging.WARNING,
         "execution.ended",
-        execution=str(attempt.execution_id),
-        config_id=attempt.config_id,
-        attempt=attempt.attempt,
-        ended_as=ending.ended_as,
-        status=finished.status,
-        error=ending.error.rpartition("\n")[2] if ending.error else None,
+        **_known(
+            ended_as=ending.ended_as,
+            status=finished.status,
+            task_type=attempt.task_type,
+            tick_at=attempt.tick_at.isoformat() if attempt.tick_at else None,
+            attempt=attempt.attempt,
+            config_id=attempt.config_id,
+            execution=str(attempt.execution_id),
+            error=ending.error.rpartition("\n")[2] if ending.error else None,
+        ),
     )
     if attempt.config_id is not None and finished.status != "pending":
         record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished.completed_at))
+
+
+def _known(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}

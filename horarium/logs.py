@@ -142,7 +142,7 @@ def _json() -> list[Processor]:
 
 
 def _console(*, colors: bool) -> list[Processor]:
-    console = ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)
+    console = ConsoleRenderer(colors=colors, sort_keys=False, exception_formatter=plain_traceback)
     return [format_exc_info, _redact_event, console]
 
 

@@ -11,7 +11,16 @@ from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID  # noqa: TC003 - as above
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +32,7 @@ __all__ = [
     "ConfigStatus",
     "Execution",
     "ExecutionStatus",
+    "Instant",
     "LastExecution",
     "Login",
     "PauseRequest",
@@ -52,6 +62,16 @@ Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$"
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]*$")]
 Parameters = dict[str, Any]
+
+
+def _within_reach(instant: datetime) -> datetime:
+    if not 1970 <= instant.year <= 9997:
+        raise ValueError("must lie in the years 1970 to 9997")
+    return instant
+
+
+# As in a schedule: at the ends of the calendar zones lead out of it, and asyncpg takes the very ends for infinity.
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 
 
 class Request(BaseModel):
@@ -115,8 +135,8 @@ class _Policies(Request):
     catchup: Literal["skip", "latest", "all"] = "latest"
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3600
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] = 100
-    start_at: AwareDatetime | None = None
-    end_at: AwareDatetime | None = None
+    start_at: Instant | None = None
+    end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
 
     @field_validator("end_at")
@@ -157,8 +177,8 @@ class TaskConfigPatch(Request):
     catchup: Literal["skip", "latest", "all"] | None = None
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] | None = None
-    start_at: AwareDatetime | None = None
-    end_at: AwareDatetime | None = None
+    start_at: Instant | None = None
+    end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
 
     @field_validator("*", mode="before")
@@ -223,7 +243,7 @@ class PauseRequest(Request):
     """Why a config is paused, and until when; without `until` it waits for a resume."""
 
     reason: Text | None = None
-    until: AwareDatetime | None = None
+    until: Instant | None = None
 
 
 class RunRequest(Request):

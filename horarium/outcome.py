@@ -25,6 +25,8 @@ class Attempt:
     execution_id: UUID
     attempt: int
     config_id: int | None
+    task_type: str
+    tick_at: datetime | None
     timeout_seconds: float
     max_retries: int
     retry_backoff_seconds: float

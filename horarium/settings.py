@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from horarium.errors import ConfigurationError
 
@@ -39,7 +39,18 @@ def _expanded(path: Path) -> Path:
 class Settings(BaseSettings):
     """What one process was told. Durations are in seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what `load_settings` hands in: pydantic would read an empty variable as an empty password."""
+        return (init_settings,)
 
     data_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.local/share/horarium")
     """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
@@ -153,8 +164,9 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     faults = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            faults.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+            # compared without the prefix, which alone would make any two names alike
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), (n.removeprefix(PREFIX) for n in known), n=1)
+            faults.append(f"{name}: unknown setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else ""))
     return faults
 
 

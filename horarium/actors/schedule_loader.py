@@ -16,6 +16,7 @@ the others are loaded all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -54,6 +55,10 @@ PAGE_CONFIGS = 1000
 
 COMPARE_EVERY_LOOKS = 5
 """A page is compared every so many looks: 100,000 configs are gone through in about eight minutes."""
+
+
+MILLISECOND = timedelta(milliseconds=1)
+"""The resolution of the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +185,8 @@ class ScheduleLoader:
             await self._refuse(row, error)
             return None
         tick = spec.first_after(row["decided_until"])
-        # No tick left: due at once, and the dispatcher, finding nothing to fire, makes the config inactive.
-        return DueEntry(row["id"], row["version"], tick or row["decided_until"], spec.to_json())
+        # No tick left: due at once, behind what is decided; the dispatcher finds nothing to fire, and ends the config.
+        return DueEntry(row["id"], row["version"], tick or row["decided_until"] + MILLISECOND, spec.to_json())
 
     async def _refuse(self, row: asyncpg.Record, error: ScheduleError) -> None:
         log.warning("schedule.unreadable", config_id=row["id"], error=str(error))

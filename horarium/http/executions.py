@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import Reply, Route
-from horarium.model import Execution, ExecutionStatus, Trigger
+from horarium.model import Execution, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class ExecutionQuery(PageQuery):
 
     status: ExecutionStatus | None = None
     trigger: Trigger | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     worker: str | None = None
 
 

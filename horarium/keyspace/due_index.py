@@ -8,7 +8,7 @@ a late loader nor a late dispatcher can overwrite what a newer one wrote.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
@@ -27,6 +27,7 @@ __all__ = ["Advance", "DueConfig", "DueEntry", "DueIndex", "from_ms", "to_ms"]
 
 _T = TypeVar("_T")
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCRIPT_ROWS = 1000
 """Rows sent to one script call: long enough to save round trips, short enough not to hold Redis up."""
 
@@ -177,7 +178,7 @@ def to_ms(instant: datetime) -> int:
 
 def from_ms(milliseconds: float) -> datetime:
     """The UTC instant of Unix milliseconds."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return EPOCH + timedelta(milliseconds=milliseconds)  # exact, which a float of seconds is not in far centuries
 
 
 def _due_config(member: bytes, score: bytes | float, spec: bytes) -> DueConfig:

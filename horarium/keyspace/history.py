@@ -58,6 +58,7 @@ class HistoryEvent:
             config_id,
             cast("HistoryEventName", ending.status),  # final states and retrying are names of events
             task_id=str(attempt.execution_id),
+            tick_at=attempt.tick_at,
             attempt=attempt.attempt,
             started_at=attempt.started_at,
             completed_at=completed_at,

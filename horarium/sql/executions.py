@@ -153,6 +153,8 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
         execution_id=row["id"],
         attempt=row["attempt"],
         config_id=row["config_id"],
+        task_type=row["task_type"],
+        tick_at=row["tick_at"],
         timeout_seconds=row["timeout_seconds"],
         max_retries=row["max_retries"],
         retry_backoff_seconds=row["retry_backoff_seconds"],

@@ -46,11 +46,12 @@ class Batcher(Generic[Item, Answer]):
     async def _send(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._flush([item for item, _ in batch])
+            answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - not swallowed: each asker gets it
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for (_, answer), value in zip(batch, answers, strict=True):
+        for (_, answer), value in answered:
             if not answer.done():
                 answer.set_result(value)

@@ -57,7 +57,9 @@ class Ledger:
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
-        await self._follow(self._timeouts.unwatch([f.execution_id for f in finishes]))
+        # a refused finish speaks of an attempt that was given up; the one that is watched now is another
+        done = [f.execution_id for f, end in zip(finishes, ended, strict=True) if end is not None]
+        await self._follow(self._timeouts.unwatch(done))
         return ended
 
     async def _follow(self, update: Awaitable[None]) -> None:

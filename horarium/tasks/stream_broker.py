@@ -44,6 +44,9 @@ __all__ = ["StreamBroker"]
 log = structlog.get_logger(__name__)
 
 GROUP = "horarium"
+STREAM_IS_GONE = ("NOGROUP", "UNBLOCKED the stream key no longer exists")
+"""What a flush is answered with; the second by Redis 7.0, to a reader that was waiting."""
+
 BLOCK_MS = 1000
 READ_COUNT = 100
 RECONNECT_SECONDS = 0.5
@@ -113,7 +116,7 @@ class StreamBroker(RedisStreamBroker):
                 for entry in await self._new():
                     yield self._ackable(entry)
             except ResponseError as error:
-                if not str(error).startswith("NOGROUP"):
+                if not str(error).startswith(STREAM_IS_GONE):
                     raise
                 await self._declare_consumer_group()
             except (ConnectionError, TimeoutError) as error:

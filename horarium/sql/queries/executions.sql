@@ -165,8 +165,9 @@ SET
     deadline_at = clock_timestamp() + make_interval(secs => e.timeout_seconds)
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
 WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'queued', 'retrying')
-RETURNING e.id, e.attempt, e.config_id, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at,
-e.deadline_at;
+RETURNING
+    e.id, e.attempt, e.config_id, e.task_type, e.tick_at, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds,
+    e.started_at, e.deadline_at;
 
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
@@ -200,7 +201,9 @@ RETURNING e.id, e.attempt, e.status, e.config_id, e.completed_at;
 
 -- name: execution_running()
 -- Every running attempt, to rebuild the timeout index from and to find those whose worker is gone.
-SELECT id, attempt, config_id, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at, deadline_at
+SELECT
+    id, attempt, config_id, task_type, tick_at, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at,
+    deadline_at
 FROM executions WHERE completed_at IS NULL AND status = 'running';
 
 -- name: execution_get(id)^

@@ -211,6 +211,8 @@ def cursor(*parts: object) -> str:
         ("/executions", {"cursor": cursor("x")}, "cursor"),
         ("/executions", {"since": "yesterday"}, "since"),
         ("/executions", {"since": "2024-01-01T00:00:00"}, "since"),
+        ("/executions", {"since": "0001-01-01T00:00:00Z"}, "since"),
+        ("/executions", {"until": "9999-12-31T23:59:59-14:00"}, "until"),
         ("/executions", {"config_id": "99999999999999999999"}, "config_id"),
         ("/executions", {"status": "gone"}, "status"),
         ("/executions/active", {"status": "running"}, "status"),

@@ -181,10 +181,11 @@ async def test_a_pause_keeps_its_reason_and_its_end(house: House) -> None:
     assert (shown["paused_reason"], shown["paused_until"]) == ("lunch", "2099-01-01T00:00:00Z")
 
 
-async def test_a_pause_until_the_past_is_refused(house: House) -> None:
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "soon"])
+async def test_a_pause_until_no_instant_to_come_is_refused(house: House, until: str) -> None:
     config = await house.config(**DAILY)
 
-    answer = await house.call("POST", f"{BASE}/{config}/pause", {"until": "2020-01-01T00:00:00Z"})
+    answer = await house.call("POST", f"{BASE}/{config}/pause", {"until": until})
 
     assert (answer.status, answer.faults) == (422, {"until"})
 

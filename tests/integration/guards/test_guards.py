@@ -1,0 +1,222 @@
+"""A safety net proves itself: each test takes one guard of the ledger out and shows that the checks then go red.
+
+Every scene is played twice, with the guard and without it: what goes red is then the guard's absence, not the scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from horarium.actors import dispatcher as dispatcher_module
+from horarium.keyspace.due_index import DueEntry
+from horarium.outcome import Succeeded, Unsuccessful, decide
+from horarium.sql import executions
+from horarium.sql.executions import Claim, Finish, insert_ticks
+from horarium.sql.queries import QUERIES
+from tests.support.coverage import SOUND, Faults, faults
+from tests.support.rig import NOON, Rig
+from tests.support.together import Gate, SharedReading, at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from horarium.sql.executions import Decision, Finished, TickRow
+    from horarium.sql.queries import Connection
+
+pytestmark = pytest.mark.anyio
+
+ONE_ROW_PER_TICK = "ON CONFLICT (config_id, tick_at) DO NOTHING"
+COVERED = "WHEN covered.until >= d.tick_at THEN 'exists'"
+CONFIG_AS_READ = "c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL"
+CLAIM_FENCE = "e.attempt = m.attempt AND e.status IN ('pending', 'queued', 'retrying')"
+FINISH_FENCE = "e.attempt = f.attempt AND"
+
+
+def without(monkeypatch: pytest.MonkeyPatch, query_name: str, guard: str, instead: str = "") -> None:
+    """Run a query without one of its guards."""
+    query = QUERIES._queries[query_name]
+    assert query.sql.count(guard) == 1, f"{query_name} has no such guard any more"
+    monkeypatch.setitem(QUERIES._queries, query_name, replace(query, sql=query.sql.replace(guard, instead)))
+
+
+# One row for a tick
+
+
+@pytest.fixture
+def overlapping_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two dispatchers begin to write before one of them has committed."""
+    gate = Gate()
+
+    async def insert(connection: Connection, ticks: Sequence[TickRow], **options: Any) -> list[Decision]:
+        await connection.fetchval("SELECT pg_current_xact_id()::text")
+        await gate.wait()
+        decisions = await insert_ticks(connection, ticks, **options)
+        await connection.fetchval("SELECT pg_sleep(0.1)")  # no commit before both have looked; a gate would deadlock
+        return decisions
+
+    monkeypatch.setattr(dispatcher_module, "insert_ticks", insert)
+
+
+async def two_dispatchers_at_once(rig: Rig) -> Faults:
+    config = await rig.config()
+    rig.clock.passes(1)
+    gate = Gate()
+    await at_once(*(rig.dispatcher(SharedReading(rig, gate)).step for _ in range(2)))
+    return await rig.faults(config)
+
+
+@pytest.mark.usefixtures("overlapping_writes")
+async def test_two_dispatchers_write_a_tick_once(own_rig: Rig) -> None:
+    assert await two_dispatchers_at_once(own_rig) == SOUND
+
+
+@pytest.mark.usefixtures("overlapping_writes")
+async def test_without_the_unique_key_two_dispatchers_write_a_tick_twice(
+    own_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own_rig.sql("ALTER TABLE executions DROP CONSTRAINT executions_one_row_per_tick")
+    without(monkeypatch, "execution_insert_ticks", ONE_ROW_PER_TICK)
+
+    assert (await two_dispatchers_at_once(own_rig)).doubled == (NOON + timedelta(seconds=1),)
+
+
+# No row for a tick that a stretch covers
+
+
+async def an_index_that_lags_behind_a_stretch(rig: Rig) -> Faults:
+    config = await rig.config(catchup="skip", schedule_config={"cron_expression": "* * * * *"})
+    await rig.fire(after=630)
+    (entry,) = await rig.index.page(0, 1)
+    rig.clock.now = NOON + timedelta(seconds=302)
+    await rig.index.upsert([DueEntry(config, entry.version, NOON + timedelta(seconds=300), entry.spec)])
+    await rig.fire()
+    return await rig.faults(config, until=NOON + timedelta(seconds=630))
+
+
+async def test_a_lagging_index_gets_no_second_row_for_a_tick_of_a_stretch(rig: Rig) -> None:
+    assert await an_index_that_lags_behind_a_stretch(rig) == SOUND
+
+
+async def test_without_the_look_at_stretches_a_lagging_index_covers_a_tick_twice(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "execution_insert_ticks", COVERED)
+
+    assert (await an_index_that_lags_behind_a_stretch(rig)).doubled == (NOON + timedelta(seconds=300),)
+
+
+# No row for a config that has changed
+
+
+async def a_pause_that_the_index_missed(rig: Rig) -> list[tuple[Any, ...]]:
+    config = await rig.config()
+    rig.loader_answers = False
+    await rig.task_configs.pause(config, reason=None, until=None)
+    await rig.fire(after=1)
+    return await rig.said_of(config)
+
+
+async def test_a_paused_config_does_not_fire_from_a_stale_index(rig: Rig) -> None:
+    assert await a_pause_that_the_index_missed(rig) == []
+
+
+async def test_without_the_join_to_the_config_a_paused_one_fires(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "execution_insert_ticks", CONFIG_AS_READ, "true")
+
+    assert await a_pause_that_the_index_missed(rig) == [(1, 1, "queued", None)]
+
+
+# No answer of an attempt that was given up
+
+
+async def ends(rig: Rig, execution_id: Any, attempt: int, ending: Any) -> Finished | None:
+    async with rig.database.connection() as connection:
+        (answer,) = await executions.finish(connection, [Finish(execution_id, attempt, ending)])
+    return answer
+
+
+async def a_late_answer(rig: Rig) -> tuple[Finished | None, str]:
+    """The first attempt is given up, the second runs, and then the first says that it succeeded."""
+    config = await rig.config(scheduler_type="manual", schedule_config={}, max_retries=1)
+    first = await rig.running(config)
+    await ends(rig, first.execution_id, 1, decide(first, Unsuccessful("lost", "its worker is gone")))
+    await rig.claimed(first.execution_id, attempt=2)
+    answer = await ends(rig, first.execution_id, 1, decide(first, Succeeded("late")))
+    return answer, (await rig.row(first.execution_id))["status"]
+
+
+async def test_a_late_answer_is_refused(rig: Rig) -> None:
+    assert await a_late_answer(rig) == (None, "running")
+
+
+async def test_without_the_fence_a_late_answer_ends_somebody_elses_attempt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "execution_finish", FINISH_FENCE)
+
+    answer, status = await a_late_answer(rig)
+    assert answer is not None
+    assert status == "success"
+
+
+# No second claim
+
+
+async def two_deliveries(rig: Rig) -> int:
+    """How many of two workers that were sent the same message may run it."""
+    config = await rig.config(scheduler_type="manual", schedule_config={})
+    claim = Claim(await rig.manual_run(config), 1)
+    async with rig.database.connection() as connection:
+        won = [await executions.claim(connection, worker, [claim]) for worker in ("one", "other")]
+    return sum(attempt is not None for (attempt,) in won)
+
+
+async def test_of_two_deliveries_one_runs(rig: Rig) -> None:
+    assert await two_deliveries(rig) == 1
+
+
+async def test_without_the_condition_of_the_claim_both_deliveries_run(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "execution_claim", CLAIM_FENCE, "e.attempt = m.attempt")
+
+    assert await two_deliveries(rig) == 2
+
+
+# The checker
+
+
+TICKS = [NOON + timedelta(seconds=n) for n in range(1, 5)]
+
+
+def row(first: int, last: int | None = None, *, count: int = 1) -> dict[str, Any]:
+    until = None if last is None else NOON + timedelta(seconds=last)
+    return {"tick_at": NOON + timedelta(seconds=first), "tick_until": until, "tick_count": count}
+
+
+BY_HAND = {"tick_at": None, "tick_until": None, "tick_count": 1}
+
+
+@pytest.mark.parametrize(
+    "rows", [[row(1), row(2), row(3), row(4)], [row(1, 3, count=3), row(4)], [row(1, 4, count=4), BY_HAND]]
+)
+def test_the_checker_finds_nothing_wrong_with_a_ledger_that_is_right(rows: list[dict[str, Any]]) -> None:
+    assert faults(rows, TICKS) == SOUND
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([row(1), row(2), row(4)], Faults(missing=(TICKS[2],))),
+        ([row(1), row(2), row(2), row(3), row(4)], Faults(doubled=(TICKS[1],))),
+        ([row(1, 3, count=3), row(3), row(4)], Faults(doubled=(TICKS[2],))),
+        ([row(1, 4, count=3)], Faults(miscounted=(TICKS[0],))),
+        ([row(1, 4, count=4), row(9)], Faults(extra=(row(9)["tick_at"],), miscounted=(row(9)["tick_at"],))),
+    ],
+)
+def test_the_checker_names_what_is_wrong(rows: list[dict[str, Any]], found: Faults) -> None:
+    assert faults(rows, TICKS) == found

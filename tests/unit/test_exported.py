@@ -1,0 +1,57 @@
+"""Public means `__all__`: sorted, true, and in the package's front door complete."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import horarium
+
+MODULES = sorted(
+    found.name for found in pkgutil.walk_packages(horarium.__path__, "horarium.") if not found.name.endswith("__main__")
+)
+SAID = [name for name in ["horarium", *MODULES] if hasattr(importlib.import_module(name), "__all__")]
+
+
+def in_order(name: str) -> tuple[int, str]:
+    """CONSTANTS, then Classes, then functions: the order that ruff's RUF022 keeps."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_module_exports_is_sorted_there_and_its_own_to_give(name: str) -> None:
+    module = importlib.import_module(name)
+
+    exported = module.__all__
+
+    assert list(exported) == sorted(exported, key=in_order)
+    assert len(set(exported)) == len(exported)
+    assert [each for each in exported if not hasattr(module, each)] == []
+    assert [each for each in exported if each.startswith("_")] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_with_something_to_give_says_what(name: str) -> None:
+    """A module of a package's docstring alone has nothing to say."""
+    module = importlib.import_module(name)
+
+    public = [
+        each
+        for each, value in vars(module).items()
+        if not each.startswith("_") and getattr(value, "__module__", None) == name and callable(value)
+    ]
+
+    assert hasattr(module, "__all__") or not public
+
+
+def test_the_front_door_exports_all_that_is_imported_there() -> None:
+    imported = [
+        name
+        for name, value in vars(horarium).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
+    ]
+
+    assert sorted(imported) == list(horarium.__all__)

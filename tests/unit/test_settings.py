@@ -1,0 +1,146 @@
+"""Settings: read once, checked together, and never repeated back, since any of them may be a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from horarium.errors import ConfigurationError
+from horarium.settings import Settings, load_settings
+
+LONG_KEY = "k" * 32
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({f"HORARIUM_{name.upper()}": value for name, value in environ.items()})
+    return str(refused.value).splitlines()
+
+
+def test_with_nothing_set_everything_is_embedded() -> None:
+    settings = load_settings({})
+
+    assert settings.embedded
+    assert settings.runs_inline_worker
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.data_dir == Path("~/.local/share/horarium").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("environ", "embedded", "inline"),
+    [
+        ({"HORARIUM_DATABASE_URL": "postgresql://db/x"}, True, False),
+        ({"HORARIUM_DATABASE_URL": "postgresql://db/x", "HORARIUM_REDIS_URL": "redis://r"}, False, False),
+        ({"HORARIUM_BROKER_URL": "amqp://b"}, True, False),
+        ({"HORARIUM_BROKER_URL": "amqp://b", "HORARIUM_INLINE_WORKER": "1"}, True, True),
+        ({"HORARIUM_INLINE_WORKER": "0"}, True, False),
+    ],
+)
+def test_servers_of_somebody_else_bring_their_own_workers(
+    environ: dict[str, str], embedded: bool, inline: bool
+) -> None:
+    settings = load_settings(environ)
+
+    assert (settings.embedded, settings.runs_inline_worker) == (embedded, inline)
+
+
+def test_all_faults_are_reported_together() -> None:
+    found = faults(port="many", secret_key="short", log_level="loud", retention_days="0", data_dri="x")
+
+    assert [line.partition(":")[0] for line in found] == [
+        "HORARIUM_DATA_DRI",
+        "HORARIUM_PORT",
+        "HORARIUM_SECRET_KEY",
+        "HORARIUM_RETENTION_DAYS",
+        "HORARIUM_LOG_LEVEL",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("data_dri", "; did you mean HORARIUM_DATA_DIR?"),
+        ("databse_url", "; did you mean HORARIUM_DATABASE_URL?"),
+        ("xyzzy", ""),
+    ],
+)
+def test_an_unknown_setting_is_a_fault_with_a_suggestion(name: str, suggestion: str) -> None:
+    assert faults(**{name: "1"}) == [f"HORARIUM_{name.upper()}: unknown setting{suggestion}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_key", "a-short-secret"),
+        ("port", "70000-secret"),
+        ("key_prefix", "no colon secret"),
+        ("host_name", "secret"),
+    ],
+)
+def test_no_value_is_repeated_in_a_message(name: str, value: str) -> None:
+    assert value not in "\n".join(faults(**{name: value}))
+
+
+@pytest.mark.parametrize("name", ["database_url", "redis_url", "broker_url", "secret_key", "admin_password"])
+def test_no_secret_is_shown_by_printing_the_settings(name: str) -> None:
+    secret = f"secret-{LONG_KEY}"
+
+    settings = load_settings({f"HORARIUM_{name.upper()}": secret})
+
+    assert secret not in f"{settings!r} {settings}"
+    assert getattr(settings, name).get_secret_value() == secret
+
+
+def test_a_key_is_measured_in_bytes() -> None:
+    assert load_settings({"HORARIUM_SECRET_KEY": "é" * 16}).secret_key is not None
+    assert "at least 32 bytes" in faults(secret_key="k" * 31)[0]
+
+
+def test_lists_are_split_at_commas() -> None:
+    settings = load_settings({"HORARIUM_QUEUES": "fast, slow,,", "HORARIUM_TASK_MODULES": "a.b"})
+
+    assert (settings.queues, settings.task_modules) == (("fast", "slow"), ("a.b",))
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """compose.yaml hands HORARIUM_ADMIN_PASSWORD on, empty where nobody gave one: that is no password."""
+    monkeypatch.setenv("HORARIUM_ADMIN_PASSWORD", "")
+
+    assert load_settings().admin_password is None
+    assert load_settings({"HORARIUM_PORT": " ", "HORARIUM_REDIS_URL": ""}) == load_settings({})
+
+
+def test_a_flag_wins_over_a_variable_and_one_not_given_does_not() -> None:
+    settings = load_settings({"HORARIUM_PORT": "1000", "HORARIUM_HOST": "::1"}, port=2000, host=None)
+
+    assert (settings.port, settings.host) == (2000, "::1")
+
+
+def test_what_is_not_ours_is_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HORARIUM_PORT", "1234")
+    monkeypatch.setenv("PORT", "many")
+
+    assert load_settings({"PORT": "many", "HOME": "/"}).port == 8080
+
+
+def test_settings_do_not_change() -> None:
+    settings = load_settings({})
+
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+def test_a_data_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert load_settings({"HORARIUM_DATA_DIR": "data"}).data_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    source = Path(__import__("horarium.settings").settings.__file__).read_text()
+
+    declaration = source.partition(f"\n    {name}: ")[2].partition("\n")[2]
+    assert declaration.lstrip().startswith('"""')
