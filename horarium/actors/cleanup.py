@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.keyspace.due_index import to_ms
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -66,9 +68,15 @@ class Cleanup:
 
     async def step(self) -> Cleaned:
         """Take away one batch of each kind."""
+        before = self._clock() - self._retention
         async with self._database.connection() as connection:
             executions = await QUERIES.execution_delete_expired.rows(
-                connection, completed_before=self._clock() - self._retention, max_rows=BATCH_ROWS
+                connection, completed_before=before, created_before=_least_id(before), max_rows=BATCH_ROWS
             )
             configs = await QUERIES.task_config_purge.rows(connection, max_rows=BATCH_ROWS)
         return Cleaned(len(executions), len(configs))
+
+
+def _least_id(instant: datetime) -> UUID:
+    """The least UUIDv7 that can be made at `instant`: its first 48 bits are Unix milliseconds (RFC 9562 5.7)."""
+    return UUID(int=to_ms(instant) << 80)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis' own kinds
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.errors import Unavailable
 
@@ -34,7 +36,7 @@ def connection_options() -> dict[str, object]:
         "socket_timeout": COMMAND_SECONDS,
         "health_check_interval": 15,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=3),
-        "retry_on_error": [ConnectionError, TimeoutError, BusyLoadingError],
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError, BusyLoadingError],
     }
 
 
@@ -48,8 +50,12 @@ def connect(url: str) -> Redis:
 
 @contextmanager
 def redis_errors(what: str = "Redis") -> Iterator[None]:
-    """Turn "Redis is away" into Unavailable; every other error passes through."""
+    """Turn "Redis is away", or there but taking no writes, into Unavailable; every other error passes through."""
     try:
         yield
-    except (ConnectionError, TimeoutError, BusyLoadingError) as error:
+    except (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError) as error:
         raise Unavailable(what) from error
+    except ResponseError as error:
+        if str(error).startswith("MISCONF"):  # its disk is full: redis-py has no name for this one
+            raise Unavailable(what) from error
+        raise

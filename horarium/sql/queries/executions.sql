@@ -266,13 +266,14 @@ SELECT
     max(started_at) AS last_run_at
 FROM executions WHERE config_id = :config_id::bigint;
 
--- name: execution_delete_expired(completed_before, max_rows)
+-- name: execution_delete_expired(completed_before, created_before, max_rows)
 -- Retention, a small batch at a time. The newest tick row of a config stays for as long as the config does: after a
--- flush the due index restarts from it.
+-- flush the due index restarts from it. `created_before` is the least UUIDv7 of the same instant: what was created later
+-- cannot have been completed earlier, and the primary key says so without a look at the rows.
 DELETE FROM executions AS e
 USING (
     SELECT x.id FROM executions AS x
-    WHERE x.completed_at < :completed_before::timestamptz
+    WHERE x.id < :created_before::uuid AND x.completed_at < :completed_before::timestamptz
         AND NOT (
             x.tick_at IS NOT NULL
             AND x.tick_at = (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = x.config_id)

@@ -17,10 +17,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def ended(rig: Rig, config_id: int, *, days_ago: float) -> None:
-    """Make everything of a config final, and long ago."""
+    """Make everything of a config final, and long ago: its end, and the time of creation that its id tells."""
     await rig.sql(
         "UPDATE executions SET status = CASE status WHEN 'skipped' THEN status ELSE 'success' END,"
-        " completed_at = clock_timestamp() - make_interval(days => $2::int) WHERE config_id = $1",
+        " completed_at = then.at, id = (left(then.ms, 8) || '-' || right(then.ms, 4) || substr(id::text, 14))::uuid"
+        " FROM (SELECT at, lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS ms FROM"
+        " (SELECT clock_timestamp() - make_interval(days => $2::int) AS at) AS x) AS then WHERE config_id = $1",
         config_id,
         days_ago,
     )
