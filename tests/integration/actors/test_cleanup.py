@@ -20,9 +20,9 @@ async def ended(rig: Rig, config_id: int, *, days_ago: float) -> None:
     """Make everything of a config final, and long ago: its end, and the time of creation that its id tells."""
     await rig.sql(
         "UPDATE executions SET status = CASE status WHEN 'skipped' THEN status ELSE 'success' END,"
-        " completed_at = then.at, id = (left(then.ms, 8) || '-' || right(then.ms, 4) || substr(id::text, 14))::uuid"
+        " completed_at = aged.at, id = (left(aged.ms, 8) || '-' || right(aged.ms, 4) || substr(id::text, 14))::uuid"
         " FROM (SELECT at, lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS ms FROM"
-        " (SELECT clock_timestamp() - make_interval(days => $2::int) AS at) AS x) AS then WHERE config_id = $1",
+        " (SELECT clock_timestamp() - make_interval(days => $2::int) AS at) AS x) AS aged WHERE config_id = $1",
         config_id,
         days_ago,
     )
