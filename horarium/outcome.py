@@ -20,7 +20,7 @@ JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed attempt: what the ledger answered."""
+    """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures."""
 
     execution_id: UUID
     attempt: int
@@ -32,6 +32,7 @@ class Attempt:
     retry_backoff_seconds: float
     started_at: datetime
     deadline_at: datetime
+    handed_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,13 @@ def decide(attempt: Attempt, outcome: Outcome, *, rand: Callable[[], float] = ra
         case HandBack(reason):
             return Ending("pending", "cancelled", reason=reason)
         case Unsuccessful(status, error, reason):
-            if attempt.attempt > attempt.max_retries:
+            if attempt.attempt - attempt.handed_back > attempt.max_retries:
                 return Ending(status, status, reason=reason, error=error)
             return Ending("retrying", status, reason=reason, error=error, retry_delay=_delay(attempt, rand()))
 
 
 def _delay(attempt: Attempt, spread: float) -> float:
     """Exponential backoff in seconds: the backoff, doubled for each attempt already made, capped, with jitter."""
-    exponent = min(attempt.attempt - 1, 30)
+    exponent = min(attempt.attempt - attempt.handed_back - 1, 1000)  # 2.0**1024 is past what a float holds
     plain = min(attempt.retry_backoff_seconds * 2.0**exponent, MAX_RETRY_DELAY_SECONDS)
     return plain * (1 + JITTER * (2 * spread - 1))

@@ -60,13 +60,14 @@ class Bootstrap:
         task_status.started()
 
     async def step(self) -> None:
-        """Migrate, make the first account, start the broker."""
+        """Migrate, start the broker, make the first account."""
         for migration in await migrate(self._database):
             log.info("migration.applied", version=migration.version, name=migration.name)
+        await self._broker.startup()
+        # last: a password that was made up is told once, so nothing that may fail comes after it
         password = await ensure_admin(self._database, self._admin_password)
         if password is not None:
             self._tell_password(password)
-        await self._broker.startup()
 
 
 class SchemaGate:

@@ -64,6 +64,9 @@ LANES = 3
 MOST_BATCHES = 20
 """Batches fired before the first of them is moved on, so that a flood is not all in memory."""
 
+STATEMENT_ROWS = 5000
+"""Rows written in one statement: a catch-up can have a thousand for each config."""
+
 LONGEST_SLEEP_SECONDS = 1.0
 """A stepped wall clock is noticed within this time."""
 
@@ -156,7 +159,7 @@ class Dispatcher:
 
     async def _fire(self, batch: _Batch, now: datetime, lanes: anyio.Semaphore) -> None:
         """Decide, write, publish."""
-        batch.firings = [decide(config, config.tick, now) for config in batch.due if config.spec]
+        batch.firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
         await self._write([f for f in batch.firings if not f.skips_a_stretch])
         await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
         batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
@@ -168,9 +171,8 @@ class Dispatcher:
             async with self._database.connection() as connection:
                 await mark_queued(connection, [Claim(m.execution_id, m.attempt) for m in batch.published])
         await self._advance([f for f in batch.firings if not f.stale])
-        self._reload(
-            [c.config_id for c in batch.due if not c.spec] + [f.due.config_id for f in batch.firings if f.stale]
-        )
+        fired = {f.due.config_id for f in batch.firings if not f.stale}
+        self._reload([due.config_id for due in batch.due if due.config_id not in fired])
         self._tell_skipped(batch.firings)
 
     async def _write(self, firings: Sequence[Firing]) -> None:
@@ -241,10 +243,23 @@ class Dispatcher:
         return min(max((tick - self._clock()).total_seconds(), 0.0), LONGEST_SLEEP_SECONDS)
 
 
+def _decided(due: DueConfig, now: datetime) -> Firing | None:
+    """The firing of a due config; None for an entry that is missing or makes no sense, which is loaded anew."""
+    if not due.spec:
+        return None
+    try:
+        return decide(due, due.tick, now)
+    except Exception:  # one bad entry must not keep the others from firing
+        log.exception("due_entry.unreadable", config_id=due.config_id)
+        return None
+
+
 async def _insert(connection: Connection, firings: Sequence[Firing]) -> None:
     """Write the rows of all firings, and note what became of each."""
     rows = [row for firing in firings for row in firing.rows]
-    decisions = await insert_ticks(connection, rows) if rows else []
+    decisions: list[Decision] = []
+    for first in range(0, len(rows), STATEMENT_ROWS):
+        decisions += await insert_ticks(connection, rows[first : first + STATEMENT_ROWS])
     left = iter(decisions)
     for firing in firings:
         firing.decisions = list(islice(left, len(firing.rows)))

@@ -27,7 +27,6 @@ from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Nudge, Reload
-from horarium.schedule import ScheduleError
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -87,7 +86,18 @@ class ScheduleLoader:
             await patiently(context.id, lambda: self._follow(context))
 
     async def load_all(self) -> Loaded:
-        """Make the whole index, and take out what does not belong there."""
+        """Make the whole index, and take out what does not belong there; again, if it is flushed meanwhile."""
+        while True:
+            await self._index.begin_load()
+            loaded = await self._load_pages()
+            if await self._index.end_load():
+                break
+            log.warning("due_index.lost")
+        log.info("schedules.loaded", configs=loaded.put, removed=loaded.removed)
+        self._mailboxes.dispatcher.send_nowait(Nudge())
+        return loaded
+
+    async def _load_pages(self) -> Loaded:
         put, after = 0, 0
         expected: set[int] = set()
         while page := await self._versions(after):
@@ -95,9 +105,6 @@ class ScheduleLoader:
             expected.update(page)
             after = max(page)
         removed = await self._index.remove(set(await self._index.config_ids()) - expected)
-        await self._index.mark_loaded()
-        log.info("schedules.loaded", configs=put, removed=removed)
-        self._mailboxes.dispatcher.send_nowait(Nudge())
         return Loaded(put, removed)
 
     async def reload(self, config_ids: Iterable[int]) -> Loaded:
@@ -105,8 +112,11 @@ class ScheduleLoader:
         ids = sorted(set(config_ids))
         if not ids:
             return Loaded()
+        indexed = await self._index.versions(ids)
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_schedules.rows(connection, ids=ids)
+        # Postgres was asked second: an entry that is newer than its answer comes from a database that is no more
+        await self._index.remove(row["id"] for row in rows if indexed.get(row["id"], 0) > row["version"])
         entries = [entry for row in rows if (entry := await self._entry(row)) is not None]
         put = await self._index.upsert(entries)
         removed = await self._index.remove(set(ids) - {e.config_id for e in entries})
@@ -147,6 +157,7 @@ class ScheduleLoader:
                 await self._answer(reloads)
                 if anyio.current_time() >= next_look:
                     looks, next_look = looks + 1, anyio.current_time() + LOOK_SECONDS
+                    await connection.execute("SELECT 1")  # a connection cut off in silence is found out here
                     await self._look(looks)
 
     async def _look(self, looks: int) -> None:
@@ -178,18 +189,18 @@ class ScheduleLoader:
         return {row["id"]: row["version"] for row in rows}
 
     async def _entry(self, row: asyncpg.Record) -> DueEntry | None:
-        """The index's entry; None for a config that makes no sense."""
+        """The index's entry; None for a config that makes no sense, which becomes `error`."""
         try:
             spec = FiringSpec.of(row)
-        except ScheduleError as error:
+            tick = spec.first_after(row["decided_until"])
+            # No tick left: due at once, behind what is decided; the dispatcher finds nothing to fire, and ends it.
+            return DueEntry(row["id"], row["version"], tick or row["decided_until"] + MILLISECOND, spec.to_json())
+        except Exception as error:  # noqa: BLE001 - not swallowed: one bad row must not keep the others from firing
             await self._refuse(row, error)
             return None
-        tick = spec.first_after(row["decided_until"])
-        # No tick left: due at once, behind what is decided; the dispatcher finds nothing to fire, and ends the config.
-        return DueEntry(row["id"], row["version"], tick or row["decided_until"] + MILLISECOND, spec.to_json())
 
-    async def _refuse(self, row: asyncpg.Record, error: ScheduleError) -> None:
-        log.warning("schedule.unreadable", config_id=row["id"], error=str(error))
+    async def _refuse(self, row: asyncpg.Record, error: Exception) -> None:
+        log.warning("schedule.unreadable", config_id=row["id"], exc_info=error)
         async with self._database.connection() as connection:
             await QUERIES.task_config_mark_error.rows(connection, id=row["id"], version=row["version"])
         self._mailboxes.record(HistoryEvent.now(row["id"], "task_execution_failed", error=str(error)))

@@ -1,18 +1,18 @@
 """Ends what nobody else will end: executions past their deadline, executions whose worker is gone, pauses run out.
 
 A worker times its own tasks out; the sweeper is for workers that cannot, because they hang or are dead. The timeout
-index in Redis says cheaply which deadlines have passed; Postgres decides, by the same fenced statement a worker
-uses, so a late answer from a worker that was given up is refused.
+index in Redis says which deadlines have passed, Postgres says so by the clock that set them, and ends the attempt by
+the same fenced statement a worker uses, so a late answer from a worker that was given up is refused.
 
-A worker is gone when its heartbeat has been missing for `GONE_SECONDS`, counted here by the monotonic clock: one
-flush of Redis takes all heartbeats away at once and they are back within seconds, which is not the end of anybody.
+Both waits are counted here, by the monotonic clock. A worker is gone when its heartbeat has been missing for
+`GONE_SECONDS`: one flush of Redis takes all heartbeats away at once, and they are back within seconds. A deadline is
+past for `DEADLINE_GRACE_SECONDS`: when Postgres returns after a while, workers first say what ended meanwhile.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import structlog
@@ -23,11 +23,11 @@ from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
 from horarium.outcome import Unsuccessful, decide
 from horarium.sql import executions
-from horarium.sql.executions import Finish, attempt_of
+from horarium.sql.executions import Claim, Finish, attempt_of
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -41,17 +41,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Swept", "TimeoutSweeper"]
 
+Key = TypeVar("Key")
+
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
-REBUILD_EVERY_SWEEPS = 30
-"""How many sweeps pass between two rebuilds of the timeout index from Postgres."""
+DEADLINE_GRACE_SECONDS = 5.0
+"""How long past its deadline an execution is left to its worker, counted from when it is first seen so."""
 
-DEADLINE_GRACE = timedelta(seconds=5)
-"""How far past its deadline an execution is left to its worker."""
-
-GONE_SECONDS = 10.0
-"""How long a heartbeat must be missing; a worker renews it every three seconds."""
+GONE_SECONDS = 6.0
+"""How long a heartbeat must be missing after it ran out; a worker renews it every two seconds."""
 
 SWEEP_ROWS = 1000
 
@@ -88,49 +87,49 @@ class TimeoutSweeper:
         self._clock = clock
         self._resume = resume
         self._missing_since: dict[str, float] = {}
+        self._overdue_since: dict[Claim, float] = {}
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Sweep every second; now and then make the timeout index anew."""
         task_status.started()
-        sweeps = 0
         while True:
-            if sweeps % REBUILD_EVERY_SWEEPS == 0:
-                await patiently(context.id, self.rebuild)
             swept = await patiently(context.id, self.step)
             if swept != Swept(0, 0, 0):
                 log.info("swept", timed_out=swept.timed_out, orphaned=swept.orphaned, resumed=swept.resumed)
-            sweeps += 1
             await anyio.sleep(SWEEP_SECONDS)
 
     async def step(self) -> Swept:
         """End what is to be ended now."""
         running = await self._running()
-        timed_out = await self._end(await self._overdue(running), PAST_DEADLINE)
+        overdue = await self._overdue(running)
+        await self._keep_index(running)
+        timed_out = await self._end(overdue, PAST_DEADLINE)
         orphaned = await self._end(await self._orphans(running), ORPHANED)
         return Swept(timed_out, orphaned, await self._resume_paused())
-
-    async def rebuild(self) -> None:
-        """Make the timeout index equal to what runs."""
-        running = await self._running()
-        known = await self._timeouts.watched()
-        await self._timeouts.unwatch(list(known - {row["id"] for row in running}))
-        await self._timeouts.watch([Watch(row["id"], row["attempt"], row["deadline_at"]) for row in running])
 
     async def _running(self) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
             return await executions.running(connection)
 
+    async def _keep_index(self, running: Sequence[asyncpg.Record]) -> None:
+        """Make the timeout index equal to what runs: a flush, or a worker that died, leaves it behind."""
+        known = await self._timeouts.watched()
+        await self._timeouts.unwatch(list(known - {row["id"] for row in running}))
+        missing = [row for row in running if row["id"] not in known]
+        await self._timeouts.watch([Watch(row["id"], row["attempt"], row["deadline_at"]) for row in missing])
+
     async def _overdue(self, running: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-        overdue = set(await self._timeouts.overdue(self._clock() - DEADLINE_GRACE, SWEEP_ROWS))
-        await self._timeouts.unwatch(list(overdue - {row["id"] for row in running}))
-        return [row for row in running if row["id"] in overdue]
+        """What has been past its deadline long enough for its worker to have ended it."""
+        suspects = set(await self._timeouts.overdue(self._clock(), SWEEP_ROWS))
+        late = {Claim(row["id"], row["attempt"]) for row in running if row["overdue"] and row["id"] in suspects}
+        self._overdue_since = _since(self._overdue_since, late)
+        over = _longer_than(self._overdue_since, DEADLINE_GRACE_SECONDS)
+        return [row for row in running if Claim(row["id"], row["attempt"]) in over]
 
     async def _orphans(self, running: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
         """What runs at workers whose heartbeat has been missing long enough."""
-        now = anyio.current_time()
-        missing = await self._workers.gone({row["worker"] for row in running})
-        self._missing_since = {worker: self._missing_since.get(worker, now) for worker in missing}
-        gone = {worker for worker, since in self._missing_since.items() if now - since >= GONE_SECONDS}
+        self._missing_since = _since(self._missing_since, await self._workers.gone({row["worker"] for row in running}))
+        gone = _longer_than(self._missing_since, GONE_SECONDS)
         return [row for row in running if row["worker"] in gone]
 
     async def _end(self, rows: Sequence[asyncpg.Record], outcome: Unsuccessful) -> int:
@@ -160,3 +159,14 @@ class TimeoutSweeper:
             log.info("resume.not_needed", config_id=config_id, error=str(error))
             return False
         return True
+
+
+def _since(before: Mapping[Key, float], seen: Iterable[Key]) -> dict[Key, float]:
+    """Since when each of `seen` has been so without a break, by the monotonic clock."""
+    now = anyio.current_time()
+    return {key: before.get(key, now) for key in seen}
+
+
+def _longer_than(since: Mapping[Key, float], seconds: float) -> set[Key]:
+    now = anyio.current_time()
+    return {key for key, start in since.items() if now - start >= seconds}

@@ -76,10 +76,12 @@ class Worker:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Receive messages until asked to stop."""
+        # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
+        worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
         receiver = Receiver(
             self._broker,
-            Ledger(self._database, self._timeouts, self._config.id),
+            Ledger(self._database, self._timeouts, worker_id),
             sync_pool,
             self._mailboxes.record,
             concurrency=self._config.concurrency,
@@ -88,14 +90,14 @@ class Worker:
         try:
             await patiently(context.id, self._broker.startup)
             async with anyio.create_task_group() as group:
-                await group.start(self._beat, receiver)
+                await group.start(self._beat, worker_id, receiver)
                 task_status.started()
                 await self._receive(receiver, context)
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await receiver.hand_back_all()
-                await self._leave()
+                await self._leave(worker_id)
                 await self._broker.shutdown()
             sync_pool.stop()
 
@@ -107,27 +109,25 @@ class Worker:
             await receiver.listen(finish)
             group.cancel_scope.cancel()
 
-    async def _beat(self, receiver: Receiver, *, task_status: TaskStatus[None]) -> None:
+    async def _beat(self, worker_id: str, receiver: Receiver, *, task_status: TaskStatus[None]) -> None:
         started_at = self._clock().isoformat()
         ready = False
         while True:
-            beat = WorkerBeat(
-                self._config.id, self._config.queues, self._config.concurrency, receiver.active, started_at
-            )
+            beat = WorkerBeat(worker_id, self._config.queues, self._config.concurrency, receiver.active, started_at)
             try:
                 await self._workers.beat(beat)
             except Unavailable as error:
-                log.warning("heartbeat.failed", worker=self._config.id, error=str(error))
+                log.warning("heartbeat.failed", worker=worker_id, error=str(error))
             if not ready:
                 task_status.started()
                 ready = True
             await anyio.sleep(HEARTBEAT_SECONDS)
 
-    async def _leave(self) -> None:
+    async def _leave(self, worker_id: str) -> None:
         try:
-            await self._workers.leave(self._config.id)
+            await self._workers.leave(worker_id)
         except Unavailable as error:
-            log.warning("heartbeat.left_to_expire", worker=self._config.id, error=str(error))
+            log.warning("heartbeat.left_to_expire", worker=worker_id, error=str(error))
 
 
 async def _pass_on(context: ChildContext, finish: asyncio.Event) -> None:

@@ -27,6 +27,9 @@ __all__ = ["Advance", "DueConfig", "DueEntry", "DueIndex", "from_ms", "to_ms"]
 
 _T = TypeVar("_T")
 
+LOADING, LOADED = b"loading 1", b"loaded 1"
+"""The number is that of the entries' format: an index that another release has loaded is loaded again."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCRIPT_ROWS = 1000
 """Rows sent to one script call: long enough to save round trips, short enough not to hold Redis up."""
@@ -157,14 +160,19 @@ class DueIndex:
             return int(await self._redis.zcard(self._keys.due))
 
     async def is_loaded(self) -> bool:
-        """Whether a full load has happened since Redis was last empty."""
+        """Whether a full load has been finished since Redis was last empty."""
         with redis_errors():
-            return bool(await self._redis.exists(self._keys.loaded))
+            return bool(await self._redis.get(self._keys.loaded) == LOADED)
 
-    async def mark_loaded(self) -> None:
-        """Say that a full load has happened."""
+    async def begin_load(self) -> None:
+        """Say that a full load begins."""
         with redis_errors():
-            await self._redis.set(self._keys.loaded, datetime.now(UTC).isoformat())
+            await self._redis.set(self._keys.loaded, LOADING)
+
+    async def end_load(self) -> bool:
+        """Say that the load is finished; False when Redis was flushed since it began, and it must begin again."""
+        with redis_errors():
+            return bool(await self._redis.set(self._keys.loaded, LOADED, xx=True))
 
     @property
     def _pair(self) -> list[str]:

@@ -35,6 +35,8 @@ HistoryEventName = Literal[
 HISTORY_EVENTS = 100
 HISTORY_SECONDS = 30 * 86_400
 STATUS_SECONDS = 3600
+ERROR_CHARS = 2000
+"""The end of an error that history keeps; the ledger has more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class HistoryEvent:
             completed_at=completed_at,
             duration_seconds=(completed_at - attempt.started_at).total_seconds() if completed_at else None,
             reason=ending.reason,
-            error=ending.error,
+            error=ending.error[-ERROR_CHARS:] if ending.error else None,
         )
 
     def to_json(self) -> bytes:

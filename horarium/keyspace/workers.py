@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEARTBEAT_TTL_SECONDS", "WorkerBeat", "Workers"]
 
-HEARTBEAT_TTL_SECONDS = 10
+HEARTBEAT_TTL_SECONDS = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ before the first is asked for, so the pool may exist before its server does.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
@@ -17,7 +17,7 @@ import orjson
 from horarium.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
     from horarium.sql.queries import Connection
@@ -40,15 +40,9 @@ SERVER_SETTINGS = {
     "jit": "off",
 }
 
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
+AWAY_CLASSES = ("08", "25006", "28", "40", "53", "57", "58")
+"""SQLSTATEs, or beginnings of them, of a server that will take the same statement later: no connection, read-only after
+a failover, a password being changed, a deadlock, no room, an operator's intervention, a broken disk."""
 
 
 class Database:
@@ -82,16 +76,9 @@ class Database:
         """A connection for a few statements; raises Unavailable when Postgres is away."""
         if self._pool is None:
             raise Unavailable("Postgres")
-        try:
+        with _postgres_errors():
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 yield connection
-        except AWAY as error:
-            raise Unavailable("Postgres") from error
-        except asyncpg.InterfaceError as error:
-            # asyncpg says it of a connection that broke under us, and of a pool that is being closed
-            if "closed" in str(error) or "closing" in str(error):
-                raise Unavailable("Postgres") from error
-            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -102,17 +89,34 @@ class Database:
     @asynccontextmanager
     async def listening(self, channel: str, heard: Any) -> AsyncIterator[Connection]:
         """A connection of its own that calls `heard(connection, pid, channel, payload)` for each notification."""
-        try:
+        with _postgres_errors():
             connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-                self._url, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS
+                self._url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS
             )
-        except AWAY as error:
+            try:
+                await connection.add_listener(channel, heard)
+                yield connection
+            finally:
+                connection.terminate()
+
+
+@contextmanager
+def _postgres_errors() -> Iterator[None]:
+    """Turn "Postgres is away" into Unavailable; every other error passes through."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.InternalClientError) as error:
+        # asyncpg says the last of a connection that broke in the middle of a statement
+        raise Unavailable("Postgres") from error
+    except asyncpg.InterfaceError as error:
+        # and this of one that is closed, or of a pool that is being closed
+        if "closed" in str(error) or "closing" in str(error):
             raise Unavailable("Postgres") from error
-        try:
-            await connection.add_listener(channel, heard)
-            yield connection
-        finally:
-            connection.terminate()
+        raise
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "").startswith(AWAY_CLASSES):
+            raise Unavailable("Postgres") from error
+        raise
 
 
 async def _use_json(connection: asyncpg.Connection[asyncpg.Record]) -> None:

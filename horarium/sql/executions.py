@@ -34,6 +34,7 @@ __all__ = [
     "mark_queued",
     "running",
     "storable_json",
+    "storable_text",
 ]
 
 RESULT_LIMIT_BYTES = 256 * 1024
@@ -108,18 +109,21 @@ async def last_ticks(connection: Connection, config_ids: Sequence[int]) -> dict[
 
 async def mark_queued(connection: Connection, claims: Sequence[Claim]) -> None:
     """Say that the broker holds the message of these attempts."""
+    ordered = sorted(claims)
     await QUERIES.execution_mark_queued.rows(
-        connection, ids=[c.execution_id for c in claims], attempts=[c.attempt for c in claims]
+        connection, ids=[c.execution_id for c in ordered], attempts=[c.attempt for c in ordered]
     )
 
 
 async def claim(connection: Connection, worker: str, claims: Sequence[Claim]) -> list[Attempt | None]:
     """Take attempts for `worker`; None where another has it, or nobody may have it any more.
 
-    The same attempt asked for twice in one batch (a message delivered twice) is answered once.
+    An attempt that this worker claimed before is its own still: the answer to that claim may have been lost. The same
+    attempt asked for twice in one batch (a message delivered twice) is answered once.
     """
+    ordered = sorted(claims)
     rows = await QUERIES.execution_claim.rows(
-        connection, worker=worker, ids=[c.execution_id for c in claims], attempts=[c.attempt for c in claims]
+        connection, worker=worker, ids=[c.execution_id for c in ordered], attempts=[c.attempt for c in ordered]
     )
     won = {Claim(row["id"], row["attempt"]): attempt_of(row) for row in rows}
     return [won.pop(c, None) for c in claims]
@@ -127,16 +131,17 @@ async def claim(connection: Connection, worker: str, claims: Sequence[Claim]) ->
 
 async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Finished | None]:
     """End running attempts; None where the attempt is no longer the running one."""
+    ordered = sorted(finishes, key=lambda f: f.execution_id)
     rows = await QUERIES.execution_finish.rows(
         connection,
-        ids=[f.execution_id for f in finishes],
-        attempts=[f.attempt for f in finishes],
-        statuses=[f.ending.status for f in finishes],
-        ended_as=[f.ending.ended_as for f in finishes],
-        reasons=[f.ending.reason for f in finishes],
-        results=[storable_json(f.ending.result) for f in finishes],
-        errors=[_storable_text(f.ending.error) for f in finishes],
-        retry_delays=[f.ending.retry_delay for f in finishes],
+        ids=[f.execution_id for f in ordered],
+        attempts=[f.attempt for f in ordered],
+        statuses=[f.ending.status for f in ordered],
+        ended_as=[f.ending.ended_as for f in ordered],
+        reasons=[f.ending.reason for f in ordered],
+        results=[storable_json(f.ending.result) for f in ordered],
+        errors=[storable_text(f.ending.error) for f in ordered],
+        retry_delays=[f.ending.retry_delay for f in ordered],
     )
     ended = {row["id"]: Finished(row["status"], row["attempt"], row["completed_at"]) for row in rows}
     return [ended.pop(f.execution_id, None) for f in finishes]
@@ -160,6 +165,7 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
         retry_backoff_seconds=row["retry_backoff_seconds"],
         started_at=row["started_at"],
         deadline_at=row["deadline_at"],
+        handed_back=row["handed_back"],
     )
 
 
@@ -167,14 +173,29 @@ def storable_json(value: Any) -> str | None:
     """`value` as JSON text that Postgres takes: what JSON lacks by its repr, no NUL, and not without bound."""
     if value is None:
         return None
-    try:
-        text = orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # deeper or odder than orjson goes: its repr is still worth having
-        text = orjson.dumps(repr(value)).decode()
+    text = _json(value)
     if len(text) > RESULT_LIMIT_BYTES:
         return orjson.dumps({"truncated": text[:1000], "length": len(text), "limit": RESULT_LIMIT_BYTES}).decode()
     return text.replace("\\u0000", "\\ufffd")
 
 
-def _storable_text(text: str | None) -> str | None:
-    return None if text is None else text[-ERROR_LIMIT_CHARS:].replace("\x00", "\ufffd")
+def storable_text(text: str | None) -> str | None:
+    """`text` as Postgres takes it: its end where it is too long, no NUL, no half of a surrogate pair."""
+    if text is None:
+        return None
+    return text[-ERROR_LIMIT_CHARS:].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=_repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, RecursionError):  # deeper or odder than orjson goes: its repr is still worth having
+        return orjson.dumps(_repr(value)).decode()
+
+
+def _repr(value: object) -> str:
+    """The value's repr, as far as it has one: its code is a stranger's, and may raise whatever it likes."""
+    try:
+        return storable_text(repr(value)) or ""
+    except Exception as error:  # noqa: BLE001 - not swallowed: the result says so
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"

@@ -1,13 +1,16 @@
 """Group commit: what concurrent tasks ask for while one round trip is under way goes out together in the next.
 
 No timer and no added wait: an idle batcher sends a single item at once, a busy one grows its batches with the load.
-An item whose caller was cancelled is still sent, since it may be the end of an execution.
+An item whose caller was cancelled is still sent, since it may be the end of an execution. A batch that is refused goes
+again item by item, so that one bad item fails alone; a server that is away fails them all at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from horarium.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,6 +51,10 @@ class Batcher(Generic[Item, Answer]):
             answers = await self._flush([item for item, _ in batch])
             answered = list(zip(batch, answers, strict=True))
         except Exception as error:  # noqa: BLE001 - not swallowed: each asker gets it
+            if len(batch) > 1 and not isinstance(error, Unavailable):
+                for alone in batch:
+                    await self._send([alone])
+                return
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(error)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -30,17 +31,19 @@ from taskiq.receiver.params_parser import parse_params
 from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
-from horarium.sql.executions import Claim
+from horarium.sql.executions import Claim, storable_text
 from horarium.tasks.amqp_broker import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
 
     from taskiq import AsyncBroker
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
     from horarium.keyspace.history import HistoryEvent
-    from horarium.outcome import Attempt, Outcome
+    from horarium.outcome import Attempt, Ending, Outcome
+    from horarium.sql.executions import Finished
     from horarium.tasks.ledger import Ledger
     from horarium.tasks.sync_pool import SyncPool
 
@@ -49,6 +52,8 @@ __all__ = ["Receiver"]
 log = structlog.get_logger(__name__)
 
 FINISH_RETRY_SECONDS = 0.5
+
+UNSTORABLE = Unsuccessful("failed", "the task ended, and how it ended could not be stored", "unstorable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +104,47 @@ class Receiver(TaskiqReceiver):
         """Work on one message.
 
         Where a server that is away keeps it from being handled, it stays unacknowledged: Redis delivers it again by
-        itself, RabbitMQ once it is released.
+        itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged.
         """
-        delivery = self._parse(message)
-        if delivery is None:
+        work = self._parse(message)
+        if work is None or work.claim in self._running.values():
             await self._acknowledge(message)
             return
-        self._running[delivery.execution] = delivery.claim
+        self._running[work.execution] = work.claim
         try:
-            await self._work_on(delivery)
+            async with self._seat(work):
+                await self._work_on(work)
         except Unavailable as error:
-            log.warning("message.not_handled", execution=str(delivery.claim.execution_id), error=str(error))
+            log.warning("message.not_handled", execution=str(work.claim.execution_id), error=str(error))
         finally:
-            del self._running[delivery.execution]
-            if not delivery.ack.is_acked and isinstance(message, Delivery):
+            del self._running[work.execution]
+            if not work.ack.is_acked and isinstance(message, Delivery):
                 await message.release()
 
-    async def _work_on(self, delivery: _Work) -> None:
-        attempt = await self._ledger.claim(delivery.claim)
+    def _seat(self, work: _Work) -> AbstractAsyncContextManager[object]:
+        """A plain function is claimed when there is a process for it: waiting for one is no part of its run."""
+        task = self.broker.find_task(work.message.task_name)
+        if task is None or inspect.iscoroutinefunction(task.original_func):
+            return nullcontext()
+        return self._sync_pool.seats
+
+    async def _work_on(self, work: _Work) -> None:
+        attempt = await self._claim(work.claim)
         if attempt is not None:
-            outcome = await self._run(attempt, delivery)
+            outcome = await self._run(attempt, work)
             await _to_the_end(self._end(attempt, outcome))
-        await delivery.ack.ack()
+        await work.ack.ack()
+
+    async def _claim(self, claim: Claim) -> Attempt | None:
+        """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
+        claiming = asyncio.ensure_future(self._ledger.claim(claim))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            attempt = await claiming
+            if attempt is not None:
+                await self._end(attempt, HandBack("worker_stopped"))
+            raise
 
     def _parse(self, message: bytes | AckableMessage) -> _Work | None:
         """The delivery; None for a message that names no execution, which no later delivery would mend."""
@@ -140,25 +164,25 @@ class Receiver(TaskiqReceiver):
         if isinstance(message, AckableMessage):
             await AckController(message.ack).ack()
 
-    async def _run(self, attempt: Attempt, delivery: _Work) -> Outcome:
+    async def _run(self, attempt: Attempt, work: _Work) -> Outcome:
         """Run the task under its timeout; whatever it does becomes an outcome."""
         deadline = asyncio.timeout(attempt.timeout_seconds)
         try:
             async with deadline:
-                return Succeeded(await self._call(delivery))
+                return Succeeded(await self._call(work))
         except asyncio.CancelledError:
-            if delivery.execution.cancelling():
+            if work.execution.cancelling():
                 return HandBack("worker_stopped")
             return Unsuccessful("failed", "the task was cancelled from inside")
         except TimeoutError as error:
             if deadline.expired():
                 return Unsuccessful("timeout", f"ran longer than {attempt.timeout_seconds:g} s")
             return Unsuccessful("failed", _describe(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - not swallowed: it is the execution's outcome
+        except BaseException as error:  # noqa: BLE001 - not swallowed: SystemExit and its like too are the task's outcome
             return Unsuccessful("failed", _describe(error))
 
-    async def _call(self, delivery: _Work) -> Any:
-        message = delivery.message
+    async def _call(self, work: _Work) -> Any:
+        message = work.message
         task = self.broker.find_task(message.task_name)
         if task is None:
             raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
@@ -167,7 +191,7 @@ class Receiver(TaskiqReceiver):
         parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
         context = {
             **self.broker.custom_dependency_context,
-            Context: Context(message, self.broker, delivery.ack),
+            Context: Context(message, self.broker, work.ack),
             TaskiqState: self.broker.state,
         }
         graph = self.dependency_graphs[message.task_name]
@@ -184,19 +208,28 @@ class Receiver(TaskiqReceiver):
 
     async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         ending = decide(attempt, outcome)
-        while True:
-            try:
-                finished = await self._ledger.finish(attempt, ending)
-                break
-            except Unavailable as error:
-                log.warning("finish.waits", execution=str(attempt.execution_id), error=str(error))
-                if self._stopping:  # the sweeper ends it, once this worker's heartbeat has run out
-                    return
-                await asyncio.sleep(FINISH_RETRY_SECONDS)
+        try:
+            finished = await self._finish(attempt, ending)
+        except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
+            # the error's kind and not its words: a database quotes the values it refuses
+            log.error("finish.impossible", execution=str(attempt.execution_id), error=type(error).__name__)  # noqa: TRY400
+            ending = decide(attempt, UNSTORABLE)
+            finished = await self._finish(attempt, ending)
         if finished is None:
             log.warning("finish.refused", execution=str(attempt.execution_id), attempt=attempt.attempt)
         else:
             tell_ending(attempt, ending, finished, self._on_event)
+
+    async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
+        """Finish, and try again for as long as Postgres is away; a stopping worker leaves it to the sweeper."""
+        while True:
+            try:
+                return await self._ledger.finish(attempt, ending)
+            except Unavailable as error:
+                log.warning("finish.waits", execution=str(attempt.execution_id), error=str(error))
+                if self._stopping:
+                    return None
+                await asyncio.sleep(FINISH_RETRY_SECONDS)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
@@ -211,4 +244,4 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
 
 def _describe(error: BaseException) -> str:
     """The error and where it was raised, without the values of variables."""
-    return "".join(traceback.format_exception(error)).strip()
+    return storable_text("".join(traceback.format_exception(error)).strip()) or type(error).__name__

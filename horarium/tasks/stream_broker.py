@@ -26,6 +26,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noq
 from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
+from horarium.errors import Unavailable
 from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
@@ -83,6 +84,10 @@ class StreamBroker(RedisStreamBroker):
         self._publish = script(self._redis, "queue_publish")
         self._acks: Batcher[tuple[str, bytes], None] = Batcher(self._ack_all)
 
+    async def _declare_consumer_group(self) -> None:
+        with redis_errors("broker"):
+            await super()._declare_consumer_group()
+
     async def kick(self, message: BrokerMessage) -> None:
         """Send one message, as taskiq's own kicker does."""
         queue = self._keys.queue(str(message.labels.get("queue", "default")))
@@ -105,9 +110,12 @@ class StreamBroker(RedisStreamBroker):
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
         """Yield orphans first, then what is new, for ever."""
-        looked_at = 0.0
+        looked_at, stream_is_gone = 0.0, False
         while True:
             try:
+                if stream_is_gone:
+                    await self._declare_consumer_group()
+                    stream_is_gone = False
                 if time.monotonic() - looked_at > ORPHAN_SECONDS / 2:
                     looked_at = time.monotonic()
                     for stream in self._streams:
@@ -118,8 +126,8 @@ class StreamBroker(RedisStreamBroker):
             except ResponseError as error:
                 if not str(error).startswith(STREAM_IS_GONE):
                     raise
-                await self._declare_consumer_group()
-            except (ConnectionError, TimeoutError) as error:
+                stream_is_gone = True
+            except (ConnectionError, TimeoutError, Unavailable) as error:
                 # what runs must go on while Redis is away: only the listening waits
                 log.warning("broker.waits", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)

@@ -7,8 +7,11 @@ worker has threads and an event loop. They ignore Ctrl-C, which the worker answe
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
+import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessPool
@@ -19,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["SyncPool"]
 
 STOP_SECONDS = 2.0
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal to get when the parent dies
 
 
 class SyncPool:
-    """A bounded pool of killable processes, started at the first call."""
+    """A bounded pool of killable processes, started at the first call; hold one of `seats` for a call."""
 
     def __init__(self, processes: int) -> None:
+        self.seats = asyncio.Semaphore(processes)
         self._processes = processes
         self._pool: ProcessPool | None = None
 
@@ -33,7 +38,8 @@ class SyncPool:
         if self._pool is None:
             self._pool = ProcessPool(
                 max_workers=self._processes,
-                initializer=_ignore_interrupt,
+                initializer=_serve,
+                initargs=[os.getpid()],
                 context=multiprocessing.get_context("spawn"),
             )
         return await asyncio.wrap_future(self._pool.schedule(function, args=list(args), kwargs=dict(kwargs)))
@@ -46,5 +52,10 @@ class SyncPool:
             self._pool = None
 
 
-def _ignore_interrupt() -> None:
+def _serve(worker: int) -> None:
+    """Leave Ctrl-C to the worker, and do not outlive it: it may be killed, and its work given to another."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != worker:  # killed before prctl was called
+            os._exit(1)

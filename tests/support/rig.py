@@ -31,7 +31,7 @@ from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
-from horarium.keyspace.timeouts import TimeoutIndex
+from horarium.keyspace.timeouts import TimeoutIndex, Watch
 from horarium.keyspace.workers import Workers
 from horarium.lifecycle import TaskConfigs
 from horarium.messages import Mailboxes, Reload
@@ -195,7 +195,7 @@ class Rig:
         async with self.database.connection() as connection:
             (won,) = await executions.claim(connection, worker, [Claim(execution_id, attempt)])
         assert won is not None
-        await self.sweeper.rebuild()
+        await self.timeouts.watch([Watch(won.execution_id, won.attempt, won.deadline_at)])
         return won
 
     async def rows(self, config_id: int) -> list[asyncpg.Record]:

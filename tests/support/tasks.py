@@ -17,6 +17,23 @@ __all__ = ["NOTHING_SECRET", "labels", "odd", "plain_add", "plain_forever", "qui
 
 NOTHING_SECRET = "hunter2-the-value-of-a-variable"
 
+
+class Unspeakable:
+    """Has no repr."""
+
+    def __repr__(self) -> str:
+        """Raise."""
+        raise RuntimeError
+
+
+def nested(depth: int) -> list[Any]:
+    """Lists within lists."""
+    inner: list[Any] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 ODD: dict[str, Any] = {
     "a set": {1},
     "bytes": b"\x00\xff",
@@ -27,6 +44,8 @@ ODD: dict[str, Any] = {
     "a lone surrogate": "\ud800",
     "a large integer": 2**80,
     "nothing": None,
+    "nothing one can say": Unspeakable(),
+    "deeper than JSON goes": nested(100_000),
 }
 
 
@@ -35,6 +54,12 @@ async def raises(secret: str) -> None:
     """Raise, with a value in a variable that is nobody's business."""
     hidden = secret + NOTHING_SECRET
     raise ValueError(f"{len(hidden)} characters were too many")
+
+
+@task("test.raises_half_a_character")
+async def raises_half_a_character() -> None:
+    """Raise what a file name that is no UTF-8 leads to."""
+    raise ValueError("no file \udcff here")
 
 
 @task("test.odd")

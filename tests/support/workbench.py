@@ -18,7 +18,7 @@ from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.model import TaskConfigCreate
 from horarium.sql.database import Database
-from horarium.sql.executions import Claim
+from horarium.sql.executions import Claim, claim
 from horarium.sql.migrator import migrate
 from horarium.sql.queries import QUERIES
 from horarium.tasks.ledger import Ledger
@@ -45,10 +45,19 @@ WORKER = "worker-of-tests"
 
 
 class FaultyLedger(Ledger):
-    """A ledger whose Postgres is away for the next few finishes."""
+    """A ledger whose Postgres is away for the next few finishes, or goes after a claim and before its answer."""
 
     finishes_away = 0
     refused = 0
+    claim_answers_lost = 0
+
+    async def claim(self, claim: Claim) -> Attempt | None:
+        """As the real one, but for the answer."""
+        attempt = await super().claim(claim)
+        if self.claim_answers_lost:
+            self.claim_answers_lost -= 1
+            raise Unavailable("Postgres")
+        return attempt
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """As the real one, once Postgres is back."""
@@ -147,7 +156,8 @@ class Workbench:
 
     async def claimed_elsewhere(self, execution_id: UUID, attempt: int = 1) -> None:
         """Let another worker have the attempt."""
-        await self.ledger.claim(Claim(execution_id, attempt))
+        async with self.database.connection() as connection:
+            await claim(connection, "another worker", [Claim(execution_id, attempt)])
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -97,3 +98,11 @@ def test_an_execution_has_one_attempt_more_than_retries(number: int, retries: in
     ending = decide(attempt(number, max_retries=retries), FAILED)
 
     assert (ending.status == "failed") == (number > retries)
+
+
+def test_an_attempt_that_was_handed_back_uses_up_no_retry() -> None:
+    handed_back_once = replace(attempt(2, max_retries=1), handed_back=1)
+
+    ending = decide(handed_back_once, FAILED, rand=lambda: 0.5)
+
+    assert (ending.status, ending.retry_delay) == ("retrying", 10.0)

@@ -50,7 +50,11 @@ CREATE TABLE task_configs (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- Deleted configs keep their row as long as executions speak of them; their name is free at once.
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    -- Postgres knows an infinite instant, Python does not.
+    CONSTRAINT task_configs_instants_are_finite CHECK (
+        isfinite(start_at) AND isfinite(end_at) AND isfinite(paused_until) AND isfinite(scheduled_from)
+    )
 );
 
 CREATE UNIQUE INDEX task_configs_name ON task_configs (name) WHERE deleted_at IS NULL;

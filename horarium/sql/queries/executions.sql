@@ -1,5 +1,6 @@
 -- The ledger. Every statement that moves a row names the state and the attempt it moves it from, so a duplicate,
--- a late or a superseded writer changes nothing and learns so from the missing row.
+-- a late or a superseded writer changes nothing and learns so from the missing row. Whoever updates many rows does it in
+-- the order of their ids, so that two of them never wait for each other.
 
 -- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, waits_seconds, begun_seconds)
 -- A batch of ticks becomes rows. The caller holds the configs (task_config_hold), so this statement's snapshot has
@@ -152,22 +153,32 @@ GROUP BY queue;
 -- Queued rows whose message the broker can no longer hold go back to pending; a message that does turn up after
 -- all claims the row once, like any duplicate.
 UPDATE executions SET status = 'pending'
-WHERE completed_at IS NULL AND status = 'queued' AND queue = :queue::text
-    AND queued_at < :published_before::timestamptz
+WHERE id IN (
+    SELECT w.id FROM executions AS w
+    WHERE w.completed_at IS NULL AND w.status = 'queued' AND w.queue = :queue::text
+        AND w.queued_at < :published_before::timestamptz
+    ORDER BY w.id
+    FOR UPDATE
+)
 RETURNING id;
 
 -- name: execution_claim(ids, attempts, worker)
--- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message.
+-- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message. A worker may claim again
+-- what it claimed before: the answer can be lost after the commit, and it knows itself what it already runs.
 UPDATE executions AS e
 SET
-    status = 'running', worker = :worker::text, started_at = clock_timestamp(),
+    status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
     queued_at = coalesce(e.queued_at, clock_timestamp()),
     deadline_at = clock_timestamp() + make_interval(secs => e.timeout_seconds)
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'queued', 'retrying')
+WHERE e.id = m.id AND e.attempt = m.attempt
+    AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
 RETURNING
     e.id, e.attempt, e.config_id, e.task_type, e.tick_at, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds,
-    e.started_at, e.deadline_at;
+    e.started_at, e.deadline_at,
+    (
+        SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
+    ) AS handed_back;
 
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
@@ -200,10 +211,15 @@ WHERE e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
 RETURNING e.id, e.attempt, e.status, e.config_id, e.completed_at;
 
 -- name: execution_running()
--- Every running attempt, to rebuild the timeout index from and to find those whose worker is gone.
+-- Every running attempt, to keep the timeout index equal to and to find those whose worker is gone. Whether a deadline
+-- has passed is asked of the clock that set it.
 SELECT
     id, attempt, config_id, task_type, tick_at, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at,
-    deadline_at
+    deadline_at,
+    deadline_at < clock_timestamp() AS overdue,
+    (
+        SELECT count(*)::integer FROM jsonb_array_elements(earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
+    ) AS handed_back
 FROM executions WHERE completed_at IS NULL AND status = 'running';
 
 -- name: execution_get(id)^
@@ -247,7 +263,13 @@ SELECT count(*) FROM executions WHERE completed_at IS NULL;
 -- name: execution_cancel_waiting(config_id, reason)
 -- A deleted config's executions that no worker has claimed will not start.
 UPDATE executions SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp()
-WHERE config_id = :config_id::bigint AND completed_at IS NULL AND status IN ('pending', 'queued', 'retrying')
+WHERE id IN (
+    SELECT w.id FROM executions AS w
+    WHERE w.config_id = :config_id::bigint AND w.completed_at IS NULL
+        AND w.status IN ('pending', 'queued', 'retrying')
+    ORDER BY w.id
+    FOR UPDATE
+)
 RETURNING id;
 
 -- name: execution_stats(config_id)^

@@ -158,7 +158,7 @@ async def test_a_crash_after_sending_sends_again_and_the_claim_lets_one_run(
     assert [message.execution_id for message in rig.broker.sent] == [execution_id, execution_id]
     assert first.attempt == 1
     with pytest.raises(AssertionError):  # the second message's claim
-        await rig.claimed(execution_id)
+        await rig.claimed(execution_id, worker="another worker")
 
 
 # Messages that the broker has lost

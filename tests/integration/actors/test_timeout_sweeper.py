@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from horarium.actors.timeout_sweeper import DEADLINE_GRACE, GONE_SECONDS, Swept, TimeoutSweeper
+from horarium.actors.timeout_sweeper import DEADLINE_GRACE_SECONDS, GONE_SECONDS, Swept, TimeoutSweeper
 from horarium.keyspace.timeouts import Watch
 from horarium.keyspace.workers import WorkerBeat
 from horarium.outcome import Succeeded, decide
@@ -68,8 +68,18 @@ async def an_attempt(rig: Rig, **fields: object) -> Attempt:
     return await rig.running(config, worker=WORKER)
 
 
-def past_deadline(rig: Rig, attempt: Attempt, *, by: timedelta = DEADLINE_GRACE + timedelta(seconds=1)) -> None:
-    rig.clock.now = attempt.deadline_at + by
+async def past_deadline(rig: Rig, attempt: Attempt) -> None:
+    """Let the attempt's deadline have passed a second ago, in the ledger and in the index."""
+    passed = rig.clock() - timedelta(seconds=1)
+    await rig.sql("UPDATE executions SET deadline_at = $2 WHERE id = $1", attempt.execution_id, passed)
+    await rig.timeouts.watch([Watch(attempt.execution_id, attempt.attempt, passed)])
+
+
+async def swept_after_grace(rig: Rig, monotonic: Monotonic) -> Swept:
+    """What the sweeper ends when it has seen what is overdue for as long as it leaves it to its worker."""
+    assert await rig.sweeper.step() == NOTHING
+    monotonic.now += DEADLINE_GRACE_SECONDS
+    return await rig.sweeper.step()
 
 
 async def late_success(rig: Rig, attempt: Attempt) -> Finished | None:
@@ -87,20 +97,29 @@ async def row_of(rig: Rig, attempt: Attempt) -> asyncpg.Record:
 # Deadlines
 
 
-async def test_a_deadline_within_its_grace_is_left_to_the_worker(rig: Rig) -> None:
+async def test_a_deadline_within_its_grace_is_left_to_the_worker(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
-    past_deadline(rig, attempt, by=DEADLINE_GRACE - timedelta(seconds=1))
+    await past_deadline(rig, attempt)
+    await rig.sweeper.step()
+    monotonic.now += DEADLINE_GRACE_SECONDS - 1
 
     assert await rig.sweeper.step() == NOTHING
     assert (await row_of(rig, attempt))["status"] == "running"
 
 
-async def test_an_execution_past_its_deadline_times_out(rig: Rig) -> None:
+async def test_a_clock_of_ours_that_is_ahead_times_nothing_out(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
-    past_deadline(rig, attempt)
+    rig.clock.now = attempt.deadline_at + timedelta(hours=1)
+
+    assert await swept_after_grace(rig, monotonic) == NOTHING
+
+
+async def test_an_execution_past_its_deadline_times_out(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await past_deadline(rig, attempt)
     rig.events()
 
-    swept = await rig.sweeper.step()
+    swept = await swept_after_grace(rig, monotonic)
 
     row = await row_of(rig, attempt)
     assert swept == Swept(timed_out=1, orphaned=0, resumed=0)
@@ -110,19 +129,21 @@ async def test_an_execution_past_its_deadline_times_out(rig: Rig) -> None:
     assert await rig.timeouts.watched() == set()
 
 
-async def test_a_second_sweep_finds_nothing_left(rig: Rig) -> None:
+async def test_a_second_sweep_finds_nothing_left(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
-    past_deadline(rig, attempt)
-    await rig.sweeper.step()
+    await past_deadline(rig, attempt)
+    await swept_after_grace(rig, monotonic)
 
     assert await rig.sweeper.step() == NOTHING
 
 
-async def test_with_a_retry_left_a_timed_out_execution_waits_for_its_next_attempt(rig: Rig) -> None:
+async def test_with_a_retry_left_a_timed_out_execution_waits_for_its_next_attempt(
+    rig: Rig, monotonic: Monotonic
+) -> None:
     attempt = await an_attempt(rig, max_retries=1, retry_backoff_seconds=60)
-    past_deadline(rig, attempt)
+    await past_deadline(rig, attempt)
 
-    await rig.sweeper.step()
+    await swept_after_grace(rig, monotonic)
 
     row = await row_of(rig, attempt)
     (earlier,) = row["earlier_attempts"]
@@ -131,20 +152,20 @@ async def test_with_a_retry_left_a_timed_out_execution_waits_for_its_next_attemp
     assert 53 < (row["retry_at"] - attempt.started_at).total_seconds() < 70
 
 
-async def test_a_late_answer_of_an_attempt_that_was_given_up_is_refused(rig: Rig) -> None:
+async def test_a_late_answer_of_an_attempt_that_was_given_up_is_refused(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
-    past_deadline(rig, attempt)
-    await rig.sweeper.step()
+    await past_deadline(rig, attempt)
+    await swept_after_grace(rig, monotonic)
     before = await row_of(rig, attempt)
 
     assert await late_success(rig, attempt) is None
     assert await row_of(rig, attempt) == before
 
 
-async def test_a_late_answer_does_not_end_the_attempt_that_followed(rig: Rig) -> None:
+async def test_a_late_answer_does_not_end_the_attempt_that_followed(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig, max_retries=1)
-    past_deadline(rig, attempt)
-    await rig.sweeper.step()
+    await past_deadline(rig, attempt)
+    await swept_after_grace(rig, monotonic)
     second = await rig.claimed(attempt.execution_id, attempt=2)
 
     assert await late_success(rig, attempt) is None
@@ -152,35 +173,32 @@ async def test_a_late_answer_does_not_end_the_attempt_that_followed(rig: Rig) ->
     assert await late_success(rig, second) is not None
 
 
-async def test_an_answer_that_came_before_the_sweep_stands(rig: Rig) -> None:
+async def test_an_answer_that_came_before_the_sweep_stands(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
+    await past_deadline(rig, attempt)
     await late_success(rig, attempt)
-    past_deadline(rig, attempt)
 
-    assert await rig.sweeper.step() == NOTHING
+    assert await swept_after_grace(rig, monotonic) == NOTHING
     assert (await row_of(rig, attempt))["status"] == "success"
     assert await rig.timeouts.watched() == set()
 
 
-async def test_after_a_flush_the_deadlines_come_back_from_the_ledger(rig: Rig) -> None:
+async def test_after_a_flush_the_next_sweep_puts_the_deadlines_back(rig: Rig) -> None:
     attempt = await an_attempt(rig)
     await rig.redis.flushdb()
     await beat(rig)
-    past_deadline(rig, attempt)
 
-    blind = await rig.sweeper.step()
-    await rig.sweeper.rebuild()
-    healed = await rig.sweeper.step()
+    await rig.sweeper.step()
 
-    assert (blind, healed) == (NOTHING, Swept(1, 0, 0))
+    assert await rig.timeouts.watched() == {attempt.execution_id}
 
 
-async def test_a_rebuild_forgets_what_runs_no_more(rig: Rig) -> None:
+async def test_a_sweep_forgets_what_runs_no_more(rig: Rig) -> None:
     ended, attempt = await an_attempt(rig), await an_attempt(rig)
     await late_success(rig, ended)
     await rig.timeouts.watch([Watch(ended.execution_id, 1, ended.deadline_at)])
 
-    await rig.sweeper.rebuild()
+    await rig.sweeper.step()
 
     assert await rig.timeouts.watched() == {attempt.execution_id}
 
@@ -196,7 +214,7 @@ async def test_a_worker_that_lives_keeps_what_it_runs(rig: Rig, monotonic: Monot
     assert await rig.sweeper.step() == NOTHING
 
 
-async def test_a_worker_without_a_heartbeat_for_ten_seconds_loses_what_it_ran(rig: Rig, monotonic: Monotonic) -> None:
+async def test_a_worker_without_a_heartbeat_for_long_enough_loses_what_it_ran(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
     await rig.workers.leave(WORKER)
     await rig.sweeper.step()
@@ -267,9 +285,9 @@ async def test_only_what_ran_at_the_gone_worker_is_lost(rig: Rig, monotonic: Mon
 async def test_an_execution_that_is_both_late_and_orphaned_is_ended_once(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig, max_retries=5)
     await rig.workers.leave(WORKER)
+    await past_deadline(rig, attempt)
     await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS
-    past_deadline(rig, attempt)
+    monotonic.now += max(GONE_SECONDS, DEADLINE_GRACE_SECONDS)
 
     swept = await rig.sweeper.step()
 

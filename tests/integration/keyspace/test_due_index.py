@@ -223,11 +223,21 @@ async def test_the_whole_index_is_paged_by_tick(index: DueIndex) -> None:
 
 
 async def test_a_flush_takes_the_mark_of_a_full_load_with_it(index: DueIndex, redis: Redis) -> None:
-    await index.mark_loaded()
-    before = await index.is_loaded()
+    await index.begin_load()
+    begun = await index.is_loaded()
+    await index.end_load()
+    ended = await index.is_loaded()
     await redis.flushdb()
 
-    assert (before, await index.is_loaded()) == (True, False)
+    assert (begun, ended, await index.is_loaded()) == (False, True, False)
+
+
+async def test_a_load_that_a_flush_interrupted_does_not_count(index: DueIndex, redis: Redis) -> None:
+    await index.begin_load()
+    await redis.flushdb()
+
+    assert await index.end_load() is False
+    assert await index.is_loaded() is False
 
 
 async def test_a_redis_that_has_forgotten_its_scripts_is_told_them_again(index: DueIndex, redis: Redis) -> None:

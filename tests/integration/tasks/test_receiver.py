@@ -82,6 +82,21 @@ async def test_a_result_that_is_no_json_is_a_success_all_the_same(bench: Workben
     assert len(str(row["result"])) < 2_000
 
 
+async def test_an_error_that_is_no_unicode_is_kept_as_far_as_it_is(bench: Workbench) -> None:
+    row = await bench.run("test.raises_half_a_character")
+
+    assert (row["status"], row["error"].rpartition("\n")[2]) == ("failed", "ValueError: no file ? here")
+
+
+async def test_a_claim_whose_answer_was_lost_is_claimed_again_and_run_once(bench: Workbench) -> None:
+    bench.ledger.claim_answers_lost = 1
+
+    row = await bench.run("echo", {"message": "after all"})
+
+    assert (row["status"], row["attempt"], row["result"]) == ("success", 1, {"message": "after all"})
+    assert [event.event for event in bench.events] == ["success"]
+
+
 async def test_a_task_knows_what_it_is_run_for(bench: Workbench) -> None:
     row = await bench.run("test.labels")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from horarium.errors import Unavailable
 from horarium.tasks.batching import Batcher
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Broken(Exception):
-    """What a flush fails with."""
+class Broken(Unavailable):
+    """What a flush fails with as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__("the server")
 
 
 class Doubling:
@@ -90,6 +94,18 @@ async def test_everyone_of_a_batch_that_fails_learns_so_and_the_next_batch_goes_
 
     assert [type(answer) for answer in answers] == [Broken, Broken, Broken, int, int]
     assert await batcher.submit(7) == 14
+
+
+async def test_an_item_that_cannot_be_sent_fails_alone() -> None:
+    async def fastidious(items: Sequence[int]) -> list[int]:
+        if 2 in items:
+            raise ValueError
+        return [2 * item for item in items]
+
+    answers = await submit_all(Batcher(fastidious), range(4))
+
+    assert [type(answer) for answer in answers] == [int, int, ValueError, int]
+    assert answers[3] == 6
 
 
 async def test_a_flush_that_answers_too_little_leaves_nobody_waiting() -> None:
