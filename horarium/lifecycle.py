@@ -157,7 +157,7 @@ class TaskConfigs:
                 connection, id=uuid7(), config_id=config_id, parameters=parameters, idempotency_key=idempotency_key
             )
             if execution_id is None:
-                return await _earlier_run(connection, config_id, idempotency_key, parameters)
+                return await _earlier_run(connection, config_id, idempotency_key, body.parameters)
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
         self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id)))
         return execution_id
@@ -189,6 +189,8 @@ class TaskConfigs:
             known = ", ".join(t.name for t in self._task_types.all())
             raise InvalidInput(FieldError(("task_type",), f"unknown; this server knows {known}")) from None
         task_type.check(wanted["parameters"])
+        if wanted["start_at"] is not None and wanted["end_at"] is not None and wanted["end_at"] <= wanted["start_at"]:
+            raise InvalidInput(FieldError(("end_at",), "must be after start_at"))
         if any(name in changed for name in SCHEDULE_FIELDS):
             wanted["schedule_config"] = _normalised(wanted, now)
         return task_type.queue
@@ -283,14 +285,14 @@ def _name_taken(name: str) -> Conflict:
 
 
 async def _earlier_run(
-    connection: Connection, config_id: int, idempotency_key: str | None, parameters: Mapping[str, Any]
+    connection: Connection, config_id: int, idempotency_key: str | None, sent: Mapping[str, Any] | None
 ) -> UUID:
     earlier = await QUERIES.execution_by_idempotency_key.row(
         connection, config_id=config_id, idempotency_key=idempotency_key
     )
     if earlier is None:  # deleted between the two statements
         raise NotFound("task config", config_id)
-    if earlier["parameters"] != parameters:
+    if sent is not None and earlier["parameters"] != sent:
         raise Conflict("idempotency_key", "this Idempotency-Key was used before, with other parameters")
     execution_id: UUID = earlier["id"]
     return execution_id

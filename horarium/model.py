@@ -7,7 +7,8 @@ happen when a config is saved, and both name the field at fault.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID  # noqa: TC003 - as above
 
@@ -15,8 +16,10 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -55,13 +58,32 @@ ExecutionStatus = Literal[
 ]
 Role = Literal["admin", "operator", "viewer"]
 
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must hold no control and no invisible characters")
+    return text
+
+
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
 ]
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]*$")]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_printable)]
 Parameters = dict[str, Any]
+RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _rfc3339(given: Any) -> Any:
+    """Pydantic would take a number for Unix seconds; an instant is text, or a datetime that is one already."""
+    if isinstance(given, str):
+        if RFC3339.fullmatch(given.upper()) is None:
+            raise ValueError("must be RFC 3339 with an offset, such as 2030-01-31T09:00:00Z")
+        return datetime.fromisoformat(given.upper())
+    return given
 
 
 def _within_reach(instant: datetime) -> datetime:
@@ -71,7 +93,7 @@ def _within_reach(instant: datetime) -> datetime:
 
 
 # As in a schedule: at the ends of the calendar zones lead out of it, and asyncpg takes the very ends for infinity.
-Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_within_reach), Strict()]
 
 
 class Request(BaseModel):
@@ -138,14 +160,6 @@ class _Policies(Request):
     start_at: Instant | None = None
     end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
-
-    @field_validator("end_at")
-    @classmethod
-    def _ends_after_it_starts(cls, end_at: datetime | None, info: ValidationInfo) -> datetime | None:
-        start_at = info.data.get("start_at")
-        if start_at is not None and end_at is not None and end_at <= start_at:
-            raise ValueError("must be after start_at")
-        return end_at
 
 
 class TaskConfigCreate(_Policies):

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
@@ -84,7 +85,7 @@ class Call:
         if header == "*":
             return None
         number = header.removeprefix("W/").strip('"')
-        if not number.isdecimal() or len(number) > LONGEST_VERSION:
+        if not (number.isascii() and number.isdecimal()) or len(number) > LONGEST_VERSION:
             raise InvalidInput(FieldError(("If-Match",), "must be a config's version, such as 3"))
         return int(number)
 
@@ -131,7 +132,7 @@ class Route:
             raise InvalidInput(*(FieldError((name,), "is given more than once") for name in sorted(repeated)))
         if nul := [name for name, value in request.query.items() if "\0" in value]:
             raise InvalidInput(*(FieldError((name,), "must not hold the NUL character") for name in nul))
-        return _validated(self.query, dict(request.query))
+        return _checked(lambda: self.query.model_validate(dict(request.query)))
 
     async def _body(self, request: web.Request) -> BaseModel | None:
         if self.body is None:
@@ -141,13 +142,14 @@ class Route:
             return self.body()
         if request.content_type != "application/json":
             raise UnsupportedMediaType("send the body as application/json")
-        if b"\\u0000" in raw:
-            raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
         try:
             content = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise Malformed(f"the body is not JSON: {error}") from None
-        return _validated(self.body, content)
+        if b"\\u0000" in raw and _holds_nul(content):
+            raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
+        # strictly, and so from JSON: there a date is text, which Python's own strictness would refuse
+        return _checked(lambda: self.body.model_validate_json(raw, strict=True))  # type: ignore[union-attr]  # not None here
 
 
 @cache
@@ -165,14 +167,33 @@ async def _read(request: web.Request) -> bytes:
     """The body; one that says it is too large is refused before it is read."""
     if request.content_length is not None and request.content_length > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size, request.content_length)
-    return await request.read()
-
-
-def _validated(model: type[BaseModel], content: Any) -> BaseModel:
     try:
-        return model.model_validate(content)
+        return await request.read()
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise Malformed(
+            "the body cannot be read: it is not what its Content-Encoding says, or it ends too soon"
+        ) from error
+
+
+def _holds_nul(content: Any) -> bool:
+    match content:
+        case str():
+            return "\0" in content
+        case list():
+            return any(map(_holds_nul, content))
+        case dict():
+            return any(_holds_nul(part) for pair in content.items() for part in pair)
+    return False
+
+
+def _checked(validate: Callable[[], BaseModel]) -> BaseModel:
+    try:
+        return validate()
     except ValidationError as error:
-        raise InvalidInput(*(_field_error(fault) for fault in error.errors(include_url=False))) from None
+        faults = error.errors(include_url=False)
+        if faults[0]["type"] == "json_invalid":  # JSON, as orjson has found, but deeper than pydantic goes
+            raise Malformed("the body is nested too deeply") from None
+        raise InvalidInput(*map(_field_error, faults)) from None
 
 
 def _field_error(fault: Any) -> FieldError:

@@ -11,6 +11,7 @@ from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 from horarium.errors import Unavailable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from horarium.supervisor import RecordedEvent, TreeNode
 
 __all__ = ["ROUTES"]
+
+log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 2.0
 
@@ -207,6 +210,9 @@ async def _probe(name: str, probe: Coroutine[Any, Any, object], away: list[str])
         with anyio.fail_after(PROBE_SECONDS):
             await probe
     except (Unavailable, TimeoutError):
+        away.append(name)
+    except Exception:  # whatever keeps a server from answering, it is not ready, and the log says why
+        log.exception("probe.failed", server=name)
         away.append(name)
 
 

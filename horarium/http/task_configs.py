@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 BASE = "/api/v1/task-configs"
-ONE = BASE + r"/{config_id:\d{1,18}}"
+ONE = BASE + r"/{config_id:[0-9]{1,18}}"
 
 
 class ConfigsQuery(PageQuery):

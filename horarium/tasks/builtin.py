@@ -62,7 +62,7 @@ async def http_request(
     ):
         text = _text(await _beginning(response.content), response.charset)
         if not _as_expected(response.status, expect_status):
-            raise TaskFailed(f"{method} {url} answered {response.status}, expected {expect_status or '2xx'}")
+            raise TaskFailed(f"{method} {_place(url)} answered {response.status}, expected {expect_status or '2xx'}")
         return {"status": response.status, "content_type": response.content_type, "body": text}
 
 
@@ -79,6 +79,11 @@ def _text(raw: bytes, charset: str | None) -> str:
         return raw.decode(charset or "utf-8", "replace")
     except LookupError:
         return raw.decode("utf-8", "replace")
+
+
+def _place(url: HttpUrl) -> str:
+    """The URL without what may be secret in it: no user, no password, no query."""
+    return f"{url.scheme}://{url.host}:{url.port}{url.path or ''}"
 
 
 def _identity(context: Context) -> dict[str, str]:

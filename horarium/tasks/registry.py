@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 from taskiq import AsyncBroker, Context, async_shared_broker
 from taskiq_dependencies.dependency import Dependency
 
@@ -59,28 +59,29 @@ def import_task_modules(modules: Sequence[str]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except ImportError as error:
-            raise ConfigurationError(f"HORARIUM_TASK_MODULES: cannot import {module}: {error}") from error
+        except Exception as error:
+            kind = type(error).__name__
+            raise ConfigurationError(f"HORARIUM_TASK_MODULES: cannot import {module}: {kind}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """A registered task, as the API shows it."""
+    """A registered task, as the API shows it; the schema is JSON Schema, drawn from the signature."""
 
     name: str
     description: str
     queue: str
     parameters: type[BaseModel]
-
-    @property
-    def parameters_schema(self) -> dict[str, Any]:
-        """JSON Schema of the parameters, drawn from the signature."""
-        return self.parameters.model_json_schema()
+    parameters_schema: dict[str, Any]
 
     def check(self, parameters: Mapping[str, object]) -> None:
         """Raise InvalidInput that names every parameter which does not fit the signature."""
         try:
-            self.parameters.model_validate_json(orjson.dumps(parameters), strict=True)
+            text = orjson.dumps(parameters)
+        except TypeError:  # orjson reads a thousand levels and writes a quarter of that
+            raise InvalidInput(FieldError(("parameters",), "is nested too deeply")) from None
+        try:
+            self.parameters.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise InvalidInput(*(FieldError(("parameters", *e["loc"]), e["msg"]) for e in error.errors())) from None
 
@@ -105,11 +106,18 @@ class TaskTypes:
 
 
 def _task_type(name: str, declared: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskType:
+    """The task type of a task; raises ConfigurationError when a parameter cannot come from JSON."""
+    try:
+        parameters = _parameters_model(name, declared.original_func)
+        schema = parameters.model_json_schema()
+    except PydanticUserError as error:
+        raise ConfigurationError(f"task {name}: a parameter's type cannot come from JSON: {error.message}") from error
     return TaskType(
         name=name,
         description=inspect.getdoc(declared.original_func) or "",
         queue=str(declared.labels.get("queue", DEFAULT_QUEUE)),
-        parameters=_parameters_model(name, declared.original_func),
+        parameters=parameters,
+        parameters_schema=schema,
     )
 
 
@@ -125,7 +133,7 @@ def _parameters_model(name: str, function: Callable[..., Any]) -> type[BaseModel
         elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL and not _is_injected(parameter, hint):
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (hint, default)
-    return create_model(name, __config__=ConfigDict(extra=extra, arbitrary_types_allowed=True), **fields)
+    return create_model(name, __config__=ConfigDict(extra=extra), **fields)
 
 
 def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:

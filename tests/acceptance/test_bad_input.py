@@ -60,6 +60,12 @@ BREAKS_A_RULE = {
     "an end after the calendar": ({"end_at": "9999-12-31T23:59:59-14:00"}, "end_at"),
     "an end that leaves no tick": ({"end_at": "2020-01-01T00:00:00Z"}, "end_at"),
     "an overlap not offered": ({"overlap": "buffer_everything"}, "overlap"),
+    "a start that is a number": ({"start_at": 4_000_000_000}, "start_at"),
+    "a priority that is a truth": ({"priority": True}, "priority"),
+    "a number that is a text": ({"max_retries": "7"}, "max_retries"),
+    "a name that cannot be seen": ({"name": "\u200b"}, "name"),
+    "a tag with a control character": ({"tags": ["a\x7fb"]}, "tags.0"),
+    "a NUL in a parameter": ({"parameters": {"message": "a\x00b"}}, "body"),
     "a queue that is a path": ({"queue": "../etc"}, "queue"),
 }
 MALFORMED = {
@@ -72,6 +78,7 @@ MALFORMED = {
     "a NUL": (b'{"name": "a\\u0000b"}', 422),
     "a lone surrogate": (b'{"name": "a\\ud800b"}', 400),
     "depth without end": (b"[" * 100_000, 400),
+    "parameters nested too deeply": (b'{"parameters": {"message": ' + b"[" * 300 + b"]" * 300 + b"}}", 400),
 }
 
 

@@ -42,7 +42,6 @@ def test_a_config_needs_a_name_a_task_and_a_kind_of_schedule() -> None:
         ({"tags": ["x"] * 51}, "tags"),
         ({"queue": "a b"}, "queue"),
         ({"start_at": "2024-01-01T00:00:00"}, "start_at"),
-        ({"start_at": "2024-01-02T00:00:00Z", "end_at": "2024-01-02T00:00:00Z"}, "end_at"),
         ({"start_at": "1969-12-31T00:00:00Z"}, "start_at"),
         ({"end_at": "9998-01-01T00:00:00Z"}, "end_at"),
     ],

@@ -35,6 +35,21 @@ PROBLEMS = {
     "a config's id that is no number": ("GET", f"{BASE}/first", {}, 404, "not_found"),
     "no such execution": ("GET", "/api/v1/executions/00000000-0000-7000-8000-000000000000", {}, 404, "not_found"),
     "an execution's id that is none": ("GET", "/api/v1/executions/7", {}, 404, "not_found"),
+    "a config's id in another script": ("GET", f"{BASE}/\u0661", {}, 404, "not_found"),
+    "a body that is not what its encoding says": (
+        "POST",
+        BASE,
+        {"body": b"no gzip", "headers": {"Content-Type": "application/json", "Content-Encoding": "gzip"}},
+        400,
+        "malformed",
+    ),
+    "a version in another script": (
+        "DELETE",
+        f"{BASE}/999999999",
+        {"headers": {"If-Match": "\u0663"}},
+        422,
+        "invalid_input",
+    ),
     "a method not taken": ("PUT", BASE, {}, 405, "method_not_allowed"),
     "a body too large": ("POST", BASE, {"body": b"x" * 2_000_000}, 413, "too_large"),
     "a form": (

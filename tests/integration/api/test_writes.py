@@ -18,6 +18,17 @@ BASE = "/api/v1/task-configs"
 DAILY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 6 * * *"}}
 
 
+async def test_the_same_key_without_parameters_answers_the_same_run_after_an_edit(house: House) -> None:
+    config = await house.config()
+    key = {"Idempotency-Key": "before and after"}
+    first = await house.call("POST", f"{BASE}/{config}/run", headers=key)
+    await house.call("PATCH", f"{BASE}/{config}", {"parameters": {"message": "edited"}})
+
+    again = await house.call("POST", f"{BASE}/{config}/run", headers=key)
+
+    assert (again.status, again.body) == (202, first.body)
+
+
 async def test_a_new_config_is_shown_as_it_was_given_with_the_rest_by_default(house: House) -> None:
     body = {"name": "as given", "task_type": "echo", "parameters": {"message": "é"}, "tags": ["a"], **DAILY}
 

@@ -51,6 +51,13 @@ async def injected(
 def plain(region: str) -> None: ...
 
 
+class NoJson:
+    """A type that JSON has no word for."""
+
+
+async def opaque(thing: NoJson) -> None: ...
+
+
 async def unannotated(region, limit=1):  # type: ignore[no-untyped-def]  # as some write it
     ...
 
@@ -62,6 +69,11 @@ def test_the_schema_is_drawn_from_the_signature() -> None:
     assert set(schema["properties"]) == {"region", "limit", "tags"}
     assert schema["properties"]["limit"] == {"default": 100, "minimum": 1, "title": "Limit", "type": "integer"}
     assert schema["additionalProperties"] is False
+
+
+def test_a_parameter_that_cannot_come_from_json_is_refused_at_start_by_the_name_of_its_task() -> None:
+    with pytest.raises(ConfigurationError, match="task t: a parameter's type cannot come from JSON"):
+        declared(opaque)
 
 
 def test_the_description_is_the_docstring_and_the_queue_a_label() -> None:
