@@ -176,13 +176,16 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _holds_nul(content: Any) -> bool:
-    match content:
-        case str():
-            return "\0" in content
-        case list():
-            return any(map(_holds_nul, content))
-        case dict():
-            return any(_holds_nul(part) for pair in content.items() for part in pair)
+    """Whether a key or a text of the content does; in a loop, as JSON can be nested deeper than Python's stack."""
+    waiting = [content]
+    while waiting:
+        match waiting.pop():
+            case str() as text if "\0" in text:
+                return True
+            case list() as items:
+                waiting += items
+            case dict() as members:
+                waiting += [*members.keys(), *members.values()]
     return False
 
 

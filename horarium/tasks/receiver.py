@@ -211,8 +211,8 @@ class Receiver(TaskiqReceiver):
         try:
             finished = await self._finish(attempt, ending)
         except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
-            # the error's kind and not its words: a database quotes the values it refuses
-            log.error("finish.impossible", execution=str(attempt.execution_id), error=type(error).__name__)  # noqa: TRY400
+            kind = type(error).__name__
+            log.error("finish.impossible", execution=str(attempt.execution_id), error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
             ending = decide(attempt, UNSTORABLE)
             finished = await self._finish(attempt, ending)
         if finished is None:

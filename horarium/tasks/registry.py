@@ -78,8 +78,9 @@ class TaskType:
         """Raise InvalidInput that names every parameter which does not fit the signature."""
         try:
             text = orjson.dumps(parameters)
-        except TypeError:  # orjson reads a thousand levels and writes a quarter of that
-            raise InvalidInput(FieldError(("parameters",), "is nested too deeply")) from None
+        except orjson.JSONEncodeError as error:  # it reads a thousand levels, and writes a quarter of that
+            fault = f"is too deeply nested, or holds a number past 64 bits ({error})"
+            raise InvalidInput(FieldError(("parameters",), fault)) from None
         try:
             self.parameters.model_validate_json(text, strict=True)
         except ValidationError as error:
@@ -106,18 +107,14 @@ class TaskTypes:
 
 
 def _task_type(name: str, declared: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskType:
-    """The task type of a task; raises ConfigurationError when a parameter cannot come from JSON."""
-    try:
-        parameters = _parameters_model(name, declared.original_func)
-        schema = parameters.model_json_schema()
-    except PydanticUserError as error:
-        raise ConfigurationError(f"task {name}: a parameter's type cannot come from JSON: {error.message}") from error
+    """The task type of a task; raises ConfigurationError that names a parameter which cannot come from JSON."""
+    parameters = _parameters_model(name, declared.original_func)
     return TaskType(
         name=name,
         description=inspect.getdoc(declared.original_func) or "",
         queue=str(declared.labels.get("queue", DEFAULT_QUEUE)),
         parameters=parameters,
-        parameters_schema=schema,
+        parameters_schema=parameters.model_json_schema(),
     )
 
 
@@ -133,7 +130,16 @@ def _parameters_model(name: str, function: Callable[..., Any]) -> type[BaseModel
         elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL and not _is_injected(parameter, hint):
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (hint, default)
+            _require_json(name, parameter.name, fields)
     return create_model(name, __config__=ConfigDict(extra=extra), **fields)
+
+
+def _require_json(name: str, parameter: str, fields: Mapping[str, Any]) -> None:
+    """Each parameter alone: a model of all of them fails without a word of which."""
+    try:
+        create_model(name, **{parameter: fields[parameter]}).model_json_schema()
+    except (PydanticUserError, NameError) as error:  # NameError: pydantic takes no name with a leading underscore
+        raise ConfigurationError(f"task {name}: parameter {parameter} cannot come from JSON: {error}") from error
 
 
 def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from horarium.cli import app
 from horarium.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -105,9 +107,6 @@ def named_settings() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_every_command_and_flag_named_anywhere_exists(call: list[str]) -> None:
-    import typer.main  # noqa: PLC0415 - the rest of the house is checked even while the command line is broken
-    from horarium.cli import app  # noqa: PLC0415
-
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert call[0] in commands
     flags = {flag for param in commands[call[0]].params for flag in (*param.opts, *param.secondary_opts)}
