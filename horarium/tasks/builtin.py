@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import aiohttp
 from pydantic import Field, HttpUrl
 from taskiq import Context, TaskiqDepends
 
 from horarium.tasks.registry import task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["echo", "fail", "http_request", "sleep"]
 
@@ -56,14 +60,16 @@ async def http_request(
     can recognise a repeated attempt.
     """
     content = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds)) as session,
-        session.request(method, str(url), headers={**_identity(context), **(headers or {})}, **content) as response,
-    ):
-        text = _text(await _beginning(response.content), response.charset)
-        if not _as_expected(response.status, expect_status):
-            raise TaskFailed(f"{method} {_place(url)} answered {response.status}, expected {expect_status or '2xx'}")
-        return {"status": response.status, "content_type": response.content_type, "body": text}
+    what = f"{method} {_place(url)}"
+    with _no_url_quoted(what):
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds)) as session,
+            session.request(method, str(url), headers={**_identity(context), **(headers or {})}, **content) as response,
+        ):
+            text = _text(await _beginning(response.content), response.charset)
+            if not _as_expected(response.status, expect_status):
+                raise TaskFailed(f"{what} answered {response.status}, expected {expect_status or '2xx'}")
+            return {"status": response.status, "content_type": response.content_type, "body": text}
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
@@ -84,6 +90,15 @@ def _text(raw: bytes, charset: str | None) -> str:
 def _place(url: HttpUrl) -> str:
     """The URL without what may be secret in it: no user, no password, no query."""
     return f"{url.scheme}://{url.host}:{url.port}{url.path or ''}"
+
+
+@contextmanager
+def _no_url_quoted(what: str) -> Iterator[None]:
+    """Some of aiohttp's errors (too many redirects, one that leads astray, an answer that is no HTTP) hold the URL, query and all."""
+    try:
+        yield
+    except (aiohttp.ClientResponseError, aiohttp.RedirectClientError, aiohttp.InvalidURL) as error:
+        raise TaskFailed(f"{what} failed: {type(error).__name__}") from None  # its cause would be printed with it
 
 
 def _identity(context: Context) -> dict[str, str]:

@@ -138,8 +138,9 @@ def _require_json(name: str, parameter: str, fields: Mapping[str, Any]) -> None:
     """Each parameter alone: a model of all of them fails without a word of which."""
     try:
         create_model(name, **{parameter: fields[parameter]}).model_json_schema()
-    except (PydanticUserError, NameError) as error:  # NameError: pydantic takes no name with a leading underscore
-        raise ConfigurationError(f"task {name}: parameter {parameter} cannot come from JSON: {error}") from error
+    except PydanticUserError as error:
+        why = error.message.partition("\n")[0]
+        raise ConfigurationError(f"task {name}: parameter {parameter} cannot come from JSON: {why}") from error
 
 
 def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:

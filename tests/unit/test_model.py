@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -48,6 +49,42 @@ def test_a_config_needs_a_name_a_task_and_a_kind_of_schedule() -> None:
 )
 def test_a_field_at_fault_is_named(fields: dict[str, object], field: str) -> None:
     assert at_fault(TaskConfigCreate, GOOD | fields) == {field}
+
+
+def strictly(given: dict[str, object]) -> set[str]:
+    """The fields at fault in a body, read as the API reads it."""
+    with pytest.raises(ValidationError) as refused:
+        TaskConfigCreate.model_validate_json(orjson.dumps(GOOD | given), strict=True)
+    return {".".join(map(str, error["loc"])) for error in refused.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"priority": True}, "priority"),
+        ({"max_retries": "7"}, "max_retries"),
+        ({"timeout_seconds": "7"}, "timeout_seconds"),
+        ({"start_at": 1_900_000_000}, "start_at"),
+        ({"start_at": "1900000000"}, "start_at"),
+        ({"start_at": "2030-01-01"}, "start_at"),
+        ({"start_at": "2030-01-01T00:00:60Z"}, "start_at"),
+        ({"end_at": "2030-01-01T00:00:00+0100"}, "end_at"),
+        ({"name": "\u200b"}, "name"),
+        ({"name": "a\x7fb"}, "name"),
+        ({"tags": ["ok", "a\u200bb"]}, "tags.1"),
+    ],
+)
+def test_a_body_is_read_strictly(fields: dict[str, object], field: str) -> None:
+    assert strictly(fields) == {field}
+
+
+def test_a_body_read_strictly_may_hold_lists_choices_whole_seconds_and_instants() -> None:
+    given = {"tags": ["é"], "overlap": "skip", "timeout_seconds": 5, "start_at": "2030-01-01t02:00:00.5+02:00"}
+
+    config = TaskConfigCreate.model_validate_json(orjson.dumps(GOOD | given), strict=True)
+
+    assert (config.tags, config.overlap, config.timeout_seconds) == (["é"], "skip", 5.0)
+    assert config.start_at == datetime(2030, 1, 1, microsecond=500_000, tzinfo=UTC)
 
 
 def test_a_name_is_kept_without_the_blanks_around_it() -> None:

@@ -210,6 +210,7 @@ def cursor(*parts: object) -> str:
         ("/task-configs", {"cursor": "é"}, "cursor"),
         ("/executions", {"cursor": cursor("x")}, "cursor"),
         ("/executions", {"since": "yesterday"}, "since"),
+        ("/executions", {"since": "1"}, "since"),
         ("/executions", {"since": "2024-01-01T00:00:00"}, "since"),
         ("/executions", {"since": "0001-01-01T00:00:00Z"}, "since"),
         ("/executions", {"until": "9999-12-31T23:59:59-14:00"}, "until"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from horarium.errors import Unavailable
 from horarium.http.app import make_app
@@ -189,6 +190,24 @@ async def test_readiness_names_what_is_away_and_liveness_does_not_care(without: 
 
     assert (ready.status, alive.status) == (503, 200)
     assert which in ready.body["blocked_by"]
+
+
+class BrokenBroker(NoBroker):
+    """A broker whose client has a bug."""
+
+    async def depths(self) -> dict[str, int]:
+        raise RuntimeError("not one of ours")
+
+
+async def test_a_probe_that_fails_unexpectedly_blocks_readiness_and_is_logged_with_its_traceback(house: House) -> None:
+    plain = {f.name: getattr(house.resources, f.name) for f in dataclasses.fields(Resources)}
+    async with another_api(house, Resources(**(plain | {"sender": BrokenBroker()}))) as api:
+        with capture_logs() as logs:
+            ready = await api.call("GET", "/readyz", token=None)
+
+    assert (ready.status, ready.body["blocked_by"]) == (503, ["broker"])
+    (entry,) = [each for each in logs if each["event"] == "probe.failed"]
+    assert (entry["server"], entry["exc_info"]) == ("broker", True)
 
 
 async def test_the_tree_is_served_though_a_server_is_away(without: tuple[str, House]) -> None:

@@ -29,6 +29,48 @@ async def test_the_same_key_without_parameters_answers_the_same_run_after_an_edi
     assert (again.status, again.body) == (202, first.body)
 
 
+@pytest.mark.parametrize("kind", [{}, DAILY], ids=["manual", "cron"])
+@pytest.mark.parametrize("field", ["start_at", "end_at"])
+async def test_an_edit_of_one_date_is_checked_against_the_other(
+    house: House, kind: dict[str, object], field: str
+) -> None:
+    config = await house.config(start_at="2098-01-01T00:00:00Z", end_at="2099-01-01T00:00:00Z", **kind)
+    wrong = {"start_at": "2099-01-01T00:00:00Z", "end_at": "2098-01-01T00:00:00Z"}[field]
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", {field: wrong})
+
+    assert (answer.status, answer.faults) == (422, {"end_at"})
+
+
+async def test_a_new_config_that_ends_when_it_starts_is_refused(house: House) -> None:
+    dates = {"start_at": "2099-01-01T00:00:00Z", "end_at": "2099-01-01T00:00:00Z"}
+
+    answer = await house.call("POST", BASE, {"name": "never", "task_type": "fail", "scheduler_type": "manual", **dates})
+
+    assert (answer.status, answer.faults) == (422, {"end_at"})
+
+
+async def test_a_backslash_before_u0000_is_text_like_any_other(house: House) -> None:
+    config = await house.config(parameters={"message": r"a\u0000b"})
+
+    assert (await house.get(f"/task-configs/{config}"))["parameters"] == {"message": r"a\u0000b"}
+
+
+@pytest.mark.parametrize("parameters", [{"message": "a\0b"}, {"a\0b": 1}, {"message": [{"a": ["\0"]}]}])
+async def test_a_nul_anywhere_in_a_body_is_refused(house: House, parameters: dict[str, object]) -> None:
+    answer = await house.call("POST", f"{BASE}/1/run", {"parameters": parameters})
+
+    assert (answer.status, answer.faults) == (422, {"body"})
+
+
+async def test_a_nul_nested_deeper_than_the_stack_is_refused_too(house: House) -> None:
+    body = b'{"parameters": {"message": ' + b"[" * 900 + rb'"\u0000"' + b"]" * 900 + b"}}"
+
+    answer = await house.call("POST", f"{BASE}/1/run", body)
+
+    assert (answer.status, answer.faults) == (422, {"body"})
+
+
 async def test_a_new_config_is_shown_as_it_was_given_with_the_rest_by_default(house: House) -> None:
     body = {"name": "as given", "task_type": "echo", "parameters": {"message": "é"}, "tags": ["a"], **DAILY}
 

@@ -29,6 +29,8 @@ class Receiver(TestServer):
         app.router.add_route("*", "/charset/{charset:.*}", self.charset)
         app.router.add_route("*", "/never", self.never)
         app.router.add_route("*", "/pieces", self.pieces)
+        app.router.add_route("*", "/again", self.again)
+        app.router.add_route("*", "/astray", self.astray)
         super().__init__(app)
         self.seen: list[tuple[web.Request, bytes]] = []
 
@@ -43,6 +45,12 @@ class Receiver(TestServer):
     async def never(self, _request: web.Request) -> web.Response:
         await asyncio.Event().wait()
         return web.Response()
+
+    async def again(self, request: web.Request) -> web.Response:
+        raise web.HTTPFound(request.rel_url)
+
+    async def astray(self, request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"ftp://elsewhere/?{request.query_string}")
 
     async def pieces(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -121,6 +129,25 @@ async def test_a_failure_says_what_was_answered(bench: Workbench, receiver: Rece
     row = await bench.run("http_request", {"url": receiver.at("/503")})
 
     assert row["error"].endswith("/503 answered 503, expected 2xx")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/503", "/503 answered 503, expected 2xx"),
+        ("/again", "/again failed: TooManyRedirects"),
+        ("/astray", "/astray failed: NonHttpUrlRedirectClientError"),
+    ],
+)
+async def test_a_failure_shows_nothing_of_a_url_that_may_be_secret(
+    bench: Workbench, receiver: Receiver, path: str, told: str
+) -> None:
+    url = receiver.at(path).replace("//", "//someone:hunter2@") + "?token=hunter2#hunter2"
+
+    row = await bench.run("http_request", {"url": url})
+
+    assert row["error"].endswith(f"GET {receiver.at(path).removesuffix(path)}{told}")
+    assert "hunter2" not in row["error"]
 
 
 async def test_a_server_that_never_answers_is_given_up(bench: Workbench, receiver: Receiver) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable  # noqa: TC003 - a signature's hints are read at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import pytest
 from pydantic import Field
 from taskiq import Context, InMemoryBroker, TaskiqDepends
@@ -15,7 +17,6 @@ from horarium.errors import ConfigurationError, InvalidInput, NotFound
 from horarium.tasks.registry import TaskTypes, import_task_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from horarium.tasks.registry import TaskType
@@ -55,7 +56,10 @@ class NoJson:
     """A type that JSON has no word for."""
 
 
-async def opaque(thing: NoJson) -> None: ...
+async def opaque(region: str, thing: NoJson) -> None: ...
+
+
+async def callback(region: str, thing: Callable[[], int]) -> None: ...
 
 
 async def unannotated(region, limit=1):  # type: ignore[no-untyped-def]  # as some write it
@@ -71,9 +75,10 @@ def test_the_schema_is_drawn_from_the_signature() -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_a_parameter_that_cannot_come_from_json_is_refused_at_start_by_the_name_of_its_task() -> None:
-    with pytest.raises(ConfigurationError, match="task t: a parameter's type cannot come from JSON"):
-        declared(opaque)
+@pytest.mark.parametrize("function", [opaque, callback])
+def test_a_parameter_that_cannot_come_from_json_is_named_at_start(function: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"^task t: parameter thing cannot come from JSON: [^\n]+$"):
+        declared(function)
 
 
 def test_the_description_is_the_docstring_and_the_queue_a_label() -> None:
@@ -124,6 +129,11 @@ def test_a_function_that_takes_any_keyword_takes_any_parameter() -> None:
     assert faults(declared(anything), {"second": 2}) == [("parameters", "first")]
 
 
+@pytest.mark.parametrize("value", [orjson.loads("[" * 300 + "]" * 300), 10**30], ids=["too deep", "past 64 bits"])
+def test_parameters_that_cannot_be_written_as_json_are_refused_whole(value: object) -> None:
+    assert faults(declared(anything), {"first": 1, "second": value}) == [("parameters",)]
+
+
 @pytest.mark.parametrize("function", [plain, unannotated])
 def test_plain_and_unannotated_functions_are_task_types_too(function: Callable[..., Any]) -> None:
     declared(function).check({"region": "north"})
@@ -151,6 +161,27 @@ def test_two_functions_cannot_share_a_name() -> None:
 def test_a_module_that_cannot_be_imported_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"HORARIUM_TASK_MODULES: cannot import no\.such\.module"):
         import_task_modules(["no.such.module"])
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def", "SyntaxError: "),
+        ("import nowhere.at_all", "No module"),
+    ],
+)
+def test_a_module_that_fails_while_it_is_imported_is_named_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    module = f"broken_{len(source)}"  # Python remembers what it has looked for: a name of its own each time
+    (tmp_path / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ConfigurationError, match=f"HORARIUM_TASK_MODULES: cannot import {module}: .*{told}") as refused:
+        import_task_modules([module])
+
+    assert refused.value.__cause__ is not None
 
 
 USERS_MODULE = '''
