@@ -94,7 +94,7 @@ def _place(url: HttpUrl) -> str:
 
 @contextmanager
 def _no_url_quoted(what: str) -> Iterator[None]:
-    """Some of aiohttp's errors (too many redirects, one that leads astray, an answer that is no HTTP) hold the URL, query and all."""
+    """Keep the URL out of the failure: aiohttp's errors of redirects, and of answers that are no HTTP, quote it."""
     try:
         yield
     except (aiohttp.ClientResponseError, aiohttp.RedirectClientError, aiohttp.InvalidURL) as error:
