@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
 from horarium.demo import create_demo
@@ -29,6 +29,8 @@ from horarium.tree import supervisor_tree, worker_tree
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from horarium.resources import Resources
 
 __all__ = ["app", "main"]
 
@@ -103,7 +105,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
             async def when_ready() -> None:
                 if demo:
                     await create_demo(resources.task_configs, now=resources.clock(), port=ports[-1])
-                _print_banner(settings, ports[-1], passwords)
+                _print_banner(resources, ports[-1], passwords)
 
             return await host.run(when_ready)
 
@@ -130,17 +132,20 @@ def _refuse_taken_port(host: str, port: int) -> None:
         raise cannot_listen(host, port, error) from error
 
 
-def _print_banner(settings: Settings, port: int, passwords: list[str]) -> None:
+def _print_banner(resources: Resources, port: int, passwords: list[str]) -> None:
     """Say where to look; a password that was made up is said this once."""
+    settings = resources.settings
     rows = {"API": f"http://{settings.host}:{port}/api/v1", "Health": f"http://{settings.host}:{port}/readyz"}
     if passwords:
         rows["Account"] = f"admin, password {passwords[-1]} (shown only now)"
     if settings.embedded:
         rows["Data"] = str(settings.data_dir)
+    if resources.embedded_postgres is not None:
+        rows["Postgres"] = resources.embedded_postgres.url
+    if resources.embedded_redis is not None:
+        rows["Redis"] = resources.embedded_redis.url
     rows["Stop"] = "Ctrl-C"
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row(f"  [bold]{name}[/bold]", value)
     output.print(f"\n  [bold]Horarium {version('horarium')} is up[/bold]\n")
-    output.print(table, soft_wrap=True)
+    for name, value in rows.items():
+        output.print(f"  [bold]{name:<8}[/bold]  {escape(value)}", soft_wrap=True)
     output.print()
