@@ -10,15 +10,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import anyio
-
+from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anyio.abc import TaskStatus
-    from anyio.streams.memory import MemoryObjectReceiveStream
 
     from horarium.keyspace.history import History, HistoryEvent
     from horarium.supervisor import ChildContext
@@ -40,7 +38,7 @@ class HistoryWriter:
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
         task_status.started()
         while True:
-            events = await _gather(context.inbox)
+            events = list(chain.from_iterable(await gather(context.inbox, BATCH_EVENTS)))
             context.working_on(f"{len(events)} events")
             await patiently(context.id, lambda events=events: self.step(events))  # type: ignore[misc]  # bound now
             context.working_on(None)
@@ -50,14 +48,3 @@ class HistoryWriter:
         for first in range(0, len(events), BATCH_EVENTS):
             await self._history.push(events[first : first + BATCH_EVENTS])
         return len(events)
-
-
-async def _gather(inbox: MemoryObjectReceiveStream[Sequence[HistoryEvent]]) -> list[HistoryEvent]:
-    """Wait for a message and take along those that wait behind it."""
-    messages = [await inbox.receive()]
-    for _ in range(BATCH_EVENTS):
-        try:
-            messages.append(inbox.receive_nowait())
-        except anyio.WouldBlock:
-            break
-    return list(chain.from_iterable(messages))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 from horarium.sql.executions import Claim, mark_queued
 from horarium.sql.queries import QUERIES
@@ -76,8 +77,8 @@ class Publisher:
                 log.warning("messages.lost", executions=done.lost)
             asked = []
             with anyio.move_on_after(min(LOOK_SECONDS, done.next_retry)):
-                message: Publish = await context.inbox.receive()
-                asked = [*message.execution_ids, *_waiting(context)]
+                messages: list[Publish] = await gather(context.inbox, BATCH_ROWS)
+                asked = [execution_id for message in messages for execution_id in message.execution_ids]
 
     async def step(self, asked: Sequence[UUID] = ()) -> Published:
         """Send what waits, these rows first of all."""
@@ -118,17 +119,6 @@ class Publisher:
         async with self._database.connection() as connection:
             due = await QUERIES.execution_next_retry.value(connection)
         return math.inf if due is None else max((due - self._clock()).total_seconds(), 0.01)
-
-
-def _waiting(context: ChildContext) -> list[UUID]:
-    """The executions asked for by the messages that wait behind the first."""
-    ids: list[UUID] = []
-    while context.inbox is not None and len(ids) < BATCH_ROWS:
-        try:
-            ids.extend(context.inbox.receive_nowait().execution_ids)
-        except anyio.WouldBlock:
-            break
-    return ids
 
 
 def _message(row: asyncpg.Record) -> TaskMessage:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     import asyncpg
     from anyio.abc import TaskStatus
-    from anyio.streams.memory import MemoryObjectReceiveStream
 
     from horarium.keyspace.due_index import DueIndex
     from horarium.messages import Mailboxes
@@ -153,7 +153,7 @@ class ScheduleLoader:
             while not connection.is_closed():
                 reloads: list[Reload] = []
                 with anyio.move_on_at(next_look):
-                    reloads = await _gather(context.inbox)
+                    reloads = await gather(context.inbox, PAGE_CONFIGS)
                 await self._answer(reloads)
                 if anyio.current_time() >= next_look:
                     looks, next_look = looks + 1, anyio.current_time() + LOOK_SECONDS
@@ -204,14 +204,3 @@ class ScheduleLoader:
         async with self._database.connection() as connection:
             await QUERIES.task_config_mark_error.rows(connection, id=row["id"], version=row["version"])
         self._mailboxes.record(HistoryEvent.now(row["id"], "task_execution_failed", error=str(error)))
-
-
-async def _gather(inbox: MemoryObjectReceiveStream[Reload]) -> list[Reload]:
-    """Wait for a message and take along those that wait behind it."""
-    messages = [await inbox.receive()]
-    while len(messages) < PAGE_CONFIGS:
-        try:
-            messages.append(inbox.receive_nowait())
-        except anyio.WouldBlock:
-            break
-    return messages

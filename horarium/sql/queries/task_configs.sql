@@ -155,10 +155,6 @@ WHERE config_id = :id::bigint ORDER BY id DESC LIMIT 1;
 SELECT count(*) AS total, count(*) FILTER (WHERE status = 'active') AS active
 FROM task_configs WHERE deleted_at IS NULL;
 
--- name: task_config_names(ids)
--- Names for a page of the due index.
-SELECT id, name FROM task_configs WHERE id = ANY(:ids::bigint[]);
-
 -- name: task_config_purge(max_rows)
 -- Deleted configs that no execution speaks of any more.
 DELETE FROM task_configs AS c

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 from aiosql import SQLLoadException, SQLParseException
 
+import horarium
 from horarium.sql.queries import QUERIES, QUERY_DIR, Queries, Query, QueryError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -105,3 +105,11 @@ async def test_the_ledger_refuses_a_row_that_contradicts_itself(rig: Rig, change
 
     with pytest.raises(asyncpg.CheckViolationError):
         await rig.sql(f"UPDATE executions SET {change}")  # noqa: S608 - ours
+
+
+def test_every_query_is_asked_somewhere() -> None:
+    source = "".join(path.read_text() for path in Path(horarium.__file__).parent.rglob("*.py"))
+
+    unused = [query.name for query in QUERIES.all() if f"QUERIES.{query.name}." not in source]
+
+    assert unused == []
