@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectReceiveStream
+    from horarium.supervisor import Inbox
 
 __all__ = ["gather"]
 
 Message = TypeVar("Message")
 
 
-async def gather(inbox: MemoryObjectReceiveStream[Message], most: int) -> list[Message]:
+async def gather(inbox: Inbox[Message], most: int) -> list[Message]:
     """Wait for a message and take along those that wait behind it, `most` in all; cancelled, it has taken none."""
     messages = [await inbox.receive()]
     while len(messages) < most:

@@ -121,7 +121,7 @@ class NodeAnswer(BaseModel):
     restart_in: float | None
     last_exit: ExitAnswer | None
     mailbox: MailboxAnswer | None
-    working_on: str | None
+    handling: str | None
     children: list[NodeAnswer]
 
 

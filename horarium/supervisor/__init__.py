@@ -8,17 +8,31 @@ else from Horarium.
 from __future__ import annotations
 
 from horarium.supervisor.backoff import Backoff
-from horarium.supervisor.decision import Bystander, Decision, Escalate, Exit, LetGo, Reason, RestartAfter
+from horarium.supervisor.context import ChildContext
+from horarium.supervisor.decision import (
+    Bystander,
+    Decision,
+    Escalate,
+    Exit,
+    LetGo,
+    Reason,
+    Requested,
+    RestartAfter,
+    ShutDown,
+)
 from horarium.supervisor.errors import (
     AskTimeout,
     ChildFault,
     ChildKilled,
+    Hung,
     InvalidSpec,
     MailboxError,
     MailboxFull,
     NeverReady,
     NoSuchChild,
+    NotRunning,
     RestartIntensityExceeded,
+    StartFailed,
     StartTimeout,
     StillRunning,
     StrayCancellation,
@@ -27,6 +41,7 @@ from horarium.supervisor.errors import (
 )
 from horarium.supervisor.events import (
     ChildExited,
+    ChildHung,
     ChildRestarted,
     ChildStarted,
     ChildStopped,
@@ -39,19 +54,32 @@ from horarium.supervisor.events import (
     SupervisorStarted,
     SupervisorStopped,
 )
+from horarium.supervisor.inbox import Inbox
 from horarium.supervisor.log import log_event
-from horarium.supervisor.mailbox import Inbox, Mailbox, Overflow, Reply
+from horarium.supervisor.mailbox import DeadLetter, Mailbox, Overflow
+from horarium.supervisor.reply import Reply
 from horarium.supervisor.snapshot import ChildState, LastExit, MailboxStatus, TreeNode
-from horarium.supervisor.spec import ChildContext, ChildSpec, ChildStart, Restart, Strategy, SupervisorSpec
+from horarium.supervisor.spec import (
+    AutoShutdown,
+    ChildSpec,
+    ChildStart,
+    Restart,
+    Shutdown,
+    Strategy,
+    SupervisorSpec,
+)
 from horarium.supervisor.supervisor import Supervisor
+from horarium.supervisor.watch import Down, Watch
 
 __all__ = [
     "AskTimeout",
+    "AutoShutdown",
     "Backoff",
     "Bystander",
     "ChildContext",
     "ChildExited",
     "ChildFault",
+    "ChildHung",
     "ChildKilled",
     "ChildRestarted",
     "ChildSpec",
@@ -60,10 +88,13 @@ __all__ = [
     "ChildState",
     "ChildStopped",
     "ChildUnstopped",
+    "DeadLetter",
     "Decision",
+    "Down",
     "Escalate",
     "EventRing",
     "Exit",
+    "Hung",
     "Inbox",
     "InvalidSpec",
     "LastExit",
@@ -74,14 +105,19 @@ __all__ = [
     "MailboxStatus",
     "NeverReady",
     "NoSuchChild",
+    "NotRunning",
     "Overflow",
     "Reason",
     "RecordedEvent",
     "Reply",
+    "Requested",
     "Restart",
     "RestartAfter",
     "RestartIntensityExceeded",
     "RestartScheduled",
+    "ShutDown",
+    "Shutdown",
+    "StartFailed",
     "StartTimeout",
     "StillRunning",
     "Strategy",
@@ -95,5 +131,6 @@ __all__ = [
     "SupervisorStopped",
     "TargetDown",
     "TreeNode",
+    "Watch",
     "log_event",
 ]

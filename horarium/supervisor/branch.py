@@ -1,39 +1,32 @@
-"""One supervisor of the tree: the loop that starts, watches, judges, restarts and stops its children.
+"""One supervisor of the tree: the loop that starts, watches, restarts and stops its children.
 
 The loop owns every decision. A child's task only writes down what happened to it and wakes the loop, which then looks
-at all its children: who became ready, who ended, whose deadline has passed, who is next to be stopped or started by
-the rules of `order`. Nothing in a pass waits, so a stop or another crash is never held up by a slow start, and
-everything that takes time is an instant that the loop sleeps towards.
+at all its children: who became ready, who ended, who hangs, whose deadline has passed, who is next to be stopped or
+started by the rules of `order`. Nothing in a pass waits, so a stop or another crash is never held up by a slow start,
+and everything that takes time is an instant that the loop sleeps towards.
 
 A child that ignores its cancellation cannot be abandoned: its task group has to join it. It is declared unstopped
-instead. A stop goes on without it, and `supervisor.stopped` names it, so that the host may end the process. A restart
-of it is refused, as a failed start, until it has ended: there is never a second incarnation beside it. If a nested
-supervisor is left with such a child, its parent is told its verdict before the join, not after.
+instead, with its stack. A stop goes on without it, and `supervisor.stopped` names it, so that the host may end the
+process. A restart of it is refused, as a failed start, until it has ended: there is never a second incarnation beside
+it. If a nested supervisor is left with such a child, its parent is told its verdict before the join, not after.
 """
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from horarium.supervisor import events, order
 from horarium.supervisor.child import Child, Phase
-from horarium.supervisor.decision import Bystander, Decision, Escalate, Exit, LetGo, RestartAfter, decide
-from horarium.supervisor.errors import (
-    ChildKilled,
-    NoSuchChild,
-    RestartIntensityExceeded,
-    StartTimeout,
-    StillRunning,
-)
-from horarium.supervisor.intensity import Intensity
+from horarium.supervisor.context import ChildContext
+from horarium.supervisor.decision import Escalate, Exit, Fate, ShutDown
+from horarium.supervisor.errors import Hung, RestartIntensityExceeded, StartTimeout, StillRunning
+from horarium.supervisor.judge import Judge, Tree, ms
 from horarium.supervisor.life import Life
-from horarium.supervisor.snapshot import LastExit, TreeNode, node_of
-from horarium.supervisor.spec import ChildContext, ChildSpec, SupervisorSpec
+from horarium.supervisor.snapshot import TreeNode, node_of
+from horarium.supervisor.spec import NESTED_GRACE, ChildSpec, SupervisorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,23 +39,16 @@ __all__ = ["Branch"]
 class Branch:
     """The supervisor of one `SupervisorSpec`; `Supervisor` is the root's public face, parents hold the others."""
 
-    def __init__(
-        self,
-        spec: SupervisorSpec,
-        *,
-        emit: Callable[[events.SupervisionEvent], None],
-        random: Callable[[], float],
-    ) -> None:
+    def __init__(self, spec: SupervisorSpec, tree: Tree) -> None:
         self.spec = spec
-        self.children = [self._record(child, emit, random) for child in spec.children]
+        self.children: list[Child] = [self._record(child, tree) for child in spec.children]
         self.unstopped: tuple[str, ...] = ()
         self.started = False
-        self.stopped = anyio.Event()
-        self._emit = emit
-        self._random = random
-        self._intensity = Intensity(spec.intensity, spec.period)
-        self._wake = anyio.Event()
         self.ending = False
+        self.stopped = anyio.Event()
+        self._tree = tree
+        self._judge = Judge(spec, self.children, tree)
+        self._wake = anyio.Event()
         self._failure: RestartIntensityExceeded | None = None
         self._report: Callable[[BaseException | None], None] = lambda _: None
 
@@ -84,22 +70,53 @@ class Branch:
             child.leaving = child.up or child.ending
         self._wake.set()
 
+    def cancel(self) -> None:
+        """Cancel all children at once, each with the time that its spec gives it to end; returns at once."""
+        self.ending = True
+        for child in self.children:
+            if child.life is None or not (child.up or child.phase is Phase.DRAINING):
+                continue
+            child.life.ask_to_stop()
+            if child.nested is None:
+                self._cancel_child(child, child.life)
+            else:
+                child.nested.cancel()
+                child.enter(Phase.DRAINING, within=child.nested.drain_seconds)
+        self._wake.set()
+
+    def follow(self, spec: SupervisorSpec) -> None:
+        """Be the supervisor of a spec that has children more or less than the one before; theirs are followed too."""
+        known = {child.spec.id: child for child in self.children}
+        self.spec = self._judge.spec = spec
+        self.children[:] = [known.get(child.id) or self._record(child, self._tree) for child in spec.children]
+        for child, child_spec in zip(self.children, spec.children, strict=True):
+            if child.nested is not None and isinstance(child_spec, SupervisorSpec):
+                child.nested.follow(child_spec)
+        self._wake.set()
+
+    def dismiss(self, child: Child, fate: Fate) -> None:
+        """Stop a running child in order for the sake of `fate`, which is then the decision about its exit."""
+        child.leaving, child.fate = True, fate
+        self._wake.set()
+
+    def hurry(self, child: Child) -> None:
+        """Let a child that waits for its restart wait no longer."""
+        child.due = anyio.current_time()
+        self._wake.set()
+
+    def fail(self, child: Child, exit_: Exit) -> None:
+        """Cancel a running child as a failure, with the exit that it is to be given."""
+        if child.life is not None:
+            self._cancel_child(child, child.life, exit_)
+
     def renew(self, report: Callable[[BaseException | None], None]) -> None:
         """Be as new for the next incarnation; `report` hears the verdict early if a child is left unstopped."""
         self._report = report
         self.ending, self._failure, self.started, self.unstopped = False, None, False, ()
         self.stopped = anyio.Event()
-        self._intensity.clear()
+        self._judge.forget()
         for child in self.children:
             child.forget()
-
-    def kill(self, child_id: str, error: BaseException | None) -> None:
-        """End a child's task as if it had crashed."""
-        for branch, child in self.records():
-            if child.spec.id == child_id and (child.up or child.ending):
-                branch.fail(child, Exit("error", error or ChildKilled(f"{child_id} was killed")))
-                return
-        raise NoSuchChild(child_id)
 
     def records(self) -> Iterator[tuple[Branch, Child]]:
         """Yield every child of the subtree with the branch that it belongs to."""
@@ -108,10 +125,10 @@ class Branch:
             if child.nested is not None:
                 yield from child.nested.records()
 
-    def fail(self, child: Child, exit_: Exit) -> None:
-        """Cancel a running child as a failure, with the exit that it is to be given."""
-        if child.life is not None:
-            self._cancel_child(child, child.life, exit_)
+    @property
+    def drain_seconds(self) -> float:
+        """How long the ordered stop may take."""
+        return self.spec.drain
 
     def nodes(self) -> tuple[TreeNode, ...]:
         """Return the snapshot of every child."""
@@ -127,13 +144,13 @@ class Branch:
             self._act(group)
             if not self.started and order.all_started(self.children):
                 self.started = True
-                self._emit(events.SupervisorStarted(self.spec.id, _ms(anyio.current_time() - began_at)))
+                self._tree.emit(events.SupervisorStarted(self.spec.id, ms(anyio.current_time() - began_at)))
                 task_status.started()
             with anyio.CancelScope(deadline=order.next_instant(self.children, anyio.current_time())):
                 await self._wake.wait()
 
     def _look(self) -> None:
-        """Take in what the children's tasks wrote down, and the deadlines that have passed."""
+        """Take in what the children's tasks wrote down, and the instants that have passed."""
         now = anyio.current_time()
         for child in self.children:
             life = child.life
@@ -145,8 +162,11 @@ class Branch:
                 self._ended(child, life, life.exit)
             elif child.phase is Phase.UNSTOPPED and not life.alive:
                 child.enter(Phase.DOWN)
+                child.tell()
             elif child.deadline <= now:
                 self._expired(child, life)
+            elif child.phase is Phase.RUNNING and life.watchdog is not None and life.watchdog.barks(now):
+                self._hung(child, life, life.watchdog.silence(now))
 
     def _act(self, group: TaskGroup) -> None:
         """Stop and start whose turn has come."""
@@ -161,16 +181,17 @@ class Branch:
         child.enter(Phase.RUNNING)
         child.ready_once = True
         ready_at = life.ready_at or life.began_at
-        self._emit(events.ChildStarted(*self._who(child), _ms(ready_at - life.began_at)))
+        who = self._judge.who(child)
+        self._tree.emit(events.ChildStarted(*who, ms(ready_at - life.began_at)))
         if child.exited_at is not None:
-            downtime = _ms(ready_at - child.exited_at)
-            self._emit(events.ChildRestarted(*self._who(child), downtime, child.carried))
+            self._tree.emit(events.ChildRestarted(*who, ms(ready_at - child.exited_at), child.carried))
+        child.tell()
 
     def _ended(self, child: Child, life: Life, exit_: Exit) -> None:
         child.enter(Phase.UNSTOPPED if life.alive else Phase.DOWN)
-        self._judge(child, life, exit_)
+        self._pass_judgement(child, life, exit_)
         if life.asked_at is not None and life.ended_at is not None:
-            self._emit(events.ChildStopped(*self._who(child), _ms(life.ended_at - life.asked_at)))
+            self._tree.emit(events.ChildStopped(*self._judge.who(child), ms(life.ended_at - life.asked_at)))
 
     def _expired(self, child: Child, life: Life) -> None:
         match child.phase:
@@ -182,113 +203,75 @@ class Branch:
             case Phase.STOPPING:
                 self._declare_unstopped(child, life)
 
+    def _hung(self, child: Child, life: Life, silence: float) -> None:
+        handling = life.context.handling
+        self._tree.emit(events.ChildHung(*self._judge.who(child), ms(silence), handling, life.stack()))
+        busy = "" if handling is None else f", handling {handling}"
+        self.fail(child, Exit("watchdog", Hung(f"no sign of life for {silence:g} s{busy}")))
+
     def _declare_unstopped(self, child: Child, life: Life) -> None:
         child.enter(Phase.UNSTOPPED)
         child.leaving = False
         child.exited_at = anyio.current_time()
-        after = _ms(child.exited_at - life.cancelled_at)
-        self._emit(events.ChildUnstopped(*self._who(child), after, life.context.handling))
+        after = ms(child.exited_at - life.cancelled_at)
+        self._tree.emit(events.ChildUnstopped(*self._judge.who(child), after, life.context.handling, life.stack()))
+        child.tell()
         if life.sentence is not None:
-            self._judge(child, life, life.sentence)
+            self._pass_judgement(child, life, life.sentence)
 
     def _stop_child(self, child: Child) -> None:
         life = child.life
         if life is None:
             return
         life.ask_to_stop()
+        drain = child.spec.drain
         if child.nested is not None:
             child.nested.stop()
-        if child.spec.drain > 0 and (child.nested is not None or child.phase is Phase.RUNNING):
-            child.enter(Phase.DRAINING, within=child.spec.drain)
+            drain = child.nested.drain_seconds
+        if drain > 0 and (child.nested is not None or child.phase is Phase.RUNNING):
+            child.enter(Phase.DRAINING, within=drain)
         else:
             self._cancel_child(child, life)
 
     def _cancel_child(self, child: Child, life: Life, sentence: Exit | None = None) -> None:
         life.cancel(sentence)
         if child.phase is not Phase.STOPPING:
-            child.enter(Phase.STOPPING, within=child.spec.shutdown)
+            child.enter(Phase.STOPPING, within=child.spec.shutdown_seconds)
         self._wake.set()
 
     def _start_child(self, child: Child, group: TaskGroup) -> None:
         if child.life is not None and child.life.alive:
-            child.leader = None
-            self._judge(child, child.life, Exit("start_failed", StillRunning("the last incarnation has not ended")))
+            child.fate = None
+            still_running = Exit("start_failed", StillRunning("the last incarnation has not ended"))
+            self._pass_judgement(child, child.life, still_running)
             return
         child.incarnation += 1
-        mailbox = child.spec.mailbox
-        inbox = None if mailbox is None else mailbox.bind()
-        child.carried = 0 if mailbox is None else mailbox.depth
-        context = ChildContext(child.spec.id, child.incarnation, inbox)
-        life = child.life = Life(context, inbox, wake=self._rouse)
+        context = ChildContext(child.spec.id, child.incarnation, watch=self._tree.watch)
+        if (mailbox := child.spec.mailbox) is not None:
+            context.inbox = mailbox.bind(context.pulse)
+            child.carried = mailbox.depth
+        life = child.life = Life(child.spec, context, wake=self._rouse)
         if child.nested is not None:
             child.nested.renew(report=life.conclude)
         child.enter(Phase.STARTING, within=child.spec.start_timeout)
-        group.start_soon(life.run, child.spec.start, name=child.spec.id)
+        group.start_soon(life.run, name=child.spec.id)
 
-    def _judge(self, child: Child, life: Life, exit_: Exit) -> None:
-        """Decide about one exit, tell it, and carry the decision out."""
-        life.judged = True
-        child.exited_at = life.ended_at if life.ended_at is not None else anyio.current_time()
-        decision = decide(
-            exit_,
-            child.spec.restart,
-            supervisor_ends=self.ending,
-            leader=child.leader,
-            schedule=partial(self._schedule, child),
-        )
-        child.leaving, child.leader = False, None
-        child.last_exit = LastExit(str(exit_), str(decision), datetime.now(UTC))
-        uptime = 0.0 if life.ready_at is None else child.exited_at - life.ready_at
-        self._emit(events.ChildExited(*self._who(child), exit_.reason, decision, _ms(uptime), error=exit_.error))
-        if child.spec.mailbox is not None:
-            child.spec.mailbox.owner_down(exit_.error)
-        self._carry_out(decision, child, exit_)
-        self._wake.set()
-
-    def _schedule(self, child: Child, because: str) -> RestartAfter | Escalate:
-        now = anyio.current_time()
-        if not self._intensity.admit(now):
-            limit = f"more than {self.spec.intensity} restarts in {self.spec.period:g} s"
-            return Escalate(f"{limit}; {because}")
-        child.attempt = 1 if child.was_healthy() else child.attempt + 1
-        return RestartAfter(because, child.spec.backoff.delay(child.attempt, self._random), child.attempt)
-
-    def _carry_out(self, decision: Decision, child: Child, exit_: Exit) -> None:
-        now = anyio.current_time()
+    def _pass_judgement(self, child: Child, life: Life, exit_: Exit) -> None:
+        """Have the judge decide about one exit, and obey where the verdict is about this supervisor."""
+        decision = self._judge.judge(child, life, exit_, supervisor_ends=self.ending)
         match decision:
-            case RestartAfter(delay=delay, attempt=attempt):
-                child.restarts += 1
-                child.due = now + delay
-                self._emit(events.RestartScheduled(*self._who(child), _ms(delay), attempt, child.restarts))
-                self._involve(child)
-            case Bystander():
-                child.restarts += 1
-                child.due = now
-            case LetGo():
-                child.ended = True
-                if child.spec.mailbox is not None and not self.ending:
-                    child.spec.mailbox.close(exit_.error)
-            case Escalate():
-                self._escalate(child, exit_)
-
-    def _involve(self, leader: Child) -> None:
-        for other in order.affected(self.children, leader, self.spec.strategy):
-            if other.up or other.ending:
-                other.leaving, other.leader = True, leader.spec.id
-            elif other.ended and other.spec.restart == "transient":
-                other.ended, other.due = False, anyio.current_time()
-
-    def _escalate(self, child: Child, exit_: Exit) -> None:
-        child.ended = True
-        spec = self.spec
-        self._failure = RestartIntensityExceeded(spec.id, child.spec.id, spec.intensity, spec.period)
-        self._failure.__cause__ = exit_.error
-        self._emit(events.SupervisorEscalated(spec.id, child.spec.id, spec.intensity, spec.period))
-        self.stop()
+            case Escalate(limit=limit):
+                self._failure = RestartIntensityExceeded(self.spec.id, child.spec.id, limit)
+                self._failure.__cause__ = exit_.error
+                self._tree.emit(events.SupervisorEscalated(self.spec.id, child.spec.id, limit))
+                self.stop()
+            case ShutDown():
+                self.stop()
+        self._wake.set()
 
     def _finish(self) -> None:
         self.unstopped = tuple(child.spec.id for child in self.children if child.phase is Phase.UNSTOPPED)
-        self._emit(events.SupervisorStopped(self.spec.id, self.unstopped))
+        self._tree.emit(events.SupervisorStopped(self.spec.id, self.unstopped))
         self.stopped.set()
         if self.unstopped:
             self._report(self._failure)
@@ -299,33 +282,24 @@ class Branch:
         self._look()
         if not self.stopped.is_set():
             self._finish()
+        for child in self.children:
+            child.tell()
 
     def _rouse(self) -> None:
         self._wake.set()
 
-    def _who(self, child: Child) -> tuple[str, str, int]:
-        return self.spec.id, child.spec.id, child.incarnation
-
-    def _record(
-        self,
-        spec: ChildSpec | SupervisorSpec,
-        emit: Callable[[events.SupervisionEvent], None],
-        random: Callable[[], float],
-    ) -> Child:
+    def _record(self, spec: ChildSpec | SupervisorSpec, tree: Tree) -> Child:
         if isinstance(spec, ChildSpec):
             return Child(spec)
-        nested = Branch(spec, emit=emit, random=random)
+        nested = Branch(spec, tree)
         as_child = ChildSpec(
             id=spec.id,
             start=nested.run,
             restart=spec.restart,
-            shutdown=spec.stop_seconds - spec.drain,
-            drain=spec.drain,
+            shutdown=NESTED_GRACE,
             start_timeout=math.inf,
             backoff=spec.backoff,
+            significant=spec.significant,
+            max_failures=spec.max_failures,
         )
         return Child(as_child, nested)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

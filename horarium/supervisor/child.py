@@ -7,7 +7,7 @@ of it. It outlives the incarnations, so that counting goes on when a whole subtr
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ import anyio
 
 if TYPE_CHECKING:
     from horarium.supervisor.branch import Branch
+    from horarium.supervisor.decision import Fate
     from horarium.supervisor.life import Life
     from horarium.supervisor.snapshot import LastExit
     from horarium.supervisor.spec import ChildSpec
+    from horarium.supervisor.watch import Watch
 
 __all__ = ["Child", "Phase"]
 
@@ -37,9 +39,10 @@ class Phase(Enum):
 class Child:
     """One child; instants in seconds of `anyio.current_time()`.
 
-    `leaving` says that its supervisor wants it stopped, for the sake of `leader`'s restart if that is set. `due` is
-    the earliest instant of the next start, `deadline` the end of the present phase. `ended` children are not started
-    again. `ready_once` is reset with the supervisor, `incarnation` and `restarts` never.
+    `leaving` says that its supervisor wants it stopped, and `fate` what for, if it is not for the supervisor's own
+    stop. `due` is the earliest instant of the next start, `deadline` the end of the present phase. `ended` children
+    are not started again. `ready_once` is reset with the supervisor, `incarnation` and `restarts` never. `news` is
+    set, and made anew, whenever the child became ready or ended.
     """
 
     spec: ChildSpec
@@ -55,9 +58,11 @@ class Child:
     ready_once: bool = False
     ended: bool = False
     leaving: bool = False
-    leader: str | None = None
+    fate: Fate | None = None
     exited_at: float | None = None
     last_exit: LastExit | None = None
+    watches: list[Watch] = field(default_factory=list)
+    news: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def up(self) -> bool:
@@ -73,6 +78,14 @@ class Child:
     def wants_start(self) -> bool:
         """True for a child that should run and does not."""
         return not self.ended and self.phase in {Phase.DOWN, Phase.UNSTOPPED}
+
+    @property
+    def next_instant(self) -> float:
+        """The next instant at which something about the child falls due by itself."""
+        instant = min(self.deadline, self.due if self.wants_start else math.inf)
+        if self.phase is Phase.RUNNING and self.life is not None and self.life.watchdog is not None:
+            instant = min(instant, self.life.watchdog.next_look)
+        return instant
 
     def enter(self, phase: Phase, *, within: float = math.inf) -> None:
         """Begin a phase that must end `within` so many seconds."""
@@ -91,4 +104,9 @@ class Child:
         self.attempt = 0
         self.due, self.deadline = -math.inf, math.inf
         self.ready_once = self.ended = self.leaving = False
-        self.leader = None
+        self.fate = None
+
+    def tell(self) -> None:
+        """Wake whoever waits for news of the child."""
+        self.news.set()
+        self.news = anyio.Event()

@@ -15,9 +15,21 @@ if TYPE_CHECKING:
 
     from horarium.supervisor.spec import Restart
 
-__all__ = ["Bystander", "Decision", "Escalate", "Exit", "LetGo", "Reason", "RestartAfter", "decide"]
+__all__ = [
+    "Bystander",
+    "Decision",
+    "Escalate",
+    "Exit",
+    "Fate",
+    "LetGo",
+    "Reason",
+    "Requested",
+    "RestartAfter",
+    "ShutDown",
+    "decide",
+]
 
-Reason = Literal["normal", "shutdown", "error", "start_failed", "start_timeout", "stray_cancellation"]
+Reason = Literal["normal", "shutdown", "error", "start_failed", "start_timeout", "watchdog", "stray_cancellation"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class RestartAfter:
-    """The child comes back after `delay` seconds; `attempt` counts restarts since it was last healthy."""
+    """The child comes back after `delay` seconds; `attempt` counts its failures since it was last healthy."""
 
     because: str
     delay: float
@@ -46,6 +58,16 @@ class RestartAfter:
 
     def __str__(self) -> str:
         return f"restart in {self.delay:.3g} s, attempt {self.attempt}: {self.because}"
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The child was stopped because somebody asked for its restart; it comes back at once, and nothing is counted."""
+
+    because: str
+
+    def __str__(self) -> str:
+        return f"restart at once: {self.because}"
 
 
 @dataclass(frozen=True)
@@ -69,16 +91,30 @@ class LetGo:
 
 
 @dataclass(frozen=True)
-class Escalate:
-    """The supervisor gives up, stops its children and leaves the decision to its parent."""
+class ShutDown:
+    """The child is done, and being significant, its supervisor is too: it stops the others and ends well."""
 
     because: str
 
     def __str__(self) -> str:
-        return f"escalate: {self.because}"
+        return f"shut down: {self.because}"
 
 
-Decision = RestartAfter | Bystander | LetGo | Escalate
+@dataclass(frozen=True)
+class Escalate:
+    """A `limit` is passed: the supervisor gives up, stops its children and leaves the decision to its parent."""
+
+    limit: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"escalate: {self.limit}; {self.because}"
+
+
+Decision = RestartAfter | Requested | Bystander | LetGo | ShutDown | Escalate
+
+Fate = Requested | Bystander | LetGo
+"""What a supervisor has in mind for a child when it begins to stop it."""
 
 
 def decide(
@@ -86,20 +122,27 @@ def decide(
     restart: Restart,
     *,
     supervisor_ends: bool,
-    leader: str | None,
+    fate: Fate | None,
+    closes: bool,
     schedule: Callable[[str], RestartAfter | Escalate],
 ) -> Decision:
     """Return the decision for one exit.
 
-    `leader` is the child for whose restart this one was being stopped, if any. `schedule` is only called when a
-    restart is due: it counts that restart against the supervisor's intensity.
+    `fate` is what the child was being stopped for, if it was. `closes` says that its supervisor shuts down once this
+    child is done. `schedule` is only called when a restart is due: it counts it against the limits.
     """
     if supervisor_ends:
         return LetGo("its supervisor is stopping")
+    if isinstance(fate, LetGo | Requested):
+        return fate
     if restart == "temporary":
-        return LetGo("temporary children are never restarted")
-    if leader is not None:
-        return Bystander(leader)
+        return _done("temporary children are never restarted", closes=closes and fate is None)
+    if fate is not None:
+        return fate
     if restart == "transient" and not exit_.abnormal:
-        return LetGo("a transient child that ended well is done")
+        return _done("a transient child that ended well is done", closes=closes)
     return schedule(f"{restart} child, exit {exit_}")
+
+
+def _done(because: str, *, closes: bool) -> LetGo | ShutDown:
+    return ShutDown(f"a significant child is done; {because}") if closes else LetGo(because)

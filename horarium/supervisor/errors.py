@@ -5,12 +5,15 @@ child's `Exit` and never cross into a sibling; only `RestartIntensityExceeded` l
 
     SupervisionError
     ├─ InvalidSpec                a spec breaks a rule; `faults` names every one
-    ├─ RestartIntensityExceeded   a supervisor gave up: too many restarts within its period
-    ├─ NoSuchChild                no child of that id, or none that runs
+    ├─ RestartIntensityExceeded   a supervisor gave up: too many restarts within its period, or failures in a row
+    ├─ NoSuchChild                no child of that id
+    ├─ NotRunning                 the child does not run, or its supervisor does not
+    ├─ StartFailed                a child that was added ended before it was ready
     ├─ ChildFault                 how a child ended when it raised nothing of its own
     │   ├─ ChildKilled            a test's kill
     │   ├─ NeverReady             returned without calling `task_status.started()`
     │   ├─ StartTimeout           not ready within its `start_timeout`
+    │   ├─ Hung                   gave no sign of life for longer than its watchdog allows
     │   ├─ StrayCancellation      awaited something already cancelled; nobody cancelled the child
     │   └─ StillRunning           the previous incarnation ignores its cancellation, so no next one may start
     └─ MailboxError
@@ -25,12 +28,15 @@ __all__ = [
     "AskTimeout",
     "ChildFault",
     "ChildKilled",
+    "Hung",
     "InvalidSpec",
     "MailboxError",
     "MailboxFull",
     "NeverReady",
     "NoSuchChild",
+    "NotRunning",
     "RestartIntensityExceeded",
+    "StartFailed",
     "StartTimeout",
     "StillRunning",
     "StrayCancellation",
@@ -53,22 +59,37 @@ class InvalidSpec(SupervisionError):
 
 
 class RestartIntensityExceeded(SupervisionError):
-    """A supervisor stopped its children and gave up; the error of the last exit is the cause."""
+    """A supervisor stopped its children and gave up; `limit` is the one that was passed.
 
-    def __init__(self, supervisor: str, child: str, intensity: int, period: float) -> None:
-        super().__init__(f"{supervisor}: more than {intensity} restarts in {period:g} s, the last of {child}")
+    The error of the last exit is the cause.
+    """
+
+    def __init__(self, supervisor: str, child: str, limit: str) -> None:
+        super().__init__(f"{supervisor}: {limit}, the last of {child}")
         self.supervisor = supervisor
         self.child = child
-        self.intensity = intensity
-        self.period = period
+        self.limit = limit
 
 
 class NoSuchChild(SupervisionError):
-    """The tree has no child of that id, or it is not running."""
+    """The tree has no child of that id."""
 
     def __init__(self, child: str) -> None:
-        super().__init__(f"no running child {child!r}")
+        super().__init__(f"no child {child!r}")
         self.child = child
+
+
+class NotRunning(SupervisionError):
+    """The child does not run and will not by itself, or its supervisor is not there to obey."""
+
+    def __init__(self, child: str, why: str) -> None:
+        super().__init__(f"{child}: {why}")
+        self.child = child
+        self.why = why
+
+
+class StartFailed(SupervisionError):
+    """A child that was added ended before it was ready and is not tried again; its error is the cause."""
 
 
 class ChildFault(SupervisionError):
@@ -85,6 +106,10 @@ class NeverReady(ChildFault):
 
 class StartTimeout(ChildFault):
     """The child was not ready within its `start_timeout`."""
+
+
+class Hung(ChildFault):
+    """The child gave no sign of life for longer than its watchdog allows."""
 
 
 class StrayCancellation(ChildFault):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChildExited",
+    "ChildHung",
     "ChildRestarted",
     "ChildStarted",
     "ChildStopped",
@@ -78,8 +79,23 @@ class ChildExited(ChildEvent):
 
 
 @dataclass(frozen=True)
+class ChildHung(ChildEvent):
+    """The child gave no sign of life for `silent_ms`, longer than its watchdog allows; it is cancelled."""
+
+    name = "child.hung"
+    level = "error"
+
+    silent_ms: float
+    handling: str | None
+    stack: str
+
+
+@dataclass(frozen=True)
 class RestartScheduled(ChildEvent):
-    """The child will be started again in `delay_ms`; `restart_total` counts all its restarts so far, this one too."""
+    """The child will be started again in `delay_ms`; `restart_total` counts all its restarts so far, this one too.
+
+    `attempt` counts its failures in a row; it is 0 for a restart that somebody asked for.
+    """
 
     name = "child.restart_scheduled"
     level = "warning"
@@ -116,7 +132,8 @@ class ChildUnstopped(ChildEvent):
     level = "error"
 
     after_ms: float
-    working_on: str | None
+    handling: str | None
+    stack: str
 
 
 @dataclass(frozen=True)
@@ -139,14 +156,13 @@ class SupervisorStopped(SupervisionEvent):
 
 @dataclass(frozen=True)
 class SupervisorEscalated(SupervisionEvent):
-    """Too many restarts, the last of `child`: the supervisor stops its children and gives up."""
+    """Too many restarts, or too many failures in a row, of `child`: the supervisor stops the others and gives up."""
 
     name = "supervisor.escalated"
     level = "critical"
 
     child: str
-    intensity: int
-    period: float
+    limit: str
 
 
 @dataclass(frozen=True)

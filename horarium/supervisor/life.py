@@ -12,19 +12,21 @@ The task writes down what happened and wakes its supervisor; judging it is the s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskStatus
 
 from horarium.supervisor.decision import Exit
 from horarium.supervisor.errors import NeverReady, StrayCancellation
+from horarium.supervisor.stacks import stack_of
+from horarium.supervisor.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from horarium.supervisor.mailbox import Inbox
-    from horarium.supervisor.spec import ChildContext, ChildStart
+    from horarium.supervisor.context import ChildContext
+    from horarium.supervisor.spec import ChildSpec
 
 __all__ = ["Life"]
 
@@ -32,8 +34,9 @@ __all__ = ["Life"]
 class Life(TaskStatus[None]):
     """The record of one incarnation; instants in seconds of `anyio.current_time()`."""
 
-    def __init__(self, context: ChildContext, inbox: Inbox[Any] | None, wake: Callable[[], None]) -> None:
+    def __init__(self, spec: ChildSpec, context: ChildContext, wake: Callable[[], None]) -> None:
         self.context = context
+        self.watchdog: Watchdog | None = None
         self.began_at = anyio.current_time()
         self.ready_at: float | None = None
         self.asked_at: float | None = None
@@ -42,8 +45,9 @@ class Life(TaskStatus[None]):
         self.exit: Exit | None = None
         self.alive = True
         self.judged = False
-        self._inbox = inbox
+        self._spec = spec
         self._wake = wake
+        self._task: anyio.TaskInfo | None = None
         self._scope = anyio.CancelScope()
         self._sentence: Exit | None = None
 
@@ -52,6 +56,8 @@ class Life(TaskStatus[None]):
         if self.ready_at is not None:
             raise RuntimeError(f"{self.context.id} called task_status.started() twice")
         self.ready_at = anyio.current_time()
+        if self._spec.watchdog is not None:
+            self.watchdog = Watchdog(self._spec.watchdog, self.context.pulse, self.ready_at)
         self._wake()
 
     def ask_to_stop(self) -> None:
@@ -77,20 +83,30 @@ class Life(TaskStatus[None]):
             self.exit = self._classify(error)
             self._wake()
 
-    async def run(self, start: ChildStart) -> None:
+    @property
+    def unfinished(self) -> bool:
+        """Whether the incarnation was cut off in whatever it was doing."""
+        return self.exit is None or self.exit.abnormal or self._scope.cancel_called
+
+    def stack(self) -> str:
+        """Return where the incarnation's tasks stand."""
+        return "" if self._task is None else stack_of(self._task)
+
+    async def run(self) -> None:
         """Run the child to its end; the task's whole body."""
+        self._task = anyio.get_current_task()
         try:
-            await self._contain(start)
+            await self._contain()
         finally:
             self.alive = False
-            if self._inbox is not None:
-                self._inbox.close()
+            if self.context.inbox is not None:
+                self.context.inbox.close()
             self._wake()
 
-    async def _contain(self, start: ChildStart) -> None:
+    async def _contain(self) -> None:
         try:
             with self._scope:
-                await start(self.context, task_status=self)
+                await self._spec.start(self.context, task_status=self)
             self.conclude(None)
         except anyio.get_cancelled_exc_class() as cancelled:
             if _cancelled_from_outside():

@@ -2,12 +2,15 @@
 
 An actor that crashes must not take its messages with it, nor tell its senders that the stream is closed. So the
 mailbox is made by the tree's author, handed to the child's spec and to the senders, and each incarnation reads from
-its own clone. What lies in the queue waits for the next incarnation; what was in the crashed actor's hands is lost,
-as in Erlang, and if it was a question, its asker learns so at once (`TargetDown`) instead of waiting out the timeout.
+an inbox of its own. What lies in the queue waits for the next incarnation; what was in the crashed actor's hands is
+lost, as in Erlang, and if it was a question, its asker learns so at once (`TargetDown`) instead of waiting out the
+timeout.
 
 Every mailbox has a bound and says what happens at it: `block` the sender for a while, `reject` the message, drop the
-oldest or drop the newest. Nothing is lost uncounted: `dropped` counts what the policy threw away and what was left
-when the mailbox closed. It closes when its owner is gone for good; a later `bind` opens it anew.
+oldest or drop the newest. Nothing is lost uncounted. A message that was accepted is waiting (`depth`), was taken, or
+is a dead letter (`dropped`): thrown away by the policy, or left when the mailbox closed. Of those taken, `lost` were
+in the hands of an incarnation that crashed or was cancelled; the rest was handled. A mailbox closes when its owner is
+gone for good; a later `bind` opens it anew.
 
 Built on anyio's memory object streams. Meant for one event loop: no method may be called from another thread.
 """
@@ -15,99 +18,60 @@ Built on anyio's memory object streams. Meant for one event loop: no method may 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 import anyio
 from anyio.lowlevel import checkpoint
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from horarium.supervisor.errors import AskTimeout, InvalidSpec, MailboxFull, TargetDown
+from horarium.supervisor.errors import InvalidSpec, MailboxFull, TargetDown
+from horarium.supervisor.inbox import Inbox
+from horarium.supervisor.reply import Questions, Reply
+from horarium.supervisor.watchdog import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Inbox", "Mailbox", "Overflow", "Reply"]
+__all__ = ["DeadLetter", "Mailbox", "Overflow"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Overflow = Literal["block", "reject", "drop_oldest", "drop_newest"]
 
-
-class Reply(Generic[R]):
-    """The way back for one answer. The first of `set` and `fail` counts; whatever comes later is dropped."""
-
-    def __init__(self) -> None:
-        self._settled = anyio.Event()
-        self._values: list[R] = []
-        self._error: BaseException | None = None
-
-    @property
-    def settled(self) -> bool:
-        """True once an answer would go nowhere: it was given already, or nobody waits any more."""
-        return self._settled.is_set()
-
-    def set(self, value: R) -> None:
-        """Answer with a value."""
-        if not self.settled:
-            self._values.append(value)
-            self._settled.set()
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error, which is raised where the question was asked."""
-        if not self.settled:
-            self._error = error
-            self._settled.set()
-
-    async def wait(self) -> R:
-        """Wait for the answer and return it, or raise the error."""
-        await self._settled.wait()
-        if self._error is not None:
-            raise self._error
-        return self._values[0]
+DEAD_LETTERS_KEPT = 100
 
 
-@dataclass(eq=False)
-class _Question:
-    """A message that waits for its answer, and whether an incarnation has taken it out of the queue."""
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that nobody will read, why, and since when (UTC). It may hold secrets, so it is not printed."""
 
-    message: Any
-    reply: Reply[Any]
-    taken: bool = False
-
-
-class Inbox(MemoryObjectReceiveStream[T]):
-    """The receiving end of one incarnation; tells the mailbox what was taken out of the queue."""
-
-    def __init__(self, origin: MemoryObjectReceiveStream[T], taken: Callable[[T], None]) -> None:
-        super().__init__(origin._state)  # noqa: SLF001 - clone() makes the base class; the state is its only argument
-        self._taken = taken
-
-    def receive_nowait(self) -> T:
-        """Take the next message; as anyio's, raising `WouldBlock` on an empty queue."""
-        message = super().receive_nowait()
-        self._taken(message)
-        return message
-
-    async def receive(self) -> T:
-        """Wait for the next message and take it."""
-        message = await super().receive()
-        self._taken(message)
-        return message
+    at: datetime
+    why: Literal["overflow", "closed"]
+    message: Any = field(repr=False)
 
 
 class Mailbox(Generic[T]):
     """A bounded queue with a stated overflow policy; see the module for who owns it and when it closes."""
 
     def __init__(self, name: str, *, capacity: int = 1024, overflow: Overflow = "block") -> None:
-        if capacity < 1:
-            raise InvalidSpec(name, ["a mailbox's capacity must be 1 or more"])
+        rules = {
+            "a mailbox's capacity must be 1 or more": capacity >= 1,
+            f"a mailbox's overflow must be one of {', '.join(get_args(Overflow))}": overflow in get_args(Overflow),
+        }
+        if faults := [rule for rule, kept in rules.items() if not kept]:
+            raise InvalidSpec(name, faults)
         self.name = name
         self.capacity = capacity
         self.overflow = overflow
-        self._dropped = 0
-        self._questions: dict[int, _Question] = {}
+        self.taken = 0
+        self.lost = 0
+        self.dropped = 0
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self._in_hand = 0
+        self._questions = Questions(name)
         self._open()
 
     def __repr__(self) -> str:
@@ -125,9 +89,9 @@ class Mailbox(Generic[T]):
         return self._sender.statistics().current_buffer_used
 
     @property
-    def dropped(self) -> int:
-        """How many messages were thrown away by the policy or left behind at the close."""
-        return self._dropped
+    def accepted(self) -> int:
+        """How many messages were ever put in; what was refused with an error is not among them."""
+        return self.taken + self.dropped + self.depth
 
     async def send(self, message: T, *, timeout: float = 5.0) -> None:
         """Put a message in the queue; with policy `block`, wait up to `timeout` seconds for room.
@@ -160,48 +124,59 @@ class Mailbox(Generic[T]):
         """
         reply: Reply[R] = Reply()
         message = build(reply)
-        self._questions[id(message)] = _Question(message, reply)
-        try:
-            with anyio.move_on_after(timeout):
-                await self.send(message, timeout=math.inf)
-                return await reply.wait()
-            raise AskTimeout(f"{self.name}: no answer within {timeout:g} s")
-        finally:
-            del self._questions[id(message)]
-            reply.fail(AskTimeout("nobody waits for this answer any more"))
+        with self._questions.asked(message, reply, timeout):
+            await self.send(message, timeout=math.inf)
+            return await reply.wait()
 
-    def bind(self) -> Inbox[T]:
-        """Return the receiving end for one incarnation, which closes it; opens a closed mailbox."""
+    def bind(self, pulse: Pulse | None = None) -> Inbox[T]:
+        """Return the receiving end for one incarnation, which closes it; opens a closed mailbox.
+
+        The incarnation's `pulse` beats with every message.
+        """
         if self.closed:
             self._open()
-        return Inbox(self._keeper, self._note_taken)
+        return Inbox(self._keeper.clone(), self, pulse or Pulse())
 
     @property
     def closed(self) -> bool:
         """True when the owner is gone for good."""
         return self._closed
 
-    def owner_down(self, cause: BaseException | None = None) -> None:
+    def took(self, message: T) -> None:
+        """Note that an incarnation has taken this message out of the queue; for its inbox."""
+        self.taken += 1
+        self._in_hand += 1
+        self._questions.taken(message)
+
+    def done(self) -> None:
+        """Note that what was taken so far has been handled; for its inbox."""
+        self._in_hand = 0
+
+    def owner_down(self, cause: BaseException | None = None, *, dropped_work: bool) -> None:
         """Fail the questions that the ended incarnation held; what is still queued waits for the next one."""
-        self._fail_questions([q for q in self._questions.values() if q.taken], "went down with the question", cause)
+        if dropped_work:
+            self.lost += self._in_hand
+        self._in_hand = 0
+        self._questions.fail_taken("went down with the question", cause)
 
     def close(self, cause: BaseException | None = None) -> None:
-        """Close for good: fail every question, refuse senders, count what is left as dropped."""
+        """Close for good: fail every question, refuse senders, bury what is left."""
         if self.closed:
             return
         self._closed = True
-        self._dropped += self.depth
-        self._sender.close()
+        self._sender.close()  # first: who waits for room is turned away, and does not move up
+        while self.depth:
+            self._bury(self._keeper.receive_nowait(), "closed")
         self._keeper.close()
-        self._fail_questions(list(self._questions.values()), "is gone", cause)
+        self._questions.fail_all("is gone", cause)
 
     def _open(self) -> None:
         self._closed = False
-        # The keeper never receives: it keeps the stream open while no incarnation is there.
+        # The keeper never receives for an actor: it keeps the stream open while no incarnation is there.
         self._sender, self._keeper = anyio.create_memory_object_stream[T](self.capacity)
 
     def _offer(self, message: T) -> bool:
-        if self.closed:
+        if self._closed:
             raise TargetDown(f"{self.name} is gone")
         try:
             self._sender.send_nowait(message)
@@ -212,10 +187,10 @@ class Mailbox(Generic[T]):
     def _overflow(self, message: T) -> None:
         match self.overflow:
             case "drop_oldest":
-                self._lose(self._keeper.receive_nowait())
+                self._bury(self._keeper.receive_nowait(), "overflow")
                 self._sender.send_nowait(message)
             case "drop_newest":
-                self._lose(message)
+                self._bury(message, "overflow")
             case "block" | "reject":
                 raise MailboxFull(f"{self.name}: {self.capacity} messages are waiting")
 
@@ -225,17 +200,8 @@ class Mailbox(Generic[T]):
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise TargetDown(f"{self.name} is gone") from error
 
-    def _lose(self, message: T) -> None:
-        self._dropped += 1
-        if question := self._questions.get(id(message)):
-            question.reply.fail(MailboxFull(f"{self.name}: the question was dropped ({self.overflow})"))
-
-    def _note_taken(self, message: T) -> None:
-        if question := self._questions.get(id(message)):
-            question.taken = True
-
-    def _fail_questions(self, questions: list[_Question], what: str, cause: BaseException | None) -> None:
-        for question in questions:
-            error = TargetDown(f"{self.name} {what}")
-            error.__cause__ = cause
-            question.reply.fail(error)
+    def _bury(self, message: T, why: Literal["overflow", "closed"]) -> None:
+        self.dropped += 1
+        self.dead_letters.append(DeadLetter(datetime.now(UTC), why, message))
+        if why == "overflow":
+            self._questions.refuse(message, MailboxFull(f"{self.name}: the question was dropped ({self.overflow})"))

@@ -13,6 +13,7 @@ start, needs no special case. The rules are Erlang's:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from horarium.supervisor.child import Child, Phase
@@ -70,9 +71,8 @@ def all_down(children: Sequence[Child]) -> bool:
 
 def next_instant(children: Sequence[Child], now: float) -> float:
     """Return the next instant after `now` at which something falls due by itself."""
-    instants = [child.deadline for child in children]
-    instants += [child.due for child in children if child.wants_start]
-    return min((instant for instant in instants if instant > now), default=float("inf"))
+    instants = (child.next_instant for child in children)
+    return min((instant for instant in instants if instant > now), default=math.inf)
 
 
 def _lets_pass(child: Child, strategy: Strategy) -> bool:

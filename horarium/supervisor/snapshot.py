@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from horarium.supervisor.child import Child
-    from horarium.supervisor.mailbox import Mailbox
+    from horarium.supervisor.mailbox import DeadLetter, Mailbox
 
 __all__ = ["ChildState", "LastExit", "MailboxStatus", "TreeNode", "node_of"]
 
@@ -43,13 +43,20 @@ class LastExit:
 
 @dataclass(frozen=True)
 class MailboxStatus:
-    """A mailbox's counters; `dropped` since the process began."""
+    """A mailbox's counters, since it was made: accepted = taken + depth + dropped, and of those taken some were lost.
+
+    `dead_letters` are the newest of the dropped messages, oldest first.
+    """
 
     name: str
     depth: int
     capacity: int
     overflow: str
+    accepted: int
+    taken: int
     dropped: int
+    lost: int
+    dead_letters: tuple[DeadLetter, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class TreeNode:
     restart_in: float | None = None
     last_exit: LastExit | None = None
     mailbox: MailboxStatus | None = None
-    working_on: str | None = None
+    handling: str | None = None
     children: tuple[TreeNode, ...] = ()
 
     def find(self, child_id: str) -> TreeNode | None:
@@ -91,7 +98,7 @@ def node_of(child: Child, *, supervisor_ends: bool) -> TreeNode:
         restart_in=child.due - now if state == "backoff" else None,
         last_exit=child.last_exit,
         mailbox=_status(child.spec.mailbox),
-        working_on=None if life is None or not life.alive else life.context.handling,
+        handling=None if life is None or not life.alive else life.context.handling,
         children=() if child.nested is None else child.nested.nodes(),
     )
 
@@ -107,4 +114,14 @@ def _state(child: Child, now: float, *, supervisor_ends: bool) -> ChildState:
 def _status(mailbox: Mailbox[Any] | None) -> MailboxStatus | None:
     if mailbox is None:
         return None
-    return MailboxStatus(mailbox.name, mailbox.depth, mailbox.capacity, mailbox.overflow, mailbox.dropped)
+    return MailboxStatus(
+        name=mailbox.name,
+        depth=mailbox.depth,
+        capacity=mailbox.capacity,
+        overflow=mailbox.overflow,
+        accepted=mailbox.accepted,
+        taken=mailbox.taken,
+        dropped=mailbox.dropped,
+        lost=mailbox.lost,
+        dead_letters=tuple(mailbox.dead_letters),
+    )

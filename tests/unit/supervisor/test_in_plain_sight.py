@@ -68,9 +68,9 @@ async def test_the_snapshot_shows_what_a_hanging_child_is_handling(stage):
 
     async with stage.playing(ChildSpec("a", hangs)) as supervisor:
         await anyio.wait_all_tasks_blocked()
-        assert supervisor.snapshot().find("a").working_on == "invoice 7"
+        assert supervisor.snapshot().find("a").handling == "invoice 7"
 
-    assert supervisor.snapshot().find("a").working_on is None
+    assert supervisor.snapshot().find("a").handling is None
 
 
 async def test_the_snapshot_tells_a_waiting_child_from_a_starting_and_a_stopped_one(stage):
@@ -151,7 +151,7 @@ def test_an_orderly_exit_is_no_error():
 def test_an_unexpected_error_is_logged_with_its_traceback():
     error = ValueError("odd")
 
-    level, fields = logged(ChildExited("root", "a", 1, "error", Escalate("too often"), 10.0, error))
+    level, fields = logged(ChildExited("root", "a", 1, "error", Escalate("too often", "exit error"), 10.0, error))
 
     assert level == "critical"
     assert fields["error"] == "ValueError('odd')"
@@ -169,6 +169,6 @@ async def test_a_fault_that_the_supervisor_describes_itself_has_no_traceback(sta
 
 
 def test_an_escalation_is_critical():
-    level, fields = logged(SupervisorEscalated("root", "a", 10, 60.0))
+    level, fields = logged(SupervisorEscalated("root", "a", "more than 10 restarts in 60 s"))
 
     assert (level, fields["event"]) == ("critical", "supervisor.escalated")

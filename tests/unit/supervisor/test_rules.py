@@ -89,19 +89,28 @@ CRASH = Exit("error", ValueError())
     ],
 )
 def test_the_restart_type_decides_about_an_exit(restart, exit_, expected):
-    decision = decide(exit_, restart, supervisor_ends=False, leader=None, schedule=lambda _: RESTART)
+    decision = decide(exit_, restart, supervisor_ends=False, fate=None, closes=False, schedule=lambda _: RESTART)
 
     assert isinstance(decision, expected)
 
 
 def test_nothing_is_restarted_while_its_supervisor_stops():
-    decision = decide(CRASH, "permanent", supervisor_ends=True, leader="b", schedule=lambda _: RESTART)
+    decision = decide(
+        CRASH, "permanent", supervisor_ends=True, fate=Bystander("b"), closes=True, schedule=lambda _: RESTART
+    )
 
     assert isinstance(decision, LetGo)
 
 
 def test_a_child_stopped_for_another_comes_back_in_turn():
-    decision = decide(Exit("shutdown"), "transient", supervisor_ends=False, leader="b", schedule=lambda _: RESTART)
+    decision = decide(
+        Exit("shutdown"),
+        "transient",
+        supervisor_ends=False,
+        fate=Bystander("b"),
+        closes=False,
+        schedule=lambda _: RESTART,
+    )
 
     assert decision == Bystander("b")
 
@@ -110,7 +119,7 @@ def test_a_decision_prints_its_reason():
     assert str(RestartAfter("permanent child, exit normal", 0.25, 2)) == (
         "restart in 0.25 s, attempt 2: permanent child, exit normal"
     )
-    assert str(Escalate("too often")) == "escalate: too often"
+    assert str(Escalate("too often", "exit normal")) == "escalate: too often; exit normal"
     assert str(Bystander("db")) == "restart in turn: stopped because db restarts"
 
 
