@@ -22,7 +22,7 @@ it (a container, systemd) starts it afresh.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from horarium.actors.api import Api
 from horarium.actors.bootstrap import Bootstrap, SchemaGate
@@ -43,12 +43,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from horarium.resources import Resources
-    from horarium.supervisor import Supervisor
+    from horarium.supervisor import ChildStart, Supervisor
 
 __all__ = ["supervisor_tree", "worker_tree"]
 
 BOOTSTRAP_SECONDS = 600.0
 """How long servers may take to appear: an operator may start them after us."""
+
+WATCHDOG_SECONDS = 60.0
+"""How long an actor may be silent in the middle of its work: twice what the slowest statement may take."""
+
+SERVER_WATCHDOG_SECONDS = 60.0
+"""How long an embedded server may leave questions unanswered."""
 
 
 def supervisor_tree(
@@ -90,13 +96,16 @@ def worker_tree(r: Resources) -> SupervisorSpec:
 
 def _servers(r: Resources) -> tuple[SupervisorSpec, ...]:
     postgres, redis = r.embedded_postgres, r.embedded_redis
-    children = (
-        *(
-            (ChildSpec("postgres", postgres.run, shutdown=STOP_SECONDS, start_timeout=START_SECONDS),)
-            if postgres
-            else ()
-        ),
-        *((ChildSpec("redis", redis.run, shutdown=STOP_SECONDS, start_timeout=START_SECONDS),) if redis else ()),
+    children = tuple(
+        ChildSpec(
+            name,
+            server.run,
+            shutdown=STOP_SECONDS,
+            start_timeout=START_SECONDS,
+            watchdog=SERVER_WATCHDOG_SECONDS,
+        )
+        for name, server in (("postgres", postgres), ("redis", redis))
+        if server is not None
     )
     return (SupervisorSpec("servers", children),) if children else ()
 
@@ -115,25 +124,30 @@ def _core(r: Resources) -> SupervisorSpec:
         "core",
         (
             _history_writer(r),
-            ChildSpec("token_service", tokens.run, mailbox=m.tokens),
-            ChildSpec("schedule_loader", loader.run, mailbox=m.loader, start_timeout=BOOTSTRAP_SECONDS),
-            ChildSpec("dispatcher", dispatcher.run, mailbox=m.dispatcher),
-            ChildSpec("publisher", publisher.run, mailbox=m.publisher),
-            ChildSpec("timeout_sweeper", sweeper.run),
-            ChildSpec("cleanup", cleanup.run),
+            _actor("token_service", tokens.run, mailbox=m.tokens),
+            _actor("schedule_loader", loader.run, mailbox=m.loader, start_timeout=BOOTSTRAP_SECONDS),
+            _actor("dispatcher", dispatcher.run, mailbox=m.dispatcher),
+            _actor("publisher", publisher.run, mailbox=m.publisher),
+            _actor("timeout_sweeper", sweeper.run),
+            _actor("cleanup", cleanup.run),
         ),
     )
 
 
+def _actor(name: str, run: ChildStart, **options: Any) -> ChildSpec:
+    """A child that works: unlike one that only starts something, it is watched."""
+    return ChildSpec(name, run, watchdog=WATCHDOG_SECONDS, **options)
+
+
 def _history_writer(r: Resources) -> ChildSpec:
-    return ChildSpec("history_writer", HistoryWriter(r.history).run, mailbox=r.mailboxes.history)
+    return _actor("history_writer", HistoryWriter(r.history).run, mailbox=r.mailboxes.history)
 
 
 def _worker(r: Resources) -> ChildSpec:
     s = r.settings
     config = WorkerConfig(r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
-    return ChildSpec("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
+    return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
 
 
 def _services(r: Resources, supervisor: Callable[[], Supervisor]) -> Services:

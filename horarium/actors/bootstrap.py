@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import anyio
 import structlog
 
 from horarium.actors.patience import patiently
@@ -56,7 +55,7 @@ class Bootstrap:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Make ready, and end."""
-        await patiently(context.id, self.step)
+        await patiently(context, self.step)
         task_status.started()
 
     async def step(self) -> None:
@@ -78,7 +77,7 @@ class SchemaGate:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Wait for the schema, and end."""
-        while missing := await patiently(context.id, lambda: pending(self._database)):
+        while missing := await patiently(context, lambda: pending(self._database)):
             log.info("schema.awaited", migrations=len(missing))
-            await anyio.sleep(GATE_SECONDS)
+            await context.sleep(GATE_SECONDS)
         task_status.started()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import anyio
 import structlog
 
 from horarium.actors.patience import patiently
@@ -61,10 +60,10 @@ class Cleanup:
         """Clean up every minute, a batch at a time while there is much."""
         task_status.started()
         while True:
-            cleaned = await patiently(context.id, self.step)
+            cleaned = await patiently(context, self.step)
             if cleaned != Cleaned():
                 log.info("cleaned", executions=cleaned.executions, configs=cleaned.configs)
-            await anyio.sleep(BETWEEN_BATCHES_SECONDS if cleaned.more else EVERY_SECONDS)
+            await context.sleep(BETWEEN_BATCHES_SECONDS if cleaned.more else EVERY_SECONDS)
 
     async def step(self) -> Cleaned:
         """Take away one batch of each kind."""

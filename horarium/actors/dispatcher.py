@@ -119,16 +119,18 @@ class Dispatcher:
         self._broker = broker
         self._mailboxes = mailboxes
         self._clock = clock
+        self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Fire what is due, then sleep until something is, or until the loader says so."""
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
+        self._beat = context.beat
         task_status.started()
         while True:
-            done = await patiently(context.id, self.step)
+            done = await patiently(context, self.step)
             if done.written:
                 log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)
-            delay = DEFERRED_SECONDS if done.deferred else await patiently(context.id, self._until_next_tick)
+            delay = DEFERRED_SECONDS if done.deferred else await patiently(context, self._until_next_tick)
             with anyio.move_on_after(delay):
                 await context.inbox.receive()
 
@@ -137,6 +139,7 @@ class Dispatcher:
         done = Dispatched()
         while batches := await self._fire_due(self._clock(), passed_over=done.deferred):
             for batch in batches:
+                self._beat()
                 await self._settle(batch)
                 done.count(batch)
         return done

@@ -40,7 +40,7 @@ class HistoryWriter:
         while True:
             events = list(chain.from_iterable(await gather(context.inbox, BATCH_EVENTS)))
             context.working_on(f"{len(events)} events")
-            await patiently(context.id, lambda events=events: self.step(events))  # type: ignore[misc]  # bound now
+            await patiently(context, lambda events=events: self.step(events))  # type: ignore[misc]  # bound now
             context.working_on(None)
 
     async def step(self, events: Sequence[HistoryEvent]) -> int:

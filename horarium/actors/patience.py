@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
 import structlog
 
 from horarium.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from horarium.supervisor import ChildContext
 
 __all__ = ["patiently"]
 
@@ -24,20 +25,21 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
-async def patiently(actor: str, step: Callable[[], Awaitable[Result]]) -> Result:
-    """Do `step` until Postgres, Redis and the broker let it."""
+async def patiently(context: ChildContext, step: Callable[[], Awaitable[Result]]) -> Result:
+    """Do `step` until Postgres, Redis and the broker let it; each try is a sign of life."""
     waited = 0
     while True:
+        context.beat()
         try:
             result = await step()
         except (Unavailable, ExceptionGroup) as error:
             away = _unavailable(error)
             waited += 1
-            log.warning("actor.waits", actor=actor, what=away.what, tries=waited)
-            await anyio.sleep(away.retry_after)
+            log.warning("actor.waits", actor=context.id, what=away.what, tries=waited)
+            await context.sleep(away.retry_after)
         else:
             if waited:
-                log.info("actor.goes_on", actor=actor, tries=waited)
+                log.info("actor.goes_on", actor=context.id, tries=waited)
             return result
 
 

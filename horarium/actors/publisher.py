@@ -65,14 +65,16 @@ class Publisher:
         self._database = database
         self._broker = broker
         self._clock = clock
+        self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Publish what is asked for at once, and look for the rest."""
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
+        self._beat = context.beat
         task_status.started()
         asked: list[UUID] = []
         while True:
-            done = await patiently(context.id, lambda asked=tuple(asked): self.step(asked))  # type: ignore[misc]  # bound now
+            done = await patiently(context, lambda asked=tuple(asked): self.step(asked))  # type: ignore[misc]  # bound now
             if done.lost:
                 log.warning("messages.lost", executions=done.lost)
             asked = []
@@ -88,6 +90,7 @@ class Publisher:
             async with self._database.connection() as connection:
                 await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
             published += len(rows)
+            self._beat()
             if len(rows) < BATCH_ROWS:
                 break
         lost = 0 if asked else await self._find_lost()

@@ -31,7 +31,7 @@ from horarium.messages import Nudge, Reload
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import asyncpg
     from anyio.abc import TaskStatus
@@ -77,13 +77,15 @@ class ScheduleLoader:
         self._mailboxes = mailboxes
         self._changed: set[int] = set()
         self._compared_until = 0
+        self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Load everything, then follow the changes."""
-        await patiently(context.id, self.load_all)
+        self._beat = context.beat
+        await patiently(context, self.load_all)
         task_status.started()
         while True:
-            await patiently(context.id, lambda: self._follow(context))
+            await patiently(context, lambda: self._follow(context))
 
     async def load_all(self) -> Loaded:
         """Make the whole index, and take out what does not belong there; again, if it is flushed meanwhile."""
@@ -184,6 +186,7 @@ class ScheduleLoader:
             self._mailboxes.loader.send_nowait(Reload(()))
 
     async def _versions(self, after: int) -> dict[int, int]:
+        self._beat()
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_versions.rows(connection, after=after, max_rows=PAGE_CONFIGS)
         return {row["id"]: row["version"] for row in rows}

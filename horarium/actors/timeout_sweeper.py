@@ -93,10 +93,10 @@ class TimeoutSweeper:
         """Sweep every second; now and then make the timeout index anew."""
         task_status.started()
         while True:
-            swept = await patiently(context.id, self.step)
+            swept = await patiently(context, self.step)
             if swept != Swept(0, 0, 0):
                 log.info("swept", timed_out=swept.timed_out, orphaned=swept.orphaned, resumed=swept.resumed)
-            await anyio.sleep(SWEEP_SECONDS)
+            await context.sleep(SWEEP_SECONDS)
 
     async def step(self) -> Swept:
         """End what is to be ended now."""

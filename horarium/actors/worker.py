@@ -88,9 +88,9 @@ class Worker:
             drain_seconds=self._config.drain_seconds,
         )
         try:
-            await patiently(context.id, self._broker.startup)
+            await patiently(context, self._broker.startup)
             async with anyio.create_task_group() as group:
-                await group.start(self._beat, worker_id, receiver)
+                await group.start(self._beat, worker_id, receiver, context)
                 task_status.started()
                 await self._receive(receiver, context)
                 group.cancel_scope.cancel()
@@ -109,11 +109,15 @@ class Worker:
             await receiver.listen(finish)
             group.cancel_scope.cancel()
 
-    async def _beat(self, worker_id: str, receiver: Receiver, *, task_status: TaskStatus[None]) -> None:
+    async def _beat(
+        self, worker_id: str, receiver: Receiver, context: ChildContext, *, task_status: TaskStatus[None]
+    ) -> None:
+        """Tell the others that this worker lives; to its supervisor the telling is the sign of it."""
         started_at = self._clock().isoformat()
         ready = False
         while True:
             beat = WorkerBeat(worker_id, self._config.queues, self._config.concurrency, receiver.active, started_at)
+            context.beat()
             try:
                 await self._workers.beat(beat)
             except Unavailable as error:

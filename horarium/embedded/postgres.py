@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+    from horarium.supervisor import ChildContext
+
 __all__ = ["EmbeddedPostgres"]
 
 PORT = 5432  # nothing listens there: it is part of the socket's name
@@ -84,13 +86,13 @@ class EmbeddedPostgres:
         # All is said, defaults included, because a PGPORT or PGSSLMODE in our environment would change the rest.
         return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir))}&port={PORT}&sslmode=disable"
 
-    async def run(self, _context: object, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
 
         ConfigurationError: the embedded extra is not installed, or a directory is not as it must be.
         """
         server = await to_thread.run_sync(self._prepare)
-        await serve(server, task_status=task_status)
+        await serve(server, context, task_status=task_status)
 
     @property
     def _home(self) -> Path:

@@ -5,8 +5,9 @@ server was stopped in order. Either way its process is gone by then.
 
 The process is a `subprocess.Popen`, not one of the event loop's: uvloop cannot start a process under another account,
 and the loop's child watcher belongs to one thread. A thread waits for its end, so that the end is seen at once and
-no loop has to poll. It runs in a session of its own: Ctrl-C in our terminal reaches us and not the server, which
-has to outlive everybody who still writes to it.
+no loop has to poll. A server that runs and answers nobody is found by asking it now and then: each answer is a sign
+of life, and the supervisor's watchdog does the rest. The process runs in a session of its own: Ctrl-C in our terminal
+reaches us and not the server, which has to outlive everybody who still writes to it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 import structlog
-from anyio import CancelScope, CapacityLimiter, fail_after, move_on_after, sleep, to_thread
+from anyio import CancelScope, CapacityLimiter, create_task_group, fail_after, move_on_after, sleep, to_thread
 
 from horarium.embedded.datadir import open_private
 from horarium.errors import HorariumError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from horarium.embedded.accounts import Account
+    from horarium.supervisor import ChildContext
 
 __all__ = ["START_SECONDS", "STOP_SECONDS", "EmbeddedServerDied", "Server", "serve"]
 
@@ -40,6 +42,9 @@ START_SECONDS = 300.0
 
 PROBE_SECONDS = 0.05
 """Pause between two questions whether a starting server answers."""
+
+ASK_EVERY_SECONDS = 5.0
+"""Pause between two questions whether a running server still answers."""
 
 KILL_SECONDS = 1.0
 
@@ -83,13 +88,16 @@ class Server:
     account: Account
 
 
-async def serve(server: Server, *, task_status: TaskStatus[None]) -> Never:
+async def serve(server: Server, context: ChildContext, *, task_status: TaskStatus[None]) -> Never:
     """Run `server` until it ends or until cancelled; started once it answers."""
     process = await to_thread.run_sync(_spawn, server)
     try:
         await _answering(server, process)
         task_status.started()
-        await _ended(process)
+        async with create_task_group() as asking:
+            asking.start_soon(_keep_asking, server, context)
+            await _ended(process)
+            asking.cancel_scope.cancel()
     finally:
         with CancelScope(shield=True):
             await _stop(server, process)
@@ -130,6 +138,17 @@ async def _answering(server: Server, process: subprocess.Popen[bytes]) -> None:
     except TimeoutError:
         raise await _died(server, None) from None
     raise await _died(server, process.returncode)
+
+
+async def _keep_asking(server: Server, context: ChildContext) -> None:
+    while True:
+        await sleep(ASK_EVERY_SECONDS)
+        try:
+            await server.ask()
+        except server.not_yet as error:
+            log.warning("embedded.silent", server=server.name, error=type(error).__name__)
+        else:
+            context.beat()
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:

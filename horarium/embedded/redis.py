@@ -36,6 +36,8 @@ from horarium.errors import ConfigurationError
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
+    from horarium.supervisor import ChildContext
+
 __all__ = ["EmbeddedRedis"]
 
 SOCKET_NAME = "redis.sock"
@@ -73,14 +75,14 @@ class EmbeddedRedis:
         """Where it can be reached while it runs, database 0."""
         return f"unix://{quote(str(self._socket))}"
 
-    async def run(self, _context: object, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+    async def run(self, context: ChildContext, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
 
         ConfigurationError: no Redis is installed, or one that is too old, or a directory is not as it must be.
         """
         server = await to_thread.run_sync(self._prepare)
         try:
-            await serve(server, task_status=task_status)
+            await serve(server, context, task_status=task_status)
         except EmbeddedServerDied as error:
             if DAMAGED in error.tail:
                 await to_thread.run_sync(self._put_aside)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from horarium.http import auth, executions, schedules, system, task_configs, task_types
+from horarium.http import auth, executions, schedules, supervision, system, task_configs, task_types
 from horarium.http.openapi import openapi_route
 from horarium.http.problems import problems
 from horarium.http.routing import add_routes
@@ -22,6 +22,7 @@ BODY_LIMIT_BYTES = 1024 * 1024
 
 _RESOURCES: tuple[Route, ...] = (
     *system.ROUTES,
+    *supervision.ROUTES,
     *auth.ROUTES,
     *task_types.ROUTES,
     *task_configs.ROUTES,

@@ -25,6 +25,7 @@ REF = "#/components/schemas/{model}"
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "config_id": {"type": "integer", "minimum": 1},
     "task_id": {"type": "string", "format": "uuid"},
+    "actor_id": {"type": "string", "minLength": 1},
 }
 HEADERS: dict[tuple[str, str], str] = {
     ("PATCH", "If-Match"): "The version the caller has seen; another one is a 409",

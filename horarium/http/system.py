@@ -1,7 +1,6 @@
-"""The system: is it alive, is it ready, what does it do, how does its tree stand.
+"""The system: is it alive, is it ready, what does it do.
 
-The tree is served from the supervisor's own records, so it can be read while an actor hangs. What blocks readiness
-is named; the probes have a deadline, so neither question hangs with the server it asks about.
+What blocks readiness is named; the probes have a deadline, so neither question hangs with the server it asks about.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from horarium.errors import Unavailable
 from horarium.http.routing import Reply, Route
+from horarium.http.supervision import EventAnswer, event_answer
 from horarium.keyspace.pool import redis_errors
 from horarium.sql.queries import QUERIES
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from horarium.http.routing import Call
     from horarium.http.services import Services
-    from horarium.supervisor import RecordedEvent, TreeNode
+    from horarium.supervisor import TreeNode
 
 __all__ = ["ROUTES"]
 
@@ -83,46 +83,7 @@ class SystemStatus(BaseModel):
     scheduler: SchedulerState
     worker: WorkerState
     queues: dict[str, QueueState]
-    recent_events: list[dict[str, Any]]
-
-
-class ExitAnswer(BaseModel):
-    """Why the incarnation before this one ended, and what the supervisor decided."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    reason: str
-    decision: str
-    at: datetime
-
-
-class MailboxAnswer(BaseModel):
-    """How full a mailbox is, and how many messages its overflow policy has dropped."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    depth: int
-    capacity: int
-    overflow: str
-    dropped: int
-
-
-class NodeAnswer(BaseModel):
-    """A supervisor or an actor of the tree; `uptime` is in seconds since it was ready."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: str
-    kind: Literal["supervisor", "worker"]
-    state: str
-    incarnation: int
-    restarts: int
-    uptime: float | None
-    restart_in: float | None
-    last_exit: ExitAnswer | None
-    mailbox: MailboxAnswer | None
-    handling: str | None
-    children: list[NodeAnswer]
+    recent_events: list[EventAnswer]
 
 
 async def livez(_call: Call) -> Reply:
@@ -177,14 +138,9 @@ async def status(call: Call) -> Reply:
                 workers=[asdict(worker) for worker in workers],
             ),
             queues={name: QueueState(status="ok", depth=depth) for name, depth in depths.items()},
-            recent_events=[_event(recorded) for recorded in services.supervisor().events.recent()[-5:]],
+            recent_events=[event_answer(recorded) for recorded in services.supervisor().events.recent()[-5:]],
         )
     )
-
-
-async def tree(call: Call) -> Reply:
-    """The supervision tree, from the supervisor's own records."""
-    return Reply(NodeAnswer.model_validate(call.services.supervisor().snapshot()))
 
 
 async def _depths(services: Services) -> tuple[dict[str, int], bool]:
@@ -225,14 +181,8 @@ def _actors(node: TreeNode) -> Iterator[TreeNode]:
             yield child
 
 
-def _event(recorded: RecordedEvent) -> dict[str, Any]:
-    fields = {name: value for name, value in vars(recorded.event).items() if isinstance(value, str | int | float)}
-    return {"sequence": recorded.sequence, "at": recorded.at, "event": type(recorded.event).__name__, **fields}
-
-
 ROUTES = (
     Route("GET", "/livez", livez, "Whether the process answers", None, Alive),
     Route("GET", "/readyz", readyz, "Whether work can be done, or what blocks it", None, Ready),
     Route("GET", "/api/v1/system/status", status, "Everything at a glance", "viewer", SystemStatus),
-    Route("GET", "/api/v1/system/tree", tree, "The supervision tree", "viewer", NodeAnswer),
 )

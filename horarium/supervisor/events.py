@@ -24,6 +24,7 @@ __all__ = [
     "ChildStopped",
     "ChildUnstopped",
     "EventRing",
+    "Level",
     "RecordedEvent",
     "RestartScheduled",
     "SupervisionEvent",

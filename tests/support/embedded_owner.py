@@ -9,12 +9,13 @@ import anyio
 
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
 from horarium.logs import configure_logging
+from horarium.supervisor import ChildContext
 
 
 async def own(path: Path) -> None:
     async with anyio.create_task_group() as servers:
-        await servers.start(EmbeddedPostgres(path).run, None)
-        await servers.start(EmbeddedRedis(path).run, None)
+        await servers.start(EmbeddedPostgres(path).run, ChildContext("a server", 1))
+        await servers.start(EmbeddedRedis(path).run, ChildContext("a server", 1))
         sys.stdout.write("up\n")
         sys.stdout.flush()
 

@@ -26,6 +26,7 @@ import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.supervisor import ChildContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def temporary_data_dir() -> Iterator[Path]:
 @contextmanager
 def running(portal: BlockingPortal, server: EmbeddedPostgres | EmbeddedRedis) -> Iterator[str]:
     """Run `server` in the portal's loop while the block lasts; gives its URL."""
-    future, _ = portal.start_task(server.run, None)
+    future, _ = portal.start_task(server.run, ChildContext("a server", 1))
     try:
         yield server.url
     finally:

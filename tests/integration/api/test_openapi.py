@@ -83,7 +83,7 @@ async def test_an_answer_is_as_the_document_says(
 
 
 async def things(house: House) -> dict[str, object]:
-    """A config that fires, and an execution of it that has ended."""
+    """A config that fires, an execution of it that has ended, and an actor."""
     config = await house.config(scheduler_type="cron", schedule_config={"cron_expression": "0 6 * * *"})
     run = await house.call("POST", f"{BASE}/{config}/run")
 
@@ -92,7 +92,7 @@ async def things(house: House) -> dict[str, object]:
         return shown["status"] == "success"
 
     await eventually(ended)
-    return {"config_id": config, "task_id": run.body["task_id"]}
+    return {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}
 
 
 def check(schema: dict[str, Any], content: object) -> None:

