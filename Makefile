@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format chaos bench clean
+.PHONY: help run test lint format docs chaos bench clean
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -35,10 +35,14 @@ format: $(VENV)/.dev ## Formats the code and mends what ruff can mend
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+docs: $(VENV)/.dev ## Makes the pages of docs/ that are drawn from the code
+	@$(VENV)/bin/python -m horarium.supervisor.vocabulary > docs/supervision-events.md
+
 chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is running
 	@$(VENV)/bin/python -m pytest tests/chaos $(ARGS)
 
-bench: $(VENV)/.dev ## Measures a burst of due ticks beside the raw limit (BENCH_ARGS=--short: a small one)
+bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENCH_ARGS=--short: small ones)
+	@$(VENV)/bin/python bench/mailbox.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/burst.py $(BENCH_ARGS)
 
 clean: ## Removes .venv, caches and builds; the data directory stays

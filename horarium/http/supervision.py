@@ -16,7 +16,7 @@ from horarium.errors import Conflict, NotFound
 from horarium.http.paging import LARGEST, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
 from horarium.logs import redact
-from horarium.supervisor import NoSuchChild, NotRunning, StillRunning, describe_event
+from horarium.supervisor import NoSuchChild, NotRunning, StillRunning
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call
@@ -169,9 +169,9 @@ async def list_events(call: Call) -> Reply:
 
 def event_answer(recorded: RecordedEvent) -> EventAnswer:
     """An event as the API tells it: what the log line says, numbered and dated."""
-    level, fields = describe_event(recorded.event)
-    told: dict[str, Any] = {name: redact(value) for name, value in fields.items()}
-    return EventAnswer(seq=recorded.sequence, at=recorded.at, event=recorded.event.name, level=level, **told)
+    event = recorded.event
+    told: dict[str, Any] = {name: redact(value) for name, value in event.log_fields().items()}
+    return EventAnswer(seq=recorded.sequence, at=recorded.at, event=event.name, level=event.level, **told)
 
 
 def _actor_id(call: Call) -> str:

@@ -55,7 +55,7 @@ from horarium.supervisor.events import (
     SupervisorStopped,
 )
 from horarium.supervisor.inbox import Inbox
-from horarium.supervisor.log import describe_event, log_event
+from horarium.supervisor.log import log_event
 from horarium.supervisor.mailbox import DeadLetter, Mailbox, Overflow
 from horarium.supervisor.reply import Reply
 from horarium.supervisor.snapshot import ChildState, LastExit, MailboxStatus, TreeNode
@@ -132,6 +132,5 @@ __all__ = [
     "TargetDown",
     "TreeNode",
     "Watch",
-    "describe_event",
     "log_event",
 ]

@@ -1,9 +1,9 @@
 """What a supervisor tells the world, each fact a frozen type.
 
 One hook receives every event, in the order in which things happened, and turns them into log lines, metrics or the
-API's stream. The class says the log line's `name`, its fields are the line's fields, so the vocabulary is these types
-and nothing else. `EventRing` keeps the most recent ones with a sequence number, so that a reader can come back and
-ask for what it has not seen.
+API's stream. The class says the log line's `name` and level, its fields are the line's fields, so the vocabulary is
+these types and nothing else, and whoever tells an event says the same. `EventRing` keeps the most recent ones with a
+sequence number, so that a reader can come back and ask for what it has not seen.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from horarium.supervisor.decision import Escalate
 
 if TYPE_CHECKING:
     from horarium.supervisor.decision import Decision, Reason
@@ -41,9 +43,15 @@ class SupervisionEvent:
     """Base of all events; `supervisor` is the id of the one that saw it."""
 
     name: ClassVar[str]
-    level: ClassVar[Level] = "info"
+    levels: ClassVar[tuple[Level, ...]] = ("info",)
+    """The level of the log line; several where that depends on what happened."""
 
     supervisor: str
+
+    @property
+    def level(self) -> Level:
+        """The level of this event's log line."""
+        return self.levels[0]
 
     def log_fields(self) -> dict[str, object]:
         """Return the fields of the log line, by name."""
@@ -72,11 +80,24 @@ class ChildExited(ChildEvent):
     """The child ended, and this was decided."""
 
     name = "child.exited"
+    levels = ("info", "error", "critical")
 
     reason: Reason
     decision: Decision
     uptime_ms: float
     error: BaseException | None = None
+
+    @property
+    def level(self) -> Level:
+        """A good end is `info`, a failure `error`, and one that the supervisor gives up over `critical`."""
+        if self.error is None:
+            return "info"
+        return "critical" if isinstance(self.decision, Escalate) else "error"
+
+    def log_fields(self) -> dict[str, object]:
+        """The fields, with decision and error in words."""
+        told = {"decision": str(self.decision)} | ({} if self.error is None else {"error": repr(self.error)})
+        return {name: value for name, value in super().log_fields().items() if name != "error"} | told
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,7 @@ class ChildHung(ChildEvent):
     """The child gave no sign of life for `silent_ms`, longer than its watchdog allows; it is cancelled."""
 
     name = "child.hung"
-    level = "error"
+    levels = ("error",)
 
     silent_ms: float
     handling: str | None
@@ -99,7 +120,7 @@ class RestartScheduled(ChildEvent):
     """
 
     name = "child.restart_scheduled"
-    level = "warning"
+    levels = ("warning",)
 
     delay_ms: float
     attempt: int
@@ -130,7 +151,7 @@ class ChildUnstopped(ChildEvent):
     """The child still runs though its whole deadline has passed; the supervisor goes on without it."""
 
     name = "child.unstopped"
-    level = "error"
+    levels = ("error",)
 
     after_ms: float
     handling: str | None
@@ -160,7 +181,7 @@ class SupervisorEscalated(SupervisionEvent):
     """Too many restarts, or too many failures in a row, of `child`: the supervisor stops the others and gives up."""
 
     name = "supervisor.escalated"
-    level = "critical"
+    levels = ("critical",)
 
     child: str
     limit: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anyio
 import pytest
 import structlog
@@ -20,8 +22,10 @@ from horarium.supervisor import (
     SupervisorEscalated,
     SupervisorSpec,
     SupervisorStarted,
+    events,
     log_event,
 )
+from horarium.supervisor.vocabulary import vocabulary
 
 pytestmark = pytest.mark.anyio
 
@@ -172,3 +176,16 @@ def test_an_escalation_is_critical():
     level, fields = logged(SupervisorEscalated("root", "a", "more than 10 restarts in 60 s"))
 
     assert (level, fields["event"]) == ("critical", "supervisor.escalated")
+
+
+def test_the_page_of_the_vocabulary_is_what_the_event_types_say():
+    """`make docs` writes it."""
+    page = Path(__file__).parents[3] / "docs/supervision-events.md"
+
+    assert page.read_text(encoding="utf-8") == vocabulary()
+
+
+def test_the_vocabulary_names_every_event_type_once():
+    told = [kind for kind in vars(events).values() if isinstance(kind, type) and hasattr(kind, "name")]
+
+    assert [vocabulary().count(f"| `{kind.name}` |") for kind in told] == [1] * len(told)
