@@ -7,6 +7,7 @@ code 2; a tree that gave up is exit code 1; an ordered stop is 0.
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from horarium.host import EXIT_MISCONFIGURED, Host, calm_collector
 from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
+from horarium.supervisor import StallMonitor
 from horarium.tree import supervisor_tree, worker_tree
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
     _refuse_taken_port(settings.host, settings.port)
     passwords: list[str] = []
     ports = [settings.port]
+    stalls = StallMonitor(time.monotonic)
     with ExitStack() as stack:
         if settings.embedded:
             stack.enter_context(DataDir(settings.data_dir))
@@ -100,7 +103,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
                 tell_password=passwords.append,
                 listening=ports.append,
             )
-            host = Host(spec)
+            host = Host(spec, stalls)
 
             async def when_ready() -> None:
                 if demo:
@@ -120,7 +123,7 @@ async def _worker(settings: Settings) -> int:
         async def when_ready() -> None:
             output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
 
-        return await Host(worker_tree(resources)).run(when_ready)
+        return await Host(worker_tree(resources), StallMonitor(time.monotonic)).run(when_ready)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

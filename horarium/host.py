@@ -3,7 +3,7 @@
 The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels it, the third ends the process at once.
 A child that cannot be stopped does not keep the process alive: it is named in the log, and the process ends itself.
 A ConfigurationError in a child (a database newer than this code, say) ends the tree too: starting it again would not
-help.
+help. Beside the tree, a monitor watches the event loop itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
-    from horarium.supervisor import SupervisionEvent, SupervisorSpec
+    from horarium.supervisor import StallMonitor, SupervisionEvent, SupervisorSpec
 
 __all__ = ["EXIT_ESCALATED", "EXIT_MISCONFIGURED", "Host", "calm_collector"]
 
@@ -47,8 +48,9 @@ def calm_collector() -> None:
 class Host:
     """One tree in this process."""
 
-    def __init__(self, spec: SupervisorSpec) -> None:
+    def __init__(self, spec: SupervisorSpec, stalls: StallMonitor) -> None:
         self.supervisor = Supervisor(spec, on_event=self._on_event)
+        self._stalls = stalls
         self._fatal: ConfigurationError | None = None
 
     async def run(self, when_ready: Callable[[], Coroutine[Any, Any, None]]) -> int:
@@ -61,6 +63,7 @@ class Host:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._obey_signals, group.cancel_scope)
                 group.start_soon(self._end_unstopped)
+                await group.start(self._watch_the_loop)
                 await self._supervise(when_ready)
                 group.cancel_scope.cancel()
         except* RestartIntensityExceeded as escalation:
@@ -93,6 +96,10 @@ class Host:
                     scope.cancel()
                 else:
                     os._exit(128 + number)
+
+    async def _watch_the_loop(self, *, task_status: TaskStatus[None]) -> None:
+        hook = partial(log_event, log)  # and not `_on_event`, which is for the loop's own thread
+        await self._stalls.run(self.supervisor.spec.id, self.supervisor.events, hook, task_status=task_status)
 
     async def _end_unstopped(self) -> None:
         """End the process when children that ignored the stop would keep it alive."""

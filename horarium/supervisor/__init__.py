@@ -47,6 +47,8 @@ from horarium.supervisor.events import (
     ChildStopped,
     ChildUnstopped,
     EventRing,
+    LoopRecovered,
+    LoopStalled,
     RecordedEvent,
     RestartScheduled,
     SupervisionEvent,
@@ -68,6 +70,7 @@ from horarium.supervisor.spec import (
     Strategy,
     SupervisorSpec,
 )
+from horarium.supervisor.stall import StallMonitor
 from horarium.supervisor.supervisor import Supervisor
 from horarium.supervisor.watch import Down, Watch
 
@@ -99,6 +102,8 @@ __all__ = [
     "InvalidSpec",
     "LastExit",
     "LetGo",
+    "LoopRecovered",
+    "LoopStalled",
     "Mailbox",
     "MailboxError",
     "MailboxFull",
@@ -117,6 +122,7 @@ __all__ = [
     "RestartScheduled",
     "ShutDown",
     "Shutdown",
+    "StallMonitor",
     "StartFailed",
     "StartTimeout",
     "StillRunning",

@@ -27,6 +27,8 @@ __all__ = [
     "ChildUnstopped",
     "EventRing",
     "Level",
+    "LoopRecovered",
+    "LoopStalled",
     "RecordedEvent",
     "RestartScheduled",
     "SupervisionEvent",
@@ -185,6 +187,27 @@ class SupervisorEscalated(SupervisionEvent):
 
     child: str
     limit: str
+
+
+@dataclass(frozen=True)
+class LoopStalled(SupervisionEvent):
+    """The event loop has run nothing for `stalled_ms`, and still does not; `stack` is where its thread stands."""
+
+    name = "loop.stalled"
+    levels = ("error",)
+
+    stalled_ms: float
+    stack: str
+
+
+@dataclass(frozen=True)
+class LoopRecovered(SupervisionEvent):
+    """The event loop runs again, after `stalled_ms` in all."""
+
+    name = "loop.recovered"
+    levels = ("warning",)
+
+    stalled_ms: float
 
 
 @dataclass(frozen=True)
