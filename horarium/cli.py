@@ -23,6 +23,7 @@ from horarium.demo import create_demo
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
 from horarium.host import EXIT_MISCONFIGURED, Host, calm_collector
+from horarium.http.liveness import Liveness
 from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
@@ -102,6 +103,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
                 supervisor=lambda: host.supervisor,
                 tell_password=passwords.append,
                 listening=ports.append,
+                liveness=Liveness(stalls.stalled_for),
             )
             host = Host(spec, stalls)
 

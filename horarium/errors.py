@@ -10,7 +10,8 @@ turn an error into a problem document without reading its message. The tree:
     ├─ Conflict                  state, version or name stands against it     -> 409
     ├─ Unauthorized              no token, a bad one, a wrong password        -> 401
     ├─ Forbidden                 the role does not allow it                   -> 403
-    └─ Unavailable               Postgres, Redis, broker or an actor is away  -> 503
+    ├─ Unavailable               Postgres, Redis, broker or an actor is away  -> 503
+    └─ Stalled                   the event loop is blocked, for too long      -> 503
 
 Nothing here is ever caught to be turned into None: an error either reaches the middleware that maps it, or the
 supervisor that restarts the actor.
@@ -28,6 +29,7 @@ __all__ = [
     "HorariumError",
     "InvalidInput",
     "NotFound",
+    "Stalled",
     "Unauthorized",
     "Unavailable",
 ]
@@ -89,3 +91,13 @@ class Unavailable(HorariumError):
         super().__init__(f"{what} is away; try again in {retry_after:g} s")
         self.what = what
         self.retry_after = retry_after
+
+
+class Stalled(HorariumError):
+    """The event loop has run nothing for `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the event loop has been blocked for {seconds:.1f} s; the log has the stack of what blocks it"
+        )
+        self.seconds = seconds

@@ -22,6 +22,7 @@ it (a container, systemd) starts it afresh.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from horarium.actors.api import Api
@@ -42,6 +43,7 @@ from horarium.supervisor import ChildSpec, SupervisorSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from horarium.http.liveness import Liveness
     from horarium.resources import Resources
     from horarium.supervisor import ChildStart, Supervisor
 
@@ -63,10 +65,12 @@ def supervisor_tree(
     supervisor: Callable[[], Supervisor],
     tell_password: Callable[[str], None],
     listening: Callable[[int], None],
+    liveness: Liveness,
 ) -> SupervisorSpec:
-    """The tree of `horarium up`."""
+    """The tree of `horarium up`; `liveness` is what its API says of the event loop."""
     bootstrap = Bootstrap(r.database, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password)
-    api = Api(lambda: make_app(_services(r, supervisor)), r.settings.host, r.settings.port, listening)
+    services = partial(_services, r, supervisor, liveness)
+    api = Api(lambda: make_app(services()), r.settings.host, r.settings.port, listening, liveness)
     return SupervisorSpec(
         "horarium",
         (
@@ -150,7 +154,7 @@ def _worker(r: Resources) -> ChildSpec:
     return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
 
 
-def _services(r: Resources, supervisor: Callable[[], Supervisor]) -> Services:
+def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Liveness) -> Services:
     return Services(
         database=r.database,
         redis=r.redis,
@@ -162,5 +166,6 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor]) -> Services:
         task_configs=r.task_configs,
         views=r.views,
         supervisor=supervisor,
+        liveness=liveness,
         clock=r.clock,
     )

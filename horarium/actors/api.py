@@ -1,12 +1,14 @@
 """Serves HTTP: the last to start, since it answers for all others, and the first to stop.
 
-aiohttp's own runner does the listening; `run_app` would take the signals, which are the supervisor's. A client that
-sends nothing, or half a request, is cut off after a while.
+aiohttp's own runner does the serving; `run_app` would take the signals, which are the supervisor's. A client that
+sends nothing, or half a request, is cut off after a while. While the event loop is blocked, a stand-in answers.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,12 +16,15 @@ import structlog
 from aiohttp import web
 
 from horarium.errors import ConfigurationError
+from horarium.http.stand_in import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from anyio.abc import TaskStatus
 
+    from horarium.http.liveness import Liveness
     from horarium.supervisor import ChildContext
 
 __all__ = ["Api", "cannot_listen"]
@@ -36,12 +41,18 @@ class Api:
     """The actor; `listening` is told the port once it is bound."""
 
     def __init__(
-        self, make_app: Callable[[], web.Application], host: str, port: int, listening: Callable[[int], None]
+        self,
+        make_app: Callable[[], web.Application],
+        host: str,
+        port: int,
+        listening: Callable[[int], None],
+        liveness: Liveness,
     ) -> None:
         self._make_app = make_app
         self._host = host
         self._port = port
         self._listening = listening
+        self._liveness = liveness
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Serve until asked to stop."""
@@ -55,22 +66,30 @@ class Api:
         )
         await runner.setup()
         try:
-            await self._bind(runner)
-            task_status.started()
-            await context.stopping.wait()
+            async with self._bound(runner) as sockets, anyio.create_task_group() as group:
+                group.start_soon(StandIn(self._liveness, sockets).run)
+                task_status.started()
+                await context.stopping.wait()
+                group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()
 
-    async def _bind(self, runner: web.AppRunner) -> None:
-        site = web.TCPSite(runner, self._host, self._port)
+    @asynccontextmanager
+    async def _bound(self, runner: web.AppRunner) -> AsyncIterator[Sequence[socket.socket]]:
+        """Listen; the sockets. Without a site of aiohttp's, which would keep them to itself."""
+        assert runner.server is not None, "made by setup"  # noqa: S101 - aiohttp's own promise
         try:
-            await site.start()
+            server = await asyncio.get_running_loop().create_server(runner.server, self._host, self._port)
         except OSError as error:
             raise cannot_listen(self._host, self._port, error) from error
-        self._port = runner.addresses[0][1]  # a free port was asked for: keep it over restarts
-        log.info("api.listening", host=self._host, port=self._port)
-        self._listening(self._port)
+        try:
+            self._port = server.sockets[0].getsockname()[1]  # a free port was asked for: keep it over restarts
+            log.info("api.listening", host=self._host, port=self._port)
+            self._listening(self._port)
+            yield server.sockets
+        finally:
+            server.close()
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:

@@ -138,6 +138,8 @@ def _problems(route: Route) -> dict[str, str]:
         problems["401"] = "Bad credentials or token"
     if route.method in ("POST", "PATCH", "DELETE"):
         problems["409"] = "State, version or name stands against it"
+    if route.path == "/livez":
+        problems["503"] = "The event loop has been blocked for too long; any path answers this while it is"
     if route.path.startswith("/api/"):
         problems["503"] = "Postgres, Redis or the broker is away; Retry-After says when to come back"
     return problems

@@ -23,6 +23,7 @@ from horarium.errors import (
     HorariumError,
     InvalidInput,
     NotFound,
+    Stalled,
     Unauthorized,
     Unavailable,
 )
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-__all__ = ["FieldProblem", "Malformed", "Problem", "UnsupportedMediaType", "problems"]
+__all__ = [
+    "BUSY_SECONDS",
+    "REQUEST_ID",
+    "FieldProblem",
+    "Malformed",
+    "Problem",
+    "UnsupportedMediaType",
+    "problem_body",
+    "problems",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +120,7 @@ def _answer_with_more(error: Exception, request: web.Request) -> web.Response:
             return _problem(409, error.code, str(error))
         case Unavailable():
             return _unavailable(str(error), error.retry_after)
-        case MailboxError():
+        case MailboxError() | Stalled():
             return _unavailable(str(error), BUSY_SECONDS)
         case web.HTTPException():
             return _http_problem(error, request)
@@ -141,6 +151,12 @@ def _problem(
 ) -> web.Response:
     if status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
+    body = problem_body(status, code, detail, errors)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/problem+json")
+
+
+def problem_body(status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> bytes:
+    """A problem document."""
     content: dict[str, Any] = {
         "type": f"urn:horarium:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -150,6 +166,4 @@ def _problem(
     }
     if errors:
         content["errors"] = [{"loc": list(e.loc), "msg": e.msg} for e in errors]
-    return web.Response(
-        body=orjson.dumps(content), status=status, headers=headers, content_type="application/problem+json"
-    )
+    return orjson.dumps(content)

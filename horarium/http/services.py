@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from horarium.http.liveness import Liveness
     from horarium.identity.authenticator import Authenticator
     from horarium.keyspace.workers import Workers
     from horarium.lifecycle import TaskConfigs
@@ -40,6 +41,7 @@ class Services:
     task_configs: TaskConfigs
     views: Views
     supervisor: Callable[[], Supervisor]
+    liveness: Liveness
     clock: Callable[[], datetime]
 
 

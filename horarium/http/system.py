@@ -1,6 +1,7 @@
 """The system: is it alive, is it ready, what does it do.
 
 What blocks readiness is named; the probes have a deadline, so neither question hangs with the server it asks about.
+While the event loop itself is blocked none of this can be served: `stand_in.py` answers then.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class SystemStatus(BaseModel):
     recent_events: list[EventAnswer]
 
 
-async def livez(_call: Call) -> Reply:
-    """The process answers."""
+async def livez(call: Call) -> Reply:
+    """The process answers; 503 when its loop was blocked until this very moment."""
+    call.services.liveness.check()
     return Reply(Alive())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import aiohttp
 import anyio
 import structlog
 
+from horarium.http.liveness import LIMIT_SECONDS, Liveness
 from horarium.lifecycle import utc_now
 from horarium.resources import open_resources
 from horarium.settings import load_settings
-from horarium.supervisor import Supervisor, log_event
+from horarium.supervisor import StallMonitor, Supervisor, log_event
+from horarium.supervisor.stall import THRESHOLD_SECONDS
 from horarium.tree import supervisor_tree
 from tests.support.identity import KEY
 
@@ -114,22 +117,31 @@ class House:
 
 
 @asynccontextmanager
-async def a_tree(database_url: str, redis_url: str, prefix: str, **settings: str) -> AsyncIterator[House]:
-    """A tree with a worker, up; stopped in order when the block ends."""
+async def a_tree(
+    database_url: str, redis_url: str, prefix: str, *, stall_limit: float = LIMIT_SECONDS, **settings: str
+) -> AsyncIterator[House]:
+    """A tree with a worker, up, and its loop watched; stopped in order when the block ends."""
     known = {"database_url": database_url, "redis_url": redis_url, "key_prefix": prefix, "port": "0"}
     known |= {"secret_key": KEY, "admin_password": PASSWORD, "inline_worker": "1", "drain_seconds": "0"}
     environ = {f"HORARIUM_{name.upper()}": value for name, value in (known | settings).items()}
     ports: list[int] = []
+    stalls = StallMonitor(time.monotonic, threshold=min(THRESHOLD_SECONDS, stall_limit))
     async with open_resources(load_settings(environ)) as resources, anyio.create_task_group() as group:
         spec = supervisor_tree(
-            resources, supervisor=lambda: supervisor, tell_password=lambda _: None, listening=ports.append
+            resources,
+            supervisor=lambda: supervisor,
+            tell_password=lambda _: None,
+            listening=ports.append,
+            liveness=Liveness(stalls.stalled_for, stall_limit),
         )
         supervisor = Supervisor(spec, on_event=partial(log_event, log))
+        await group.start(partial(stalls.run, "horarium", supervisor.events, partial(log_event, log)))
         await group.start(_run, supervisor)
         async with aiohttp.ClientSession() as session:
             yield House(resources, supervisor, f"http://127.0.0.1:{ports[-1]}", session)
         supervisor.stop()
         assert await supervisor.wait_stopped() == ()
+        group.cancel_scope.cancel()
 
 
 async def _run(supervisor: Supervisor, *, task_status: Any) -> None:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from horarium.errors import Unavailable
 from horarium.http.app import make_app
+from horarium.http.liveness import Liveness
 from horarium.http.problems import Problem
 from horarium.resources import Resources
 from horarium.tree import _services
@@ -129,7 +130,7 @@ async def test_a_bug_is_a_500_that_tells_nothing(house: House, monkeypatch: pyte
 async def another_api(house: House, resources: Resources) -> AsyncIterator[House]:
     """A second API over the same tree, with other resources, and without the mailboxes' readers."""
     async with (
-        TestServer(make_app(_services(resources, lambda: house.supervisor))) as server,
+        TestServer(make_app(_services(resources, lambda: house.supervisor, Liveness(lambda: 0.0)))) as server,
         aiohttp.ClientSession() as session,
     ):
         yield House(resources, house.supervisor, str(server.make_url("")).rstrip("/"), session, house.tokens)
