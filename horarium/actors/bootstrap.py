@@ -38,7 +38,7 @@ class Startable(Protocol):
 
 
 class Bootstrap:
-    """The actor; `tell_password` gets the first account's password when one had to be made up."""
+    """The actor; `tell_password` gets the first account's password when one had to be made up: the last one is good."""
 
     def __init__(
         self,
@@ -63,10 +63,7 @@ class Bootstrap:
         for migration in await migrate(self._database):
             log.info("migration.applied", version=migration.version, name=migration.name)
         await self._broker.startup()
-        # last: a password that was made up is told once, so nothing that may fail comes after it
-        password = await ensure_admin(self._database, self._admin_password)
-        if password is not None:
-            self._tell_password(password)
+        await ensure_admin(self._database, self._admin_password, self._tell_password)
 
 
 class SchemaGate:
