@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio
 import asyncpg
 import orjson
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Connection
 
-__all__ = ["Database"]
+__all__ = ["Database", "transaction"]
 
 MAX_CONNECTIONS = 16
 CONNECT_SECONDS = 5.0
 ACQUIRE_SECONDS = 5.0
+ROLLBACK_SECONDS = 2.0
 COMMAND_SECONDS = 30.0
 """The slowest statement we own is a page of retention; nothing may take longer than this."""
 
@@ -83,7 +85,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction, committed when the block ends without an error."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, transaction(connection):
             yield connection
 
     @asynccontextmanager
@@ -98,6 +100,24 @@ class Database:
                 yield connection
             finally:
                 connection.terminate()
+
+
+@asynccontextmanager
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction on `connection`, committed when the block ends without an error.
+
+    A block that is cancelled has its rollback shielded. asyncpg's own would be cancelled as well, and leave the open
+    transaction to the pool, which rolls it back too, but takes it for a fault and logs it as an error.
+    """
+    begun = connection.transaction()
+    await begun.__aenter__()
+    try:
+        yield
+    except BaseException as error:
+        with anyio.move_on_after(ROLLBACK_SECONDS, shield=True):
+            await begun.__aexit__(type(error), error, error.__traceback__)
+        raise
+    await begun.__aexit__(None, None, None)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from horarium.errors import ConfigurationError
+from horarium.sql.database import transaction
 
 if TYPE_CHECKING:
     from horarium.sql.database import Database
@@ -105,7 +106,7 @@ def _missing(known: tuple[Migration, ...], applied: dict[int, str]) -> list[Migr
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    async with connection.transaction():
+    async with transaction(connection):
         await connection.execute(migration.sql)
         await connection.execute(
             "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)",
