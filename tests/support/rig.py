@@ -4,6 +4,7 @@
                                 because making and dropping a database takes a second and there are many tests
     rig              function   everything below, over it and over an empty Redis database
     own_rig          function   the same over a database of its own, for tests that change its schema
+    relayed_rig      function   the same over a Redis that is a network away
 
 Actors are made by the rig and driven by their steps. The schedule loader's part is played by its own steps too: what
 is asked of it is noted in `asked` and done at once, unless the test says `loader_answers = False`.
@@ -43,6 +44,7 @@ from horarium.sql.migrator import migrate
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from tests.support.brokers import RecordingBroker
 from tests.support.coverage import Faults, expected_ticks, faults
+from tests.support.relay import relayed
 from tests.support.servers import _execute
 
 if TYPE_CHECKING:
@@ -58,7 +60,17 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt
     from horarium.tasks.broker import Publisher as Broker
 
-__all__ = ["NOON", "Clock", "Rig", "anyio_backend", "emptied_ledger", "migrated_database", "own_rig", "rig"]
+__all__ = [
+    "NOON",
+    "Clock",
+    "Rig",
+    "anyio_backend",
+    "emptied_ledger",
+    "migrated_database",
+    "own_rig",
+    "relayed_rig",
+    "rig",
+]
 
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
@@ -134,6 +146,15 @@ class Rig:
             clock=self.clock,
             resume=self.task_configs.resume,
         )
+
+    async def empty(self) -> None:
+        """Begin again: nothing stored anywhere, the clock at noon."""
+        async with self.database.connection() as connection:
+            await connection.execute(EMPTY)
+        await self.redis.flushdb()
+        self.broker.forget()
+        self.clock.now = NOON
+        self.events()
 
     def dispatcher(self, index: DueIndex | None = None) -> Dispatcher:
         """A dispatcher, as new as after a restart."""
@@ -310,6 +331,12 @@ async def rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
 @pytest.fixture
 async def own_rig(database_url: str, redis_db: str) -> AsyncIterator[Rig]:
     async with _a_rig(database_url, redis_db) as made:
+        yield made
+
+
+@pytest.fixture
+async def relayed_rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
+    async with relayed(redis_db) as url, _a_rig(emptied_ledger, url) as made:
         yield made
 
 

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.identity import House, a_house
+from tests.support.scenes import in_silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+__all__ = ["ada", "anyio_backend", "house", "in_silence", "open_house"]
 
 
 @pytest.fixture
