@@ -16,12 +16,13 @@ import secrets
 from typing import IO, TYPE_CHECKING, Self
 
 from horarium.errors import ConfigurationError
+from horarium.files import open_private
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["DataDir", "open_private", "signing_key"]
+__all__ = ["DataDir", "signing_key"]
 
 KEY_BYTES = 32
 
@@ -97,11 +98,6 @@ def signing_key(data_dir: Path) -> str:
             f"cannot keep a signing key in {data_dir}: {error.strerror}; set HORARIUM_SECRET_KEY or HORARIUM_DATA_DIR"
         ) from error
     return _read_key(path)
-
-
-def open_private(path: Path, mode: str) -> IO[str]:
-    """Open a text file that is made, when missing, with mode 0600 whatever the umask."""
-    return open(path, mode, encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _read_key(path: Path) -> str:

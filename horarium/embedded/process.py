@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import structlog
 from anyio import CancelScope, CapacityLimiter, create_task_group, fail_after, move_on_after, sleep, to_thread
 
-from horarium.embedded.datadir import open_private
 from horarium.errors import HorariumError
+from horarium.files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
