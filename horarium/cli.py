@@ -1,4 +1,4 @@
-"""The command line: `horarium up` and `horarium worker`.
+"""The command line: `horarium up` and `horarium worker`; the commands that ask a running Horarium are in `commands`.
 
 Flags win over HORARIUM_* variables. Faults in either are reported together, before anything is started, with exit
 code 2; a tree that gave up is exit code 1; an ordered stop is 0.
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
+from horarium.commands import login, tree
+from horarium.commands.console import output, refusals
 from horarium.demo import create_demo
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
-from horarium.host import EXIT_MISCONFIGURED, Host, calm_collector
+from horarium.host import Host, calm_collector
 from horarium.http.liveness import Liveness
 from horarium.logs import configure_logging
 from horarium.resources import open_resources
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(name="horarium", help="Supervised scheduled work.", no_args_is_help=True, add_completion=True)
-output = Console(highlight=False)
-complaints = Console(stderr=True, highlight=False)
+app.add_typer(login.app)
+app.add_typer(tree.app)
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Where embedded servers keep their data.")]
 
@@ -77,15 +78,11 @@ def worker(
 
 def _run(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     """Read the settings, run the program, exit with its code."""
-    try:
+    with refusals():
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
         calm_collector()
         code = anyio.run(program, settings, backend_options={"use_uvloop": True})
-    except ConfigurationError as error:
-        for line in str(error).splitlines():
-            complaints.print(f"horarium: {line}", markup=False, soft_wrap=True)
-        code = EXIT_MISCONFIGURED
     raise typer.Exit(code)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,12 +26,38 @@ __all__ = ["Settings", "load_settings"]
 
 PREFIX = "HORARIUM_"
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
+TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1
 
 
 def _long_enough(key: SecretStr | None) -> SecretStr | None:
     if key is not None and len(key.get_secret_value().encode()) < MINIMUM_KEY_BYTES:
         raise ValueError(f"must be at least {MINIMUM_KEY_BYTES} bytes; make one with `openssl rand -hex 32`")
     return key
+
+
+def _token68(token: SecretStr | None) -> SecretStr | None:
+    if token is not None and TOKEN68.fullmatch(token.get_secret_value()) is None:
+        raise ValueError("must be a token: letters, digits and -._~+/ only")
+    return token
+
+
+def _root_of_api(url: str | None) -> str | None:
+    """The address without what people copy along: `/api/v1`, a slash at the end."""
+    if url is None:
+        return None
+    root = url.rstrip("/").removesuffix("/api/v1").rstrip("/")
+    if not _is_address(root):
+        raise ValueError("must be an http:// or https:// address, without a user, query or fragment")
+    return root
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # its message repeats the value
+        return False
+    return named and parts.scheme in ("http", "https") and not (set("@?# ") & set(url)) and url.isprintable()
 
 
 def _expanded(path: Path) -> Path:
@@ -117,6 +145,15 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
+
+    api_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
+    """Where the commands that ask a running Horarium find it; unset: where they are logged in."""
+
+    token: Annotated[SecretStr | None, AfterValidator(_token68)] = None
+    """Access token or API key for these commands; unset: the stored login."""
+
+    config_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.config/horarium")
+    """Where `horarium login` stores a login (mode 0600)."""
 
     @property
     def embedded(self) -> bool:

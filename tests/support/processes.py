@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from pathlib import Path
 
-__all__ = ["PASSWORD", "Answer", "Client", "Running", "horarium", "running", "servers_of"]
+__all__ = ["PASSWORD", "Answer", "Client", "Running", "environment", "horarium", "running", "servers_of"]
 
 PASSWORD = "a password of tests, and of tests only"
 START_SECONDS = 60.0
@@ -195,6 +195,12 @@ class Running:
         return client
 
 
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment with these settings (None: unset) and no others of ours."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("HORARIUM_")}
+    return others | {f"HORARIUM_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
+
+
 def servers_of(data_dir: Path) -> list[psutil.Process]:
     """The Postgres and Redis processes that work in a data directory, whoever their parent is."""
     found = psutil.process_iter(["cwd"])
@@ -206,14 +212,12 @@ def running(data_dir: Path, /, *arguments: str, **settings: object) -> Iterator[
     """`horarium` with these arguments and settings (None: unset), whatever it does; killed when the block ends."""
     folder = data_dir.parent / f"run-{next(NUMBERS)}"
     folder.mkdir()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("HORARIUM_")}
-    environ |= {f"HORARIUM_{name.upper()}": str(value) for name, value in settings.items() if value is not None}
     with (
         (folder / "out").open("wb") as out,
         (folder / "err").open("wb") as err,
         subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "horarium", *arguments],
-            env=environ,
+            env=environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

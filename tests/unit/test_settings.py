@@ -77,13 +77,17 @@ def test_an_unknown_setting_is_a_fault_with_a_suggestion(name: str, suggestion: 
         ("port", "70000-secret"),
         ("key_prefix", "no colon secret"),
         ("host_name", "secret"),
+        ("token", "two secrets"),
+        ("api_url", "http://admin:secret@host"),
+        ("api_url", "http://[secret]"),
+        ("api_url", "http://host:secret"),
     ],
 )
 def test_no_value_is_repeated_in_a_message(name: str, value: str) -> None:
     assert value not in "\n".join(faults(**{name: value}))
 
 
-@pytest.mark.parametrize("name", ["database_url", "redis_url", "broker_url", "secret_key", "admin_password"])
+@pytest.mark.parametrize("name", ["database_url", "redis_url", "broker_url", "secret_key", "admin_password", "token"])
 def test_no_secret_is_shown_by_printing_the_settings(name: str) -> None:
     secret = f"secret-{LONG_KEY}"
 
@@ -91,6 +95,24 @@ def test_no_secret_is_shown_by_printing_the_settings(name: str) -> None:
 
     assert secret not in f"{settings!r} {settings}"
     assert getattr(settings, name).get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    "copied",
+    ["https://host:8443/h", "https://host:8443/h/", "https://host:8443/h/api/v1", "https://host:8443/h/api/v1/"],
+)
+def test_the_address_of_the_api_may_be_given_as_it_is_found_anywhere(copied: str) -> None:
+    assert load_settings({"HORARIUM_API_URL": copied}).api_url == "https://host:8443/h"
+
+
+@pytest.mark.parametrize(
+    "given", ["host", "host:80", "ftp://host", "http://", "http://h?x=1", "http://h#x", "http://h:0", "http://h h"]
+)
+def test_what_is_no_address_of_an_api_is_a_fault(given: str) -> None:
+    (fault,) = faults(api_url=given)
+
+    assert "HORARIUM_API_URL: " in fault
+    assert "must be an http:// or https:// address" in fault
 
 
 def test_a_key_is_measured_in_bytes() -> None:

@@ -1,0 +1,99 @@
+"""Calls to the API by somebody who is logged in, and logging in and out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from horarium.client.credentials import GivenToken, StoredTokens
+from horarium.client.errors import ApiError, NotLoggedIn, shaped
+from horarium.client.login_file import LoginFile, StoredLogin
+from horarium.client.transport import open_transport
+from horarium.model import TokenPair
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from horarium.client.credentials import Credentials
+    from horarium.client.transport import Transport
+    from horarium.settings import Settings
+
+__all__ = ["DEFAULT_URL", "ApiClient", "address_of", "log_in", "log_out", "open_client"]
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True)
+class ApiClient:
+    """Calls one API with one caller's credentials; a token that is refused is renewed once. Raises ApiError."""
+
+    transport: Transport
+    credentials: Credentials
+
+    @property
+    def url(self) -> str:
+        """The API's address."""
+        return self.transport.url
+
+    async def call(self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None) -> Any:
+        """What a path under /api/v1 answers."""
+        token = await self.credentials.token()
+        try:
+            return await self.transport.send(method, path, token=token, body=body, query=query)
+        except NotLoggedIn:  # refused before anything was done, so the call may be sent again
+            token = await self.credentials.renewed(token)
+        return await self.transport.send(method, path, token=token, body=body, query=query)
+
+    async def get(self, path: str, **query: str) -> Any:
+        """What can be read there."""
+        return await self.call("GET", path, query=query)
+
+
+def address_of(settings: Settings) -> str:
+    """Where the API is: the flag or setting, else where somebody is logged in, else this machine."""
+    if settings.api_url is not None:
+        return settings.api_url
+    stored = LoginFile(settings.config_dir).read()
+    return DEFAULT_URL if stored is None else stored.url
+
+
+@asynccontextmanager
+async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
+    """A client with the address and the credentials that the settings lead to, until the block ends."""
+    async with open_transport(address_of(settings)) as transport:
+        given = settings.token
+        credentials: Credentials = (
+            StoredTokens(LoginFile(settings.config_dir), transport)
+            if given is None
+            else GivenToken(given.get_secret_value())
+        )
+        yield ApiClient(transport, credentials)
+
+
+async def log_in(settings: Settings, username: str, password: str) -> None:
+    """Log in, to stay, and store the login in the place of the one before."""
+    file = LoginFile(settings.config_dir)
+    body = {"username": username, "password": password, "remember_me": True}
+    async with open_transport(address_of(settings)) as transport, file.locked():
+        answer = await transport.send("POST", "/auth/login", body=body)
+        file.write(StoredLogin(url=transport.url, tokens=shaped(TokenPair, answer, transport.url)))
+
+
+async def log_out(file: LoginFile, url: str) -> None:
+    """End the login stored for this address, there and here; here even where the server cannot be told (ApiError)."""
+    async with open_transport(url) as transport:
+        try:
+            await ApiClient(transport, StoredTokens(file, transport)).call("POST", "/auth/logout")
+        except NotLoggedIn:
+            await _forget(file)  # it had ended already
+        except ApiError as error:
+            await _forget(file)
+            raise type(error)(f"{error}. Forgotten here; on the server the session lasts until it runs out") from error
+        else:
+            await _forget(file)
+
+
+async def _forget(file: LoginFile) -> None:
+    async with file.locked():
+        file.remove()

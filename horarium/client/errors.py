@@ -1,0 +1,100 @@
+"""What can go wrong between a command and the API, each with the exit code that scripts can tell it by.
+
+    ApiError           1   refused, or failed: the message says which rule or where to look
+    ├─ NotLoggedIn     3   no credentials, or none that are accepted
+    ├─ NotAllowed      4   the role of the caller does not allow it
+    ├─ NoSuchThing     5   what was asked for does not exist
+    └─ ApiAway         6   nobody answers, or what answers cannot work just now; worth trying again
+
+2 is not among them: the command line or a setting is wrong (`ConfigurationError`, or typer's own refusal).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from horarium.errors import HorariumError
+from horarium.http.problems import Problem
+
+__all__ = ["ApiAway", "ApiError", "NoSuchThing", "NotAllowed", "NotLoggedIn", "refusal", "shaped", "stranger"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ApiError(HorariumError):
+    """The API refused the call, or failed."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NotLoggedIn(ApiError):
+    """There are no credentials, or the API does not accept them."""
+
+    exit_code = 3
+
+
+class NotAllowed(ApiError):
+    """The caller's role does not allow the call."""
+
+    exit_code = 4
+
+
+class NoSuchThing(ApiError):
+    """What was asked for does not exist."""
+
+    exit_code = 5
+
+
+class ApiAway(ApiError):
+    """Nobody answers, or a server behind the API is away: the same call may work in a moment."""
+
+    exit_code = 6
+
+
+KINDS: dict[int, type[ApiError]] = {
+    401: NotLoggedIn,
+    403: NotAllowed,
+    404: NoSuchThing,
+    429: ApiAway,
+    502: ApiAway,
+    503: ApiAway,
+    504: ApiAway,
+}
+
+
+def refusal(url: str, status: int, body: bytes, request_id: str | None) -> ApiError:
+    """The error for an answer that is no success. What is no problem document comes from something before the API."""
+    try:
+        problem = Problem.model_validate_json(body)
+    except ValidationError:
+        return stranger(url, f" {_named(status)}", KINDS[status] if status in (502, 503, 504) else ApiError)
+    if status == 500:
+        return ApiError(f"{url} failed at it; its log says why, under request {request_id}")
+    return KINDS.get(status, ApiError)(_line(problem))
+
+
+def stranger(url: str, said: str = "", kind: type[ApiError] = ApiError) -> ApiError:
+    """The error for an answer that Horarium does not give."""
+    return kind(f"{url} answers{said}, but not as Horarium does; is the address right?")
+
+
+def shaped(model: type[Model], answer: object, url: str) -> Model:
+    """An answer as its model has it. Raises ApiError."""
+    try:
+        return model.model_validate(answer)
+    except ValidationError:
+        # from None: pydantic's error repeats the answer, which may hold tokens
+        raise stranger(url) from None
+
+
+def _line(problem: Problem) -> str:
+    fields = "; ".join(f"{'.'.join(map(str, field.loc))}: {field.msg}" for field in problem.errors or ())
+    return f"{problem.detail}: {fields}" if fields else problem.detail
+
+
+def _named(status: int) -> str:
+    known = {each.value: each.phrase for each in HTTPStatus}
+    return f"{status} {known[status]}" if status in known else str(status)

@@ -1,0 +1,101 @@
+"""One call to the API: sent once, with a deadline, its answer read whole, what goes wrong turned into one line.
+
+Nothing is sent again here: only the caller knows whether the call may be repeated. Redirects are not followed, since
+the credentials would go along to wherever they point.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from horarium.client.errors import ApiAway, ApiError, refusal, stranger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+__all__ = ["Transport", "open_transport"]
+
+PREFIX = "/api/v1"
+
+CALL_SECONDS = 15.0
+"""A login hashes a password and may stand behind others for 10 seconds before the server gives up on it."""
+
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Transport:
+    """The way to one API; `url` is its address without a path."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """What a path under /api/v1 answers, None where it answers nothing. Raises ApiError."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        with _away(self.url):
+            async with self.session.request(
+                method, f"{self.url}{PREFIX}{path}", headers=headers, params=query, json=body, allow_redirects=False
+            ) as response:
+                content = await response.read()
+        if not 200 <= response.status < 300:
+            raise refusal(self.url, response.status, content, response.headers.get("X-Request-Id"))
+        return self._read(content) if content else None
+
+    def _read(self, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise stranger(self.url) from error
+
+
+@asynccontextmanager
+async def open_transport(url: str) -> AsyncIterator[Transport]:
+    """The way to the API at this address, until the block ends."""
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"horarium/{version('horarium')}"},
+    ) as session:
+        yield Transport(url, session)
+
+
+@contextmanager
+def _away(url: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise ApiAway(f"{url} does not answer in time; is it stuck, or the address wrong?") from error
+    except aiohttp.ClientSSLError as error:
+        raise ApiError(f"no secure connection to {url} ({_reason(error)}); is the address right?") from error
+    except aiohttp.ClientConnectorError as error:
+        raise ApiAway(
+            f"nobody answers at {url} ({_reason(error)}); start it with `horarium up`, or name another with --url"
+        ) from error
+    except aiohttp.ClientError as error:
+        raise ApiAway(f"the connection to {url} broke ({type(error).__name__}); try again") from error
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """In the system's words, since asyncio puts its own in their place; TLS and resolvers have words of their own."""
+    cause = error.__cause__
+    if not isinstance(cause, OSError) or isinstance(cause, ssl.SSLError | socket.gaierror) or cause.errno is None:
+        return str(cause)
+    return os.strerror(cause.errno).lower()

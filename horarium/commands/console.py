@@ -1,0 +1,60 @@
+"""Where commands print: results to stdout, complaints to stderr, and the exit code that goes with a complaint."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console, Group
+from rich.text import Text
+
+from horarium.client.errors import ApiError
+from horarium.errors import ConfigurationError
+from horarium.host import EXIT_MISCONFIGURED
+from horarium.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["complain", "complaints", "fitted", "output", "refusals", "say", "show"]
+
+output = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say what is wrong with the settings or what the API refused, and exit with the code that tells them apart."""
+    try:
+        yield
+    except (ApiError, ConfigurationError) as error:
+        complain(str(error))
+        raise typer.Exit(error.exit_code if isinstance(error, ApiError) else EXIT_MISCONFIGURED) from error
+
+
+def complain(message: str) -> None:
+    """Print each line of a message to stderr, after our name."""
+    for line in message.splitlines():
+        complaints.print(Text(f"horarium: {printable(line)}"), soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Print what was done, whatever it holds."""
+    output.print(Text(printable(message)), soft_wrap=True)
+
+
+def show(lines: Iterable[Text]) -> None:
+    """Print lines: cut to the terminal's width, whole where something else reads them."""
+    if output.is_terminal:
+        output.print(fitted(lines))
+    else:
+        output.print(*lines, sep="\n", soft_wrap=True)
+
+
+def fitted(lines: Iterable[Text]) -> Group:
+    """The lines, each to be cut at the end of the terminal's."""
+    copies = [line.copy() for line in lines]
+    for line in copies:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(*copies)

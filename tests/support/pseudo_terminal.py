@@ -1,0 +1,89 @@
+"""A command in a pseudo terminal: what a user sees of it, and types into it.
+
+The process gets a session of its own and so no controlling terminal: whatever terminal runs the tests stays out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import termios
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.support.processes import environment
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Terminal", "in_terminal"]
+
+ROWS, COLUMNS = 40, 80
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Terminal:
+    """The user's side of it."""
+
+    process: subprocess.Popen[bytes]
+    master: int
+    raw: bytearray = field(default_factory=bytearray)
+
+    def type(self, line: str) -> None:
+        os.write(self.master, f"{line}\n".encode())
+
+    def text(self) -> str:
+        """All that was written so far, without the escape sequences."""
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                chunk = os.read(self.master, 65536)
+            except OSError:  # Linux's way to say that nobody holds the other end any more
+                break
+            self.raw += chunk
+        return ESCAPE.sub("", self.raw.decode(errors="replace"))
+
+    async def shows(self, words: str, *, times: int = 1) -> str:
+        """All that was written, once it holds these words so often."""
+
+        async def look() -> str:
+            text = self.text()
+            assert words in text or self.process.poll() is None, text
+            return text if text.count(words) >= times else ""
+
+        return await eventually(look)
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended."""
+
+        async def code() -> tuple[int] | None:
+            self.text()  # a full terminal would keep it from ending
+            return None if self.process.poll() is None else (self.process.returncode,)
+
+        return (await eventually(code))[0]
+
+
+@contextmanager
+def in_terminal(*arguments: str, **settings: object) -> Iterator[Terminal]:
+    """`horarium` with these arguments and settings; killed when the block ends."""
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (ROWS, COLUMNS))
+    with subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "horarium", *arguments],
+        env=environment(**settings) | {"TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    ) as process:
+        os.close(slave)
+        try:
+            yield Terminal(process, master)
+        finally:
+            process.kill()
+            os.close(master)
