@@ -1,9 +1,10 @@
 """Runs a tree in a process: signals, the end of it, and the exit code.
 
-The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels it, the third ends the process at once.
-A child that cannot be stopped does not keep the process alive: it is named in the log, and the process ends itself.
-A ConfigurationError in a child (a database newer than this code, say) ends the tree too: starting it again would not
-help. Beside the tree, a monitor watches the event loop itself.
+The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels all of it at once, each child with the
+time that its spec gives it to end, the third ends the process. A child that cannot be stopped does not keep the process
+alive: it is named in the log, and the process ends itself. A ConfigurationError in a child (a database newer than this
+code, say) ends the tree too: starting it again would not help. Beside the tree, a monitor watches the event loop
+itself.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Host:
         code = 0
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._obey_signals, group.cancel_scope)
+                group.start_soon(self._obey_signals)
                 group.start_soon(self._end_unstopped)
                 await group.start(self._watch_the_loop)
                 await self._supervise(when_ready)
@@ -84,7 +85,7 @@ class Host:
             await beside.start(then)
             beside.start_soon(when_ready)
 
-    async def _obey_signals(self, scope: anyio.CancelScope) -> None:
+    async def _obey_signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
             times = 0
             async for number in received:
@@ -93,7 +94,7 @@ class Host:
                 if times == 1:
                     self.supervisor.stop()
                 elif times == 2:
-                    scope.cancel()
+                    self.supervisor.cancel()
                 else:
                     os._exit(128 + number)
 

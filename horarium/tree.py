@@ -78,7 +78,7 @@ def supervisor_tree(
             ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
             _core(r),
             *((_worker(r),) if r.settings.runs_inline_worker else ()),
-            ChildSpec("api", api.run, drain=2.5, shutdown=1.0),
+            _actor("api", api.run, drain=2.5, shutdown=3.0),
         ),
         strategy="rest_for_one",
     )

@@ -1,7 +1,8 @@
 """Serves HTTP: the last to start, since it answers for all others, and the first to stop.
 
 aiohttp's own runner does the serving; `run_app` would take the signals, which are the supervisor's. A client that
-sends nothing, or half a request, is cut off after a while. While the event loop is blocked, a stand-in answers.
+sends nothing, or half a request, is cut off after a while. The API asks itself now and then whether it still answers.
+While the event loop is blocked, a stand-in does.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
 from aiohttp import web
 
+from horarium.asking import keep_asking
 from horarium.errors import ConfigurationError
 from horarium.http.stand_in import StandIn
 
@@ -35,6 +38,9 @@ KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0
 """How long requests under way may take once the API stops."""
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here: where such an API is reached
+NO_ANSWER = (OSError, anyio.EndOfStream, anyio.BrokenResourceError)
 
 
 class Api:
@@ -68,6 +74,7 @@ class Api:
         try:
             async with self._bound(runner) as sockets, anyio.create_task_group() as group:
                 group.start_soon(StandIn(self._liveness, sockets).run)
+                group.start_soon(keep_asking, context, partial(_ask, *sockets[0].getsockname()[:2]), NO_ANSWER)
                 task_status.started()
                 await context.stopping.wait()
                 group.cancel_scope.cancel()
@@ -90,6 +97,13 @@ class Api:
             yield server.sockets
         finally:
             server.close()
+
+
+async def _ask(host: str, port: int) -> None:
+    """Get an answer from the API, whatever it is, as a client on this machine does."""
+    async with await anyio.connect_tcp(EVERYWHERE.get(host, host), port) as stream:
+        await stream.send(b"GET /livez HTTP/1.1\r\nHost: horarium\r\nConnection: close\r\n\r\n")
+        await stream.receive()
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:

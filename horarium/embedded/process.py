@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 from anyio import CancelScope, CapacityLimiter, create_task_group, fail_after, move_on_after, sleep, to_thread
 
+from horarium.asking import keep_asking
 from horarium.errors import HorariumError
 from horarium.files import open_private
 
@@ -42,9 +43,6 @@ START_SECONDS = 300.0
 
 PROBE_SECONDS = 0.05
 """Pause between two questions whether a starting server answers."""
-
-ASK_EVERY_SECONDS = 5.0
-"""Pause between two questions whether a running server still answers."""
 
 KILL_SECONDS = 1.0
 
@@ -82,7 +80,7 @@ class Server:
     ask: Callable[[], Awaitable[None]]
     """Gets one answer from it, as a client does."""
     not_yet: tuple[type[Exception], ...]
-    """What `ask` raises while the server is still starting."""
+    """What `ask` raises while the server is still starting, and when it has stopped answering."""
     stops: Sequence[tuple[Signals, float]]
     """Signals that end it, the politest first, and how many seconds each is given. SIGKILL follows by itself."""
     account: Account
@@ -95,7 +93,7 @@ async def serve(server: Server, context: ChildContext, *, task_status: TaskStatu
         await _answering(server, process)
         task_status.started()
         async with create_task_group() as asking:
-            asking.start_soon(_keep_asking, server, context)
+            asking.start_soon(keep_asking, context, server.ask, server.not_yet)
             await _ended(process)
             asking.cancel_scope.cancel()
     finally:
@@ -138,17 +136,6 @@ async def _answering(server: Server, process: subprocess.Popen[bytes]) -> None:
     except TimeoutError:
         raise await _died(server, None) from None
     raise await _died(server, process.returncode)
-
-
-async def _keep_asking(server: Server, context: ChildContext) -> None:
-    while True:
-        await sleep(ASK_EVERY_SECONDS)
-        try:
-            await server.ask()
-        except server.not_yet as error:
-            log.warning("embedded.silent", server=server.name, error=type(error).__name__)
-        else:
-            context.beat()
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:

@@ -25,11 +25,12 @@ from horarium.tree import supervisor_tree
 from tests.support.identity import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from multidict import CIMultiDictProxy
 
     from horarium.resources import Resources
+    from horarium.supervisor import SupervisorSpec
 
 __all__ = ["PASSWORD", "Answer", "House", "a_tree"]
 
@@ -118,9 +119,18 @@ class House:
 
 @asynccontextmanager
 async def a_tree(
-    database_url: str, redis_url: str, prefix: str, *, stall_limit: float = LIMIT_SECONDS, **settings: str
+    database_url: str,
+    redis_url: str,
+    prefix: str,
+    *,
+    stall_limit: float = LIMIT_SECONDS,
+    change: Callable[[SupervisorSpec], SupervisorSpec] = lambda spec: spec,
+    **settings: str,
 ) -> AsyncIterator[House]:
-    """A tree with a worker, up, and its loop watched; stopped in order when the block ends."""
+    """A tree with a worker, up, and its loop watched; stopped in order when the block ends.
+
+    `change` may make another tree of the product's own.
+    """
     known = {"database_url": database_url, "redis_url": redis_url, "key_prefix": prefix, "port": "0"}
     known |= {"secret_key": KEY, "admin_password": PASSWORD, "inline_worker": "1", "drain_seconds": "0"}
     environ = {f"HORARIUM_{name.upper()}": value for name, value in (known | settings).items()}
@@ -134,7 +144,7 @@ async def a_tree(
             listening=ports.append,
             liveness=Liveness(stalls.stalled_for, stall_limit),
         )
-        supervisor = Supervisor(spec, on_event=partial(log_event, log))
+        supervisor = Supervisor(change(spec), on_event=partial(log_event, log))
         await group.start(partial(stalls.run, "horarium", supervisor.events, partial(log_event, log)))
         await group.start(_run, supervisor)
         async with aiohttp.ClientSession() as session:

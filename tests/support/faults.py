@@ -1,0 +1,162 @@
+"""Faults for the actors of a real tree: one that hangs in the middle of its work, one that fails to start.
+
+Each actor hangs where its own code does its work, so that what is found out is what the watchdog of the product sees.
+A hang strikes once; the next incarnation works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from aiohttp import web
+
+from horarium import asking
+from horarium.actors import cleanup, token_service, worker
+from horarium.actors.cleanup import Cleanup
+from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.publisher import Publisher
+from horarium.actors.schedule_loader import ScheduleLoader
+from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.keyspace.workers import Workers
+from horarium.messages import RotateToken
+from horarium.supervisor import ChildSpec, Reply, SupervisorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from tests.support.tree import House
+
+    Change = Callable[[SupervisorSpec], SupervisorSpec]
+
+__all__ = ["HANGS", "Hang", "failing_to_start", "watched_closely"]
+
+SOON_SECONDS = 0.2
+"""What stands in for pauses of a minute or of seconds, which a test would wait out."""
+
+
+@dataclass
+class Hang:
+    """A hang that waits to be let loose; `struck` is set when it has hit."""
+
+    provoke: Callable[[House], None] = lambda _: None
+    struck: anyio.Event = field(default_factory=anyio.Event)
+    armed: bool = False
+
+    def strike(self, house: House) -> None:
+        """Make the next call hang."""
+        self.armed = True
+        self.provoke(house)
+
+    def hits(self) -> bool:
+        """Say, once, that the call that asks is the one."""
+        hit, self.armed = self.armed, False
+        if hit:
+            self.struck.set()
+        return hit
+
+
+def _in_method(owner: type, name: str, **faster: Any) -> Callable[[pytest.MonkeyPatch], Hang]:
+    """A hang in a coroutine method; `faster` are module constants, as `module__NAME`, that make it be called soon."""
+
+    def install(monkeypatch: pytest.MonkeyPatch) -> Hang:
+        hang, original = Hang(), getattr(owner, name)
+
+        async def hangs_once(*args: Any, **kwargs: Any) -> Any:
+            if hang.hits():
+                await anyio.sleep_forever()
+            return await original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, hangs_once)
+        for constant, value in faster.items():
+            module, _, attribute = constant.partition("__")
+            monkeypatch.setattr({"cleanup": cleanup, "worker": worker}[module], attribute, value)
+        return hang
+
+    return install
+
+
+def _without_a_seat(monkeypatch: pytest.MonkeyPatch) -> Hang:
+    """The token service waits for ever for a place to answer a request at."""
+    hang = Hang(provoke=lambda house: house.resources.mailboxes.tokens.send_nowait(RotateToken("none", Reply())))
+
+    class Seats(token_service._Seats):
+        @property
+        def others(self) -> Any:
+            return NoSeat() if hang.hits() else self._others
+
+        @others.setter
+        def others(self, seats: Any) -> None:
+            self._others = seats
+
+    class NoSeat:
+        async def acquire(self) -> None:
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(token_service, "_Seats", Seats)
+    return hang
+
+
+def _mute(monkeypatch: pytest.MonkeyPatch) -> Hang:
+    """The API accepts connections and answers none: not the server that was hit, until its end."""
+    hang, original, muted = Hang(), web.Server.__call__, []
+
+    def answers(self: web.Server[Any]) -> asyncio.Protocol:
+        if hang.hits():
+            muted.append(self)
+        return asyncio.Protocol() if self in muted else original(self)
+
+    monkeypatch.setattr(web.Server, "__call__", answers)
+    monkeypatch.setattr(asking, "EVERY_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", SOON_SECONDS)
+    return hang
+
+
+HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
+    "history_writer": _in_method(HistoryWriter, "step"),
+    "token_service": _without_a_seat,
+    "schedule_loader": _in_method(ScheduleLoader, "_look"),
+    "dispatcher": _in_method(Dispatcher, "step"),
+    "publisher": _in_method(Publisher, "step"),
+    "timeout_sweeper": _in_method(TimeoutSweeper, "step"),
+    "cleanup": _in_method(Cleanup, "step", cleanup__EVERY_SECONDS=SOON_SECONDS),
+    "worker": _in_method(Workers, "beat", worker__HEARTBEAT_SECONDS=SOON_SECONDS),
+    "api": _mute,
+}
+
+
+def watched_closely(actor: str) -> Change:
+    """The tree in which this actor is taken to hang after a second."""
+    return _changing(actor, lambda child: replace(child, watchdog=1.0))
+
+
+def failing_to_start(actor: str) -> Change:
+    """The tree in which this actor's second incarnation ends before it is ready."""
+    return _changing(actor, lambda child: replace(child, start=_FailsOnce(child.start)))
+
+
+def _changing(actor: str, change: Callable[[ChildSpec], ChildSpec]) -> Change:
+    def changed(child: ChildSpec | SupervisorSpec) -> ChildSpec | SupervisorSpec:
+        if isinstance(child, SupervisorSpec):
+            return changed_tree(child)
+        return change(child) if child.id == actor else child
+
+    def changed_tree(spec: SupervisorSpec) -> SupervisorSpec:
+        return replace(spec, children=tuple(map(changed, spec.children)))
+
+    return changed_tree
+
+
+@dataclass
+class _FailsOnce:
+    start: Any
+
+    async def __call__(self, context: Any, *, task_status: Any) -> None:
+        if context.incarnation == 2:
+            raise RuntimeError("cannot start, as ordered")
+        await self.start(context, task_status=task_status)
