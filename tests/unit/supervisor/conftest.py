@@ -19,8 +19,11 @@ from trio.testing import MockClock
 
 from horarium.supervisor import (
     Backoff,
+    Bystander,
     ChildContext,
+    ChildExited,
     ChildSpec,
+    ChildStarted,
     RestartIntensityExceeded,
     SupervisionEvent,
     Supervisor,
@@ -85,8 +88,9 @@ class Stage:
     def child(self, name: str, *acts: str, **options: Any) -> ChildSpec:
         """A child whose n-th incarnation plays the n-th act, and the last one ever after; without acts it serves.
 
-        serve: ready, then waits for `end`. crash, finish: ready, then at once. fail: before it is ready. hang: never
-        ready. stubborn: ready, and three seconds of its own after it is cancelled.
+        serve: ready, then waits for `end`, idle. busy: the same, but without a sign of life. stubborn: the same, and
+        deaf to its cancellation. drain: ready, and seven seconds more once it is asked to stop. crash, finish: ready,
+        then at once. fail: before it is ready. hang: never ready.
         """
 
         async def run(context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -94,13 +98,14 @@ class Stage:
             self.journal.append(f"{name} starts")
             self.instants[name].append(anyio.current_time())
             try:
-                await self._play(script[min(context.incarnation, len(script)) - 1], name, task_status)
+                await self._play(script[min(context.incarnation, len(script)) - 1], context, task_status)
             finally:
                 self.journal.append(f"{name} ends")
 
         return ChildSpec(name, run, **{"backoff": Backoff(jitter=0.0), **options})
 
-    async def _play(self, act: str, name: str, task_status: TaskStatus[None]) -> None:
+    async def _play(self, act: str, context: ChildContext, task_status: TaskStatus[None]) -> None:
+        name = context.id
         if act == "hang":
             await anyio.sleep_forever()
         if act == "fail":
@@ -109,7 +114,13 @@ class Stage:
         if act == "crash":
             raise Boom(name)
         if act == "serve":
+            with context.idle():
+                await self._wait_for_order(name)
+        if act == "busy":
             await self._wait_for_order(name)
+        if act == "drain":
+            await context.stopping.wait()
+            await anyio.sleep(7)
         if act == "stubborn":
             with anyio.CancelScope(shield=True):
                 await self._wait_for_order(name)
@@ -125,6 +136,11 @@ class Stage:
         self._endings[name] = error
         self._orders[name].set()
 
+    def _release_the_stubborn(self) -> None:
+        """Let a test that fails do so at once, instead of waiting for a child that is deaf to its cancellation."""
+        for name in self._orders:
+            self.end(name)
+
     def supervisor(self, *children: ChildSpec | SupervisorSpec, **options: Any) -> Supervisor:
         return Supervisor(SupervisorSpec("root", children, **options), on_event=self._note, random=lambda: 0.0)
 
@@ -134,7 +150,11 @@ class Stage:
         supervisor = self.supervisor(*children, **options)
         async with anyio.create_task_group() as group:
             await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
-            yield supervisor
+            try:
+                yield supervisor
+            except BaseException:
+                self._release_the_stubborn()
+                raise
             supervisor.stop()
 
     async def escalation(self, *children: ChildSpec | SupervisorSpec, **options: Any) -> RestartIntensityExceeded:
@@ -153,6 +173,15 @@ class Stage:
     def of(self, kind: type[E], **wanted: object) -> list[E]:
         """The events of a kind with such fields, so far."""
         return [event for event in self.events if isinstance(event, kind) and _has(event, wanted)]
+
+    def fate(self, name: str, exit_event: ChildExited) -> str:
+        """What the end of one child meant for another one, in a word; to be asked when all is quiet again."""
+        exit_at = self.events.index(exit_event)
+        was_there = any(self.events.index(started) < exit_at for started in self.of(ChildStarted, child=name))
+        stopped_for_it = self.of(ChildExited, child=name, decision=Bystander(exit_event.child))
+        if not was_there:
+            return "waited" if self.journal.count(f"{name} starts") == 1 else "waited and more"
+        return "restarted" if stopped_for_it else "untouched" if not self.of(ChildExited, child=name) else "ended"
 
     def pauses(self, name: str) -> list[float]:
         """The seconds between the child's starts."""
