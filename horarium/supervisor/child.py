@@ -95,9 +95,9 @@ class Child:
     def was_healthy(self) -> bool:
         """Say whether the last incarnation ran long enough, since it was ready, to count as healthy."""
         life = self.life
-        if life is None or life.ready_at is None or life.ended_at is None:
+        if life is None or life.ready_at is None or life.well_until is None:
             return False
-        return life.ended_at - life.ready_at >= self.spec.backoff.reset_after
+        return life.well_until - life.ready_at >= self.spec.backoff.reset_after
 
     def forget(self) -> None:
         """Be as new, for a supervisor that is started anew; the totals stay."""

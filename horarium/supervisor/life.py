@@ -84,6 +84,13 @@ class Life(TaskStatus[None]):
             self._wake()
 
     @property
+    def well_until(self) -> float | None:
+        """Until when the incarnation was well: its end, or its last sign of life if it hung; None while it lives."""
+        if self.exit is not None and self.exit.reason == "watchdog" and self.watchdog is not None:
+            return self.watchdog.alive_at
+        return self.ended_at
+
+    @property
     def unfinished(self) -> bool:
         """Whether the incarnation was cut off in whatever it was doing."""
         return self.exit is None or self.exit.abnormal or self._scope.cancel_called

@@ -50,23 +50,23 @@ class Pulse:
 
 
 class Watchdog:
-    """Judges one pulse; `limit` in seconds, instants in seconds of one clock."""
+    """Judges one pulse; `alive_at` is the last sign seen; `limit` in seconds, instants in those of one clock."""
 
     def __init__(self, limit: float, pulse: Pulse, now: float) -> None:
         self._limit = limit
         self._pulse = pulse
         self._beats = pulse.beats
-        self._alive_at = now
+        self.alive_at = now
         self.next_look = now + limit / LOOKS
 
     def barks(self, now: float) -> bool:
         """Look at the pulse, and say whether its child hangs."""
         if self._pulse.waits or self._pulse.beats != self._beats:
             self._beats = self._pulse.beats
-            self._alive_at = now
-        self.next_look = min(now + self._limit / LOOKS, self._alive_at + self._limit)
-        return now >= self._alive_at + self._limit
+            self.alive_at = now
+        self.next_look = min(now + self._limit / LOOKS, self.alive_at + self._limit)
+        return now >= self.alive_at + self._limit
 
     def silence(self, now: float) -> float:
         """Return the seconds since the last sign of life that was seen."""
-        return now - self._alive_at
+        return now - self.alive_at
