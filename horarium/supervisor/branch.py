@@ -50,6 +50,7 @@ class Branch:
         self._judge = Judge(spec, self.children, tree)
         self._wake = anyio.Event()
         self._failure: RestartIntensityExceeded | None = None
+        self._done = False
         self._report: Callable[[BaseException | None], None] = lambda _: None
 
     async def run(self, context: ChildContext | None = None, *, task_status: TaskStatus[None]) -> None:  # noqa: ARG002 - a nested supervisor is started like any child
@@ -113,6 +114,7 @@ class Branch:
         """Be as new for the next incarnation; `report` hears the verdict early if a child is left unstopped."""
         self._report = report
         self.ending, self._failure, self.started, self.unstopped = False, None, False, ()
+        self._done = False
         self.stopped = anyio.Event()
         self._judge.forget()
         for child in self.children:
@@ -140,6 +142,8 @@ class Branch:
             self._wake = anyio.Event()
             self._look()
             if self.ending and order.all_down(self.children):
+                if self._done and not self.started:
+                    task_status.started()  # done before all were ready: that is no failed start
                 return
             self._act(group)
             if not self.started and order.all_started(self.children):
@@ -266,6 +270,7 @@ class Branch:
                 self._tree.emit(events.SupervisorEscalated(self.spec.id, child.spec.id, limit))
                 self.stop()
             case ShutDown():
+                self._done = True
                 self.stop()
         self._wake.set()
 
