@@ -113,6 +113,7 @@ class Supervisor:
         if child in branch.children:
             self._branch.follow(_without_child(self.spec, child_id))
             _close_mailboxes(child)
+            child.tell()
 
     def restart(self, child_id: str, *, because: str = "it was asked for") -> None:
         """Stop a child in order and start it again, with those that its supervisor's strategy restarts with it.
