@@ -21,7 +21,7 @@ import anyio
 from horarium.supervisor import events, order
 from horarium.supervisor.child import Child, Phase
 from horarium.supervisor.context import ChildContext
-from horarium.supervisor.decision import Escalate, Exit, Fate, ShutDown
+from horarium.supervisor.decision import Escalate, Exit, Fate, LetGo, ShutDown
 from horarium.supervisor.errors import Hung, RestartIntensityExceeded, StartTimeout, StillRunning
 from horarium.supervisor.judge import Judge, Tree, ms
 from horarium.supervisor.life import Life
@@ -215,7 +215,7 @@ class Branch:
 
     def _declare_unstopped(self, child: Child, life: Life) -> None:
         child.enter(Phase.UNSTOPPED)
-        child.leaving = False
+        child.leaving, child.ended = False, isinstance(child.fate, LetGo)
         child.exited_at = anyio.current_time()
         after = ms(child.exited_at - life.cancelled_at)
         self._tree.emit(events.ChildUnstopped(*self._judge.who(child), after, life.context.handling, life.stack()))

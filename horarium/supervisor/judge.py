@@ -91,7 +91,7 @@ class Judge:
         for other in order.affected(self._children, child, self.spec.strategy):
             if other.up or other.ending:
                 other.leaving, other.fate = True, other.fate or Bystander(child.spec.id)
-            elif other.ended and other.spec.restart == "transient":
+            elif other.ended and other.fate is None and other.spec.restart == "transient":
                 other.ended, other.due = False, anyio.current_time()
 
     def who(self, child: Child) -> tuple[str, str, int]:
