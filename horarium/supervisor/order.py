@@ -5,10 +5,9 @@ asks these rules what may be done now; so a crash in the middle of a group resta
 start, needs no special case. The rules are Erlang's:
 
 - children start in list order, each when all before it are ready; stop in reverse, one at a time;
-- `one_for_one`: once a child has been ready, its restarts hold up nobody;
+- `one_for_one`: once a child has been ready, its restarts and its stop hold up nobody;
 - `rest_for_one`, `one_for_all`: the children after a restarting one (or all the others) are stopped first, and come
-  back in order, each waiting for those before it;
-- nothing starts while anything is still to be stopped.
+  back in order, each waiting for those before it; nothing starts while anything is still to be stopped.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def next_to_stop(children: Sequence[Child]) -> Child | None:
 
 def next_to_start(children: Sequence[Child], strategy: Strategy, now: float) -> Child | None:
     """Return the first child whose turn and time have come to be started."""
-    if any(child.leaving for child in children):
+    if strategy != "one_for_one" and any(child.leaving for child in children):
         return None
     for child in children:
         if child.wants_start and child.due <= now:

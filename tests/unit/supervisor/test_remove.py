@@ -220,6 +220,17 @@ async def test_not_even_the_restart_of_a_sibling_starts_a_stubborn_child_that_wa
         stage.end("b")
 
 
+async def test_a_sibling_that_crashes_while_another_drains_comes_back_at_once(stage):
+    """one_for_one: what becomes of one child holds up nobody, its removal neither."""
+    async with stage.playing(stage.child("a"), stage.child("b", drain=60)) as tree, anyio.create_task_group() as group:
+        group.start_soon(tree.remove, "b")
+        await anyio.wait_all_tasks_blocked()
+        stage.end("a", stage.Boom())
+        restarted = await stage.until(ChildRestarted, child="a")
+
+        assert restarted.downtime_ms == 100
+
+
 async def test_there_must_be_such_a_child(stage):
     async with stage.playing(stage.child("a")) as tree:
         with pytest.raises(NoSuchChild, match="nobody"):
