@@ -6,9 +6,11 @@ nor gives a sign for `limit` seconds hangs, and its supervisor cancels and resta
 
 A heartbeat costs one addition, since a busy mailbox has hundreds of thousands of them a second: it is a count, not an
 instant, and the supervisor looks four times within the limit whether the count has moved. So a hang is never told
-before `limit` seconds of silence, and at most a quarter later.
+before `limit` seconds of silence, and at most a quarter later. The pulse is the whole child's: as long as one of its
+tasks waits for something to do, the child counts as idle, whatever the others do.
 
-Only hangs that leave the event loop running are seen here; `stall` sees to the others.
+Only hangs that leave the event loop running are seen here; `stall` sees to the others. After such a stall every child
+looks silent, since none of them could run; so a look that itself comes late accuses nobody and begins anew.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Watchdog:
 
     def barks(self, now: float) -> bool:
         """Look at the pulse, and say whether its child hangs."""
-        if self._pulse.waits or self._pulse.beats != self._beats:
+        held_up = now - self.next_look > self._limit / LOOKS
+        if held_up or self._pulse.waits or self._pulse.beats != self._beats:
             self._beats = self._pulse.beats
             self.alive_at = now
         self.next_look = min(now + self._limit / LOOKS, self.alive_at + self._limit)

@@ -184,7 +184,7 @@ class AnswersAda(InAHouse):
         assert answer is None or isinstance(answer, TargetDown | TokenPair)
         if isinstance(answer, TokenPair):
             assert (await self.house.enter(answer.access_token)).id == self.ada
-        assert (self.mailbox.depth, self.mailbox._questions) == (0, {})
+        assert (self.mailbox.depth, self.mailbox._questions._open) == (0, {})
 
 
 @dataclass
@@ -210,7 +210,7 @@ class AdaAsks(InAHouse):
             await self.over.wait()
 
     async def sound(self) -> None:
-        assert self.mailbox._questions == {}
+        assert self.mailbox._questions._open == {}
 
     async def then(self) -> None:
         assert await bobs_answer(self.house, self.mailbox, self.bob) == self.bob
@@ -231,7 +231,7 @@ async def incarnation(house: House, mailbox: Mailbox[TokenRequest]) -> AsyncIter
                 yield
                 actor.cancel_scope.cancel()
         finally:
-            mailbox.owner_down()
+            mailbox.owner_down(dropped_work=True)
 
 
 async def bobs_answer(house: House, mailbox: Mailbox[TokenRequest], bob: int) -> int:

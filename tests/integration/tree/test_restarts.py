@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from horarium import tree as tree_module
-from tests.support.faults import HANGS, failing_to_start, watched_closely
+from tests.support.actor_faults import HANGS, failing_to_start, watched_closely
 from tests.support.ledger import gaps, overlaps
 from tests.support.tree import EVERY_SECOND, a_tree
 from tests.support.waiting import eventually, report

@@ -47,7 +47,7 @@ class Asks:
         await self.ask("cancelled")
 
     async def sound(self) -> None:
-        assert [question.message.text for question in self.mailbox._questions.values()] in ([], ["before"])
+        assert [question.message.text for question in self.mailbox._questions._open.values()] in ([], ["before"])
 
     async def then(self) -> None:
         await self.ask("after")

@@ -103,10 +103,22 @@ async def test_a_watchdog_looks_four_times_within_its_limit():
     pulse = Pulse()
     watchdog = Watchdog(60, pulse, now=0)
 
-    looks = [watchdog.next_look, watchdog.barks(15), watchdog.next_look, watchdog.barks(59), watchdog.next_look]
+    planned = [watchdog.next_look]
+    barked = [watchdog.barks(15), watchdog.barks(30), watchdog.barks(45), watchdog.barks(59)]
+    planned.append(watchdog.next_look)
 
-    assert looks == [15, False, 30, False, 60]
+    assert barked == [False] * 4
+    assert planned == [15, 60]
     assert watchdog.barks(60)
+
+
+async def test_a_look_that_comes_late_accuses_nobody_who_could_not_run_either():
+    """The event loop was blocked, or the whole process stopped: the limit begins anew."""
+    watchdog = Watchdog(60, Pulse(), now=0)
+
+    assert not watchdog.barks(1000)
+    assert [watchdog.barks(now) for now in (1015, 1030, 1045, 1059)] == [False] * 4
+    assert watchdog.barks(1060)
 
 
 async def test_a_child_that_waits_for_messages_is_idle_and_no_hang(stage):
