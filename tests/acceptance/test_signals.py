@@ -1,0 +1,77 @@
+"""Signals to a process whose child does not want to end: the first drains, the second cancels, the third ends it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import hosted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.timeout(60)
+
+END_SECONDS = 20
+
+
+@contextmanager
+def process(kind: str) -> Iterator[subprocess.Popen[str]]:
+    """The process, ready."""
+    command = [sys.executable, hosted.__file__, kind]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:  # noqa: S603 - our own words only
+        try:
+            assert made.stdout is not None
+            assert made.stdout.readline() == "ready\n"
+            yield made
+        finally:
+            made.kill()
+
+
+def send(house: subprocess.Popen[str], number: signal.Signals, *, until: str) -> dict[str, Any]:
+    """Send a signal, and return the first line of the log that names this event."""
+    house.send_signal(number)
+    return line(house, until)
+
+
+def line(house: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    assert house.stderr is not None
+    lines = (json.loads(raw) for raw in house.stderr)
+    return next(found for found in lines if found["event"] == event)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_cancels_what_the_first_let_go_on(number: signal.Signals) -> None:
+    with process("drains") as house:
+        send(house, number, until="signal.received")
+        stopped = send(house, number, until="child.stopped")
+
+        assert stopped["child"] == "clerk"
+        assert house.wait(END_SECONDS) == 0
+
+
+def test_a_child_that_ignores_the_second_is_named_with_its_stack_and_the_process_ends() -> None:
+    with process("stubborn") as house:
+        send(house, signal.SIGTERM, until="signal.received")
+        unstopped = send(house, signal.SIGTERM, until="child.unstopped")
+        left_behind = line(house, "horarium.left_behind")
+
+        assert (unstopped["child"], unstopped["handling"]) == ("clerk", "the last invoice")
+        assert "await anyio.sleep_forever()" in unstopped["stack"]
+        assert left_behind["children"] == ["clerk"]
+        assert house.wait(END_SECONDS) == 1
+
+
+def test_the_third_ends_the_process_at_once() -> None:
+    with process("stubborn") as house:
+        send(house, signal.SIGTERM, until="signal.received")
+        send(house, signal.SIGTERM, until="signal.received")
+        house.send_signal(signal.SIGTERM)
+
+        assert house.wait(END_SECONDS) == 128 + signal.SIGTERM

@@ -1,0 +1,42 @@
+"""A tree of one child in a process of its own, for signals: `python hosted.py drains|stubborn`.
+
+`drains` works on when it is asked to stop, and ends when it is cancelled; `stubborn` ignores its cancellation too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Any
+
+import anyio
+
+from horarium.host import Host
+from horarium.logs import configure_logging
+from horarium.supervisor import ChildContext, ChildSpec, StallMonitor, SupervisorSpec
+
+
+async def child(context: ChildContext, *, shield: bool, task_status: Any) -> None:
+    """Work for ever, whoever asks for an end."""
+    context.working_on("the last invoice")
+    task_status.started()
+    with anyio.CancelScope(shield=shield):
+        await anyio.sleep_forever()
+
+
+async def main(shield: bool) -> int:
+    """Host it."""
+
+    async def when_ready() -> None:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+    spec = ChildSpec("clerk", partial(child, shield=shield), drain=60.0, shutdown=0.5)
+    host = Host(SupervisorSpec("root", (spec,)), StallMonitor(time.monotonic))
+    return await host.run(when_ready)
+
+
+if __name__ == "__main__":
+    configure_logging("json", "info")
+    sys.exit(anyio.run(main, sys.argv[1] == "stubborn"))
