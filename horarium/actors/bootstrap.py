@@ -55,7 +55,7 @@ class Bootstrap:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Make ready, and end."""
-        await patiently(context, self.step)
+        await patiently(context, self.step, "schema and first account")
         task_status.started()
 
     async def step(self) -> None:
@@ -74,7 +74,7 @@ class SchemaGate:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Wait for the schema, and end."""
-        while missing := await patiently(context, lambda: pending(self._database)):
+        while missing := await patiently(context, lambda: pending(self._database), "schema"):
             log.info("schema.awaited", migrations=len(missing))
             await context.sleep(GATE_SECONDS)
         task_status.started()

@@ -60,7 +60,7 @@ class Cleanup:
         """Clean up every minute, a batch at a time while there is much."""
         task_status.started()
         while True:
-            cleaned = await patiently(context, self.step)
+            cleaned = await patiently(context, self.step, "what has expired")
             if cleaned != Cleaned():
                 log.info("cleaned", executions=cleaned.executions, configs=cleaned.configs)
             await context.sleep(BETWEEN_BATCHES_SECONDS if cleaned.more else EVERY_SECONDS)

@@ -127,7 +127,7 @@ class Dispatcher:
         self._beat = context.beat
         task_status.started()
         while True:
-            done = await patiently(context, self.step)
+            done = await patiently(context, self.step, "due ticks")
             if done.written:
                 log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)
             delay = DEFERRED_SECONDS if done.deferred else await patiently(context, self._until_next_tick)

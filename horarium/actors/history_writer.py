@@ -39,9 +39,7 @@ class HistoryWriter:
         task_status.started()
         while True:
             events = list(chain.from_iterable(await gather(context.inbox, BATCH_EVENTS)))
-            context.working_on(f"{len(events)} events")
-            await patiently(context, lambda events=events: self.step(events))  # type: ignore[misc]  # bound now
-            context.working_on(None)
+            await patiently(context, lambda events=events: self.step(events), f"{len(events)} events")  # type: ignore[misc]  # bound now
 
     async def step(self, events: Sequence[HistoryEvent]) -> int:
         """Write these events; returns how many."""

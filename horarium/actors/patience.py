@@ -25,19 +25,24 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
-async def patiently(context: ChildContext, step: Callable[[], Awaitable[Result]]) -> Result:
-    """Do `step` until Postgres, Redis and the broker let it; each try is a sign of life."""
+async def patiently(context: ChildContext, step: Callable[[], Awaitable[Result]], work: str | None = None) -> Result:
+    """Do `step` until Postgres, Redis and the broker let it; each try is a sign of life.
+
+    `work` is what the tree shows the actor to be handling meanwhile.
+    """
     waited = 0
     while True:
-        context.beat()
+        context.working_on(work)
         try:
             result = await step()
         except (Unavailable, ExceptionGroup) as error:
             away = _unavailable(error)
             waited += 1
+            context.working_on(f"waits for {away.what}" if work is None else f"{work}, waits for {away.what}")
             log.warning("actor.waits", actor=context.id, what=away.what, tries=waited)
             await context.sleep(away.retry_after)
         else:
+            context.working_on(None)
             if waited:
                 log.info("actor.goes_on", actor=context.id, tries=waited)
             return result

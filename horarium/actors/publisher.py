@@ -74,7 +74,7 @@ class Publisher:
         task_status.started()
         asked: list[UUID] = []
         while True:
-            done = await patiently(context, lambda asked=tuple(asked): self.step(asked))  # type: ignore[misc]  # bound now
+            done = await patiently(context, lambda asked=tuple(asked): self.step(asked), "unsent messages")  # type: ignore[misc]  # bound now
             if done.lost:
                 log.warning("messages.lost", executions=done.lost)
             asked = []

@@ -82,7 +82,7 @@ class ScheduleLoader:
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Load everything, then follow the changes."""
         self._beat = context.beat
-        await patiently(context, self.load_all)
+        await patiently(context, self.load_all, "all schedules")
         task_status.started()
         while True:
             await patiently(context, lambda: self._follow(context))
@@ -156,11 +156,14 @@ class ScheduleLoader:
                 reloads: list[Reload] = []
                 with anyio.move_on_at(next_look):
                     reloads = await gather(context.inbox, PAGE_CONFIGS)
+                context.working_on("changed configs")
                 await self._answer(reloads)
                 if anyio.current_time() >= next_look:
                     looks, next_look = looks + 1, anyio.current_time() + LOOK_SECONDS
+                    context.working_on("a comparison with Postgres")
                     await connection.execute("SELECT 1")  # a connection cut off in silence is found out here
                     await self._look(looks)
+                context.working_on(None)
 
     async def _look(self, looks: int) -> None:
         if not await self._index.is_loaded():

@@ -93,7 +93,7 @@ class TimeoutSweeper:
         """Sweep every second; now and then make the timeout index anew."""
         task_status.started()
         while True:
-            swept = await patiently(context, self.step)
+            swept = await patiently(context, self.step, "what is overdue")
             if swept != Swept(0, 0, 0):
                 log.info("swept", timed_out=swept.timed_out, orphaned=swept.orphaned, resumed=swept.resumed)
             await context.sleep(SWEEP_SECONDS)

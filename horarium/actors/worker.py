@@ -88,7 +88,7 @@ class Worker:
             drain_seconds=self._config.drain_seconds,
         )
         try:
-            await patiently(context, self._broker.startup)
+            await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._beat, worker_id, receiver, context)
                 task_status.started()

@@ -2,6 +2,10 @@
 
 `from_url` retries nothing and never checks an idle connection unless told to; both are set here, so a restarted
 Redis costs a retry and not an error. What still fails is Unavailable to callers, by `redis_errors()`.
+
+Retries multiply: a command is tried again, and so is, within each try, the connection. With a Redis that accepts
+connections and answers nothing (it is stopped, or its disk is), that comes to more than a minute, though every single
+wait has its timeout. So `redis_errors()` is also the deadline of the whole call.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -23,10 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "connection_options", "redis_errors"]
 
+AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 MAX_CONNECTIONS = 32
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 5.0
 ACQUIRE_SECONDS = 5.0
+CALL_SECONDS = 8.0
+"""How long a call may take in all: one command's timeout and time for a retry."""
 
 
 def connection_options() -> dict[str, object]:
@@ -50,10 +58,11 @@ def connect(url: str) -> Redis:
 
 @contextmanager
 def redis_errors(what: str = "Redis") -> Iterator[None]:
-    """Turn "Redis is away", or there but taking no writes, into Unavailable; every other error passes through."""
+    """Turn "Redis is away", silent for too long, or taking no writes into Unavailable; other errors pass through."""
     try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError) as error:
+        with anyio.fail_after(CALL_SECONDS):
+            yield
+    except (TimeoutError, *AWAY) as error:
         raise Unavailable(what) from error
     except ResponseError as error:
         if str(error).startswith("MISCONF"):  # its disk is full: redis-py has no name for this one

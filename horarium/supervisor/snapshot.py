@@ -86,7 +86,7 @@ def node_of(child: Child, *, supervisor_ends: bool) -> TreeNode:
     """Return the snapshot of one child, its subtree included."""
     now = anyio.current_time()
     life = child.life
-    uptime = None if life is None or life.ready_at is None or not (child.up or child.ending) else now - life.ready_at
+    ready_at = life.ready_at if life is not None and (child.up or child.ending) else None
     state = _state(child, now, supervisor_ends=supervisor_ends)
     return TreeNode(
         id=child.spec.id,
@@ -94,8 +94,8 @@ def node_of(child: Child, *, supervisor_ends: bool) -> TreeNode:
         state=state,
         incarnation=child.incarnation,
         restarts=child.restarts,
-        uptime=uptime,
-        restart_in=child.due - now if state == "backoff" else None,
+        uptime=None if ready_at is None else round(now - ready_at, 3),
+        restart_in=round(child.due - now, 3) if state == "backoff" else None,
         last_exit=child.last_exit,
         mailbox=_status(child.spec.mailbox),
         handling=None if life is None or not life.alive else life.context.handling,

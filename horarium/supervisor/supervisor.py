@@ -166,7 +166,7 @@ class Supervisor:
             state=self._state(),
             incarnation=0 if self._began_at is None else 1,
             restarts=0,
-            uptime=anyio.current_time() - self._began_at if up and self._began_at is not None else None,
+            uptime=round(anyio.current_time() - self._began_at, 3) if up and self._began_at is not None else None,
             children=self._branch.nodes(),
         )
 

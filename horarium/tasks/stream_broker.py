@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError  # noqa: A004 - redis' own kinds
+from redis.exceptions import ResponseError
 from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
@@ -127,7 +127,7 @@ class StreamBroker(RedisStreamBroker):
                 if not str(error).startswith(STREAM_IS_GONE):
                     raise
                 stream_is_gone = True
-            except (ConnectionError, TimeoutError, Unavailable) as error:
+            except Unavailable as error:
                 # what runs must go on while Redis is away: only the listening waits
                 log.warning("broker.waits", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
@@ -151,16 +151,18 @@ class StreamBroker(RedisStreamBroker):
         return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC) - CLOCK_MARGIN
 
     async def _new(self) -> list[_Entry]:
-        answer = await self._redis.xreadgroup(
-            GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=READ_COUNT, block=BLOCK_MS
-        )
+        with redis_errors("broker"):
+            answer = await self._redis.xreadgroup(
+                GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=READ_COUNT, block=BLOCK_MS
+            )
         pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer or [])
         return [(stream, entry_id, fields[b"data"]) for stream, page in pages for entry_id, fields in page]
 
     async def _orphans(self, stream: str) -> list[_Entry]:
-        answer = await self._redis.xautoclaim(
-            stream, GROUP, self.consumer_name, min_idle_time=int(ORPHAN_SECONDS * 1000), count=READ_COUNT
-        )
+        with redis_errors("broker"):
+            answer = await self._redis.xautoclaim(
+                stream, GROUP, self.consumer_name, min_idle_time=int(ORPHAN_SECONDS * 1000), count=READ_COUNT
+            )
         page = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", answer[1])
         # Redis 6.2 answers an entry that was deleted meanwhile without fields
         return [(stream.encode(), entry_id, fields[b"data"]) for entry_id, fields in page if fields]

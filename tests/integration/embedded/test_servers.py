@@ -17,19 +17,26 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from horarium import asking
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis, EmbeddedServerDied
 from horarium.embedded import process as process_module
 from horarium.embedded import redis as redis_module
-from horarium.errors import ConfigurationError
-from horarium.supervisor import ChildContext
+from horarium.embedded.process import STOP_SECONDS
+from horarium.errors import ConfigurationError, Unavailable
+from horarium.keyspace import pool as pool_module
+from horarium.keyspace.pool import connect, redis_errors
+from horarium.supervisor import ChildContext, ChildExited, ChildRestarted, ChildSpec, Supervisor, SupervisorSpec
 from tests.support import embedded_owner
 from tests.support.servers import temporary_data_dir
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from anyio.abc import TaskGroup
+
+    from horarium.supervisor import SupervisionEvent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -302,3 +309,47 @@ async def test_a_data_directory_too_long_for_a_socket_works(monkeypatch: pytest.
                 assert await connection.ping()
             socket_dir = anyio.Path((await sql(postgres, "SHOW unix_socket_directories")).strip('"'))
             assert stat.S_IMODE((await socket_dir.stat()).st_mode) == 0o700
+
+
+async def test_a_redis_that_runs_and_answers_nobody_is_away_within_the_deadline_of_a_call(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every wait inside has its timeout, but there are many: retries of the command, and of each connection."""
+    monkeypatch.setattr(pool_module, "CALL_SECONDS", 0.5)
+    async with up(cache := EmbeddedRedis(data_dir)), connect(cache.url) as connection:
+        # given
+        await connection.ping()
+        main_process(data_dir).suspend()
+
+        # when
+        with pytest.raises(Unavailable), redis_errors():
+            await connection.echo("too late")
+
+        # then
+        main_process(data_dir).resume()
+        assert await connection.echo("mine") == b"mine"
+
+
+@pytest.mark.parametrize("server_type", [EmbeddedPostgres, EmbeddedRedis])
+async def test_a_server_that_runs_and_answers_nobody_is_replaced(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, server_type: type[EmbeddedPostgres | EmbeddedRedis]
+) -> None:
+    monkeypatch.setattr(asking, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.5)
+    events: list[SupervisionEvent] = []
+    child = ChildSpec("server", server_type(data_dir).run, watchdog=2.0, shutdown=STOP_SECONDS, start_timeout=60)
+    supervisor = Supervisor(SupervisorSpec("root", (child,)), on_event=events.append)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
+        silent = main_process(data_dir)
+
+        silent.suspend()
+
+        async def replaced() -> bool:
+            return any(isinstance(event, ChildRestarted) for event in events)
+
+        await eventually(replaced, within=40)
+        assert not silent.is_running()
+        supervisor.stop()
+
+    assert [event.reason for event in events if isinstance(event, ChildExited)] == ["watchdog", "shutdown"]
