@@ -245,7 +245,6 @@ class Branch:
 
     def _start_child(self, child: Child, group: TaskGroup) -> None:
         if child.life is not None and child.life.alive:
-            child.fate = None
             still_running = Exit("start_failed", StillRunning("the last incarnation has not ended"))
             self._pass_judgement(child, child.life, still_running)
             return

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from horarium.supervisor.decision import Bystander, LetGo
+
 if TYPE_CHECKING:
     from horarium.supervisor.branch import Branch
     from horarium.supervisor.decision import Fate
@@ -77,7 +79,12 @@ class Child:
     @property
     def wants_start(self) -> bool:
         """True for a child that should run and does not."""
-        return not self.ended and self.phase in {Phase.DOWN, Phase.UNSTOPPED}
+        return not self.ended and not self.let_go and self.phase in {Phase.DOWN, Phase.UNSTOPPED}
+
+    @property
+    def let_go(self) -> bool:
+        """True for a child that does not come back once its present incarnation has ended."""
+        return isinstance(self.fate, LetGo) or (isinstance(self.fate, Bystander) and self.spec.restart == "temporary")
 
     @property
     def next_instant(self) -> float:

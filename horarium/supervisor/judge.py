@@ -26,6 +26,7 @@ from horarium.supervisor.decision import (
     ShutDown,
     decide,
 )
+from horarium.supervisor.errors import StillRunning
 from horarium.supervisor.intensity import Intensity
 from horarium.supervisor.snapshot import LastExit
 from horarium.supervisor.watch import Down
@@ -64,22 +65,30 @@ class Judge:
         self._intensity.clear()
 
     def judge(self, child: Child, life: Life, exit_: Exit, *, supervisor_ends: bool) -> Decision:
-        """Decide about one exit, tell it, and put the child and its siblings in order accordingly."""
-        life.judged = True
-        child.exited_at = life.ended_at if life.ended_at is not None else anyio.current_time()
+        """Decide about one exit, tell it, and put the child and its siblings in order accordingly.
+
+        A start that is refused beside an incarnation that will not end is judged like an exit, and is none: that one's
+        own exit, and what was in store for it, are still to come.
+        """
+        refused = isinstance(exit_.error, StillRunning)
         decision = decide(
             exit_,
-            child.spec.restart,
+            "permanent" if refused else child.spec.restart,
             supervisor_ends=supervisor_ends,
-            fate=child.fate,
+            fate=None if refused else child.fate,
             closes=self._closes(child),
             schedule=partial(self._schedule, child),
         )
-        child.leaving, child.fate = False, None
+        if not refused:
+            life.judged = True
+            child.exited_at = life.ended_at if life.ended_at is not None else anyio.current_time()
+            child.leaving, child.fate = False, None
         child.last_exit = LastExit(str(exit_), str(decision), datetime.now(UTC))
-        uptime = 0.0 if life.ready_at is None else child.exited_at - life.ready_at
+        exited_at = anyio.current_time() if child.exited_at is None else child.exited_at
+        uptime = 0.0 if life.ready_at is None else exited_at - life.ready_at
         self._tree.emit(events.ChildExited(*self.who(child), exit_.reason, decision, ms(uptime), error=exit_.error))
-        self._tell(child, life, exit_)
+        if not refused:
+            self._tell(child, life, exit_)
         self._carry_out(decision, child, exit_, supervisor_ends=supervisor_ends)
         return decision
 

@@ -77,4 +77,4 @@ def next_instant(children: Sequence[Child], now: float) -> float:
 def _lets_pass(child: Child, strategy: Strategy) -> bool:
     if strategy == "one_for_one":
         return child.ended or child.ready_once
-    return child.ended or child.phase is Phase.RUNNING
+    return child.ended or child.phase is Phase.RUNNING or (child.phase is Phase.UNSTOPPED and child.let_go)

@@ -1,0 +1,49 @@
+"""What the state machine of `test_state_machine` has found, each as a small story."""
+
+# ruff: noqa: ARG001 - a child's entry point has one signature, whatever of it a test uses
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from horarium.supervisor import (
+    Bystander,
+    ChildExited,
+    ChildRestarted,
+    StillRunning,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_bystander_that_ignores_its_cancellation_still_has_an_exit_of_its_own(stage):
+    """The starts that are refused beside it are failures, but not its end."""
+    # given
+    children = (stage.child("a"), stage.child("b", "stubborn", "serve", shutdown=1))
+    async with stage.playing(*children, strategy="rest_for_one") as supervisor:
+        watch = supervisor.watch("b")
+        stage.end("a", stage.Boom())
+        refused = await stage.until(ChildExited, child="b")
+
+        # when
+        stage.end("b", stage.Boom())
+        await stage.until(ChildRestarted, child="b")
+
+        # then
+        assert isinstance(refused.error, StillRunning)
+        assert stage.of(ChildExited, child="b")[-1].decision == Bystander("a")
+        assert (await watch.down()).reason == "error"
+
+
+async def test_a_child_that_could_not_be_removed_is_not_started_again(stage):
+    async with stage.playing(stage.child("a", "stubborn", shutdown=1)) as supervisor:
+        with pytest.raises(StillRunning):
+            await supervisor.remove("a")
+        await anyio.sleep(60)
+        stage.end("a")
+        await stage.until(ChildExited)
+        await supervisor.remove("a")
+
+    assert stage.journal == ["a starts", "a ends"]
+    assert len(stage.of(ChildExited)) == 1
