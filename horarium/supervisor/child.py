@@ -102,7 +102,7 @@ class Child:
     def was_healthy(self) -> bool:
         """Say whether the last incarnation ran long enough, since it was ready, to count as healthy."""
         life = self.life
-        if life is None or life.ready_at is None or life.well_until is None:
+        if life is None or life.alive or life.ready_at is None or life.well_until is None:
             return False
         return life.well_until - life.ready_at >= self.spec.backoff.reset_after
 

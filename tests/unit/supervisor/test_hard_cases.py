@@ -11,7 +11,9 @@ from horarium.supervisor import (
     Bystander,
     ChildExited,
     ChildRestarted,
+    RestartScheduled,
     StillRunning,
+    SupervisorSpec,
 )
 
 pytestmark = pytest.mark.anyio
@@ -47,3 +49,16 @@ async def test_a_child_that_could_not_be_removed_is_not_started_again(stage):
 
     assert stage.journal == ["a starts", "a ends"]
     assert len(stage.of(ChildExited)) == 1
+
+
+async def test_refused_starts_of_a_supervisor_that_was_healthy_are_failures_in_a_row(stage):
+    """It ran for a minute, but what is refused now is no new life that was healthy."""
+    children = (stage.child("a", "stubborn", "serve", shutdown=1), stage.child("b"))
+
+    async with stage.playing(SupervisorSpec("inner", children, intensity=0)):
+        await anyio.sleep(60)
+        stage.end("b", stage.Boom())
+        await stage.until(RestartScheduled, child="inner", count=3)
+        stage.end("a")
+
+    assert [event.attempt for event in stage.of(RestartScheduled, child="inner")][:3] == [1, 2, 3]
