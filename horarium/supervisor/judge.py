@@ -124,6 +124,8 @@ class Judge:
 
     def _tell(self, child: Child, life: Life, exit_: Exit) -> None:
         if child.spec.mailbox is not None:
+            if life.context.inbox is not None:
+                life.context.inbox.close()  # one that is given up and still runs takes no more letters
             child.spec.mailbox.owner_down(exit_.error, dropped_work=life.unfinished)
         down = Down(child.spec.id, child.incarnation, exit_.reason, exit_.error)
         for watch in child.watches:

@@ -11,6 +11,10 @@ from horarium.supervisor import (
     Bystander,
     ChildExited,
     ChildRestarted,
+    ChildSpec,
+    ChildStarted,
+    ChildUnstopped,
+    Mailbox,
     RestartScheduled,
     StillRunning,
     SupervisorSpec,
@@ -62,3 +66,26 @@ async def test_refused_starts_of_a_supervisor_that_was_healthy_are_failures_in_a
         stage.end("a")
 
     assert [event.attempt for event in stage.of(RestartScheduled, child="inner")][:3] == [1, 2, 3]
+
+
+async def test_a_child_that_was_given_up_takes_no_more_letters(stage):
+    """They wait for its successor, and what it held is lost, once."""
+    # given
+    mailbox = Mailbox("letters")
+
+    async def deaf(context, *, task_status):
+        task_status.started()
+        with anyio.CancelScope(shield=context.incarnation == 1):
+            async for letter in context.inbox:
+                stage.journal.append(f"{context.incarnation} reads {letter}")
+
+    # when
+    async with stage.playing(ChildSpec("a", deaf, mailbox=mailbox, shutdown=1)) as supervisor:
+        supervisor.kill("a")
+        await stage.until(ChildUnstopped)
+        mailbox.send_nowait("letter")
+        await stage.until(ChildStarted, count=2)
+        await anyio.wait_all_tasks_blocked()
+
+    # then
+    assert stage.journal == ["2 reads letter"]
