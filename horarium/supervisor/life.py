@@ -50,6 +50,7 @@ class Life(TaskStatus[None]):
         self._task: anyio.TaskInfo | None = None
         self._scope = anyio.CancelScope()
         self._sentence: Exit | None = None
+        self._cut_off = False
 
     def started(self, value: None = None) -> None:  # noqa: ARG002 - the value is part of anyio's protocol
         """Note that the child's resource works; what the child calls as `task_status.started()`."""
@@ -93,7 +94,7 @@ class Life(TaskStatus[None]):
     @property
     def unfinished(self) -> bool:
         """Whether the incarnation was cut off in whatever it was doing."""
-        return self.exit is None or self.exit.abnormal or self._scope.cancel_called
+        return self.exit is None or self.exit.abnormal or self._cut_off
 
     def stack(self) -> str:
         """Return where the incarnation's tasks stand."""
@@ -105,6 +106,7 @@ class Life(TaskStatus[None]):
         try:
             await self._contain()
         finally:
+            self._cut_off = self._scope.cancel_called or _cancelled_from_outside()
             self.alive = False
             if self.context.inbox is not None:
                 self.context.inbox.close()

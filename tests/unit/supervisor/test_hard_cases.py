@@ -89,3 +89,26 @@ async def test_a_child_that_was_given_up_takes_no_more_letters(stage):
 
     # then
     assert stage.journal == ["2 reads letter"]
+
+
+def holder(stage, mailbox):
+    """A child that takes one letter, and never lets go of it."""
+
+    async def run(context, *, task_status):
+        task_status.started()
+        await context.inbox.receive()
+        await anyio.sleep_forever()
+
+    return ChildSpec("holder", run, mailbox=mailbox)
+
+
+async def test_what_a_child_holds_is_lost_when_its_whole_supervisor_is_cut_short(stage):
+    mailbox = Mailbox("letters")
+
+    async with stage.playing(SupervisorSpec("inner", (holder(stage, mailbox),))) as supervisor:
+        mailbox.send_nowait("held")
+        await anyio.wait_all_tasks_blocked()
+        supervisor.kill("inner")
+        await stage.until(ChildExited, child="holder")
+
+    assert (mailbox.taken, mailbox.lost) == (1, 1)
