@@ -127,6 +127,14 @@ class Branch:
             if child.nested is not None:
                 yield from child.nested.records()
 
+    def close(self) -> None:
+        """Tell everybody below that nothing more comes, those too whose turn to start never came."""
+        self.ending = True
+        for child in self.children:
+            child.tell()
+            if child.nested is not None:
+                child.nested.close()
+
     @property
     def drain_seconds(self) -> float:
         """How long the ordered stop may take."""
@@ -286,8 +294,7 @@ class Branch:
         self._look()
         if not self.stopped.is_set():
             self._finish()
-        for child in self.children:
-            child.tell()
+        self.close()
 
     def _rouse(self) -> None:
         self._wake.set()

@@ -114,6 +114,8 @@ class Supervisor:
             self._branch.follow(_without_child(self.spec, child_id))
             _close_mailboxes(child)
             child.tell()
+            if child.nested is not None:
+                child.nested.close()
 
     def restart(self, child_id: str, *, because: str = "it was asked for") -> None:
         """Stop a child in order and start it again, with those that its supervisor's strategy restarts with it.

@@ -16,6 +16,7 @@ from horarium.supervisor import (
     ChildUnstopped,
     Mailbox,
     RestartScheduled,
+    StartFailed,
     StillRunning,
     SupervisorSpec,
 )
@@ -112,3 +113,28 @@ async def test_what_a_child_holds_is_lost_when_its_whole_supervisor_is_cut_short
         await stage.until(ChildExited, child="holder")
 
     assert (mailbox.taken, mailbox.lost) == (1, 1)
+
+
+async def test_adding_below_a_supervisor_whose_turn_never_comes_fails_with_the_tree(stage):
+    supervisor = stage.supervisor(stage.child("a", "hang"), SupervisorSpec("inner", ()))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervisor.run)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(_expect_start_failed, supervisor, stage.child("b"), "inner")
+        await anyio.wait_all_tasks_blocked()
+        supervisor.stop()
+
+    assert "b starts" not in stage.journal
+
+
+async def test_whoever_waits_for_an_added_child_learns_that_it_was_removed(stage):
+    async with stage.playing() as supervisor, anyio.create_task_group() as group:
+        group.start_soon(_expect_start_failed, supervisor, stage.child("a", "fail"), "root")
+        await stage.until(RestartScheduled)
+        await supervisor.remove("a")
+
+
+async def _expect_start_failed(supervisor, child, to):
+    with pytest.raises(StartFailed):
+        await supervisor.add(child, to=to)
