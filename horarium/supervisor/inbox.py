@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from anyio import WouldBlock
 from anyio.abc import ObjectReceiveStream
+from anyio.lowlevel import checkpoint
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,7 +47,7 @@ class Inbox(ObjectReceiveStream[T]):
         pulse = self._pulse
         pulse.waits += 1  # as Pulse.idle does, without the price of a context manager for every message
         try:
-            message = await self._stream.receive()
+            message = await self._next()
         finally:
             pulse.waits -= 1
             pulse.beats += 1
@@ -62,7 +64,18 @@ class Inbox(ObjectReceiveStream[T]):
     def close(self) -> None:
         """Take no more messages."""
         self._stream.close()
+        self._mailbox.rouse()
 
     async def aclose(self) -> None:
         """Take no more messages."""
-        self._stream.close()
+        self.close()
+
+    async def _next(self) -> T:
+        # Not the stream's own `receive`: that one is handed a message while it still waits, and the message is gone
+        # when somebody calls the task's `cancel` in that very moment. Here it leaves the queue as it is returned.
+        await checkpoint()
+        while True:
+            try:
+                return self._stream.receive_nowait()
+            except WouldBlock:
+                await self._mailbox.arrival()

@@ -72,6 +72,7 @@ class Mailbox(Generic[T]):
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self._in_hand = 0
         self._questions = Questions(name)
+        self._arrival: anyio.Event | None = None
         self._open()
 
     def __repr__(self) -> str:
@@ -142,6 +143,17 @@ class Mailbox(Generic[T]):
         """True when the owner is gone for good."""
         return self._closed
 
+    async def arrival(self) -> None:
+        """Wait until something has come, or never will; for its inbox."""
+        self._arrival = self._arrival or anyio.Event()
+        await self._arrival.wait()
+
+    def rouse(self) -> None:
+        """Wake whoever waits for an arrival."""
+        if self._arrival is not None:
+            self._arrival.set()
+            self._arrival = None
+
     def took(self, message: T) -> None:
         """Note that an incarnation has taken this message out of the queue; for its inbox."""
         self.taken += 1
@@ -168,6 +180,7 @@ class Mailbox(Generic[T]):
         while self.depth:
             self._bury(self._keeper.receive_nowait(), "closed")
         self._keeper.close()
+        self.rouse()
         self._questions.fail_all("is gone", cause)
 
     def _open(self) -> None:
@@ -182,6 +195,7 @@ class Mailbox(Generic[T]):
             self._sender.send_nowait(message)
         except anyio.WouldBlock:
             return False
+        self.rouse()
         return True
 
     def _overflow(self, message: T) -> None:
@@ -199,6 +213,8 @@ class Mailbox(Generic[T]):
             await self._sender.send(message)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise TargetDown(f"{self.name} is gone") from error
+        finally:
+            self.rouse()
 
     def _bury(self, message: T, why: Literal["overflow", "closed"]) -> None:
         self.dropped += 1

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 
@@ -138,3 +140,29 @@ async def test_whoever_waits_for_an_added_child_learns_that_it_was_removed(stage
 async def _expect_start_failed(supervisor, child, to):
     with pytest.raises(StartFailed):
         await supervisor.add(child, to=to)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_a_letter_survives_a_stray_cancellation_in_the_moment_of_its_arrival(stage):
+    # given
+    mailbox = Mailbox("letters")
+    tasks = []
+
+    async def reads(context, *, task_status):
+        tasks.append(asyncio.current_task())
+        task_status.started()
+        async for letter in context.inbox:
+            stage.journal.append(letter)
+
+    async with stage.playing(ChildSpec("a", reads, mailbox=mailbox)):
+        await anyio.wait_all_tasks_blocked()
+
+        # when
+        mailbox.send_nowait("letter")
+        tasks[0].cancel()
+        await stage.until(ChildRestarted)
+        await anyio.wait_all_tasks_blocked()
+
+    # then
+    assert stage.of(ChildExited)[0].reason == "stray_cancellation"
+    assert stage.journal == ["letter"]
