@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AutoShutdown", "ChildSpec", "ChildStart", "Restart", "Shutdown", "Strategy", "SupervisorSpec"]
 
 BRUTAL_SECONDS = 0.1
-"""How long a child that is stopped brutally has until it is declared unstopped: Python cannot kill a task."""
+"""How long a cancelled child has at least until it is declared unstopped: Python cannot kill a task."""
 
 NESTED_GRACE = 1.0
 """Seconds beyond the summed deadlines of a nested supervisor's children, for its own bookkeeping."""
@@ -97,7 +97,7 @@ class ChildSpec:
     @property
     def shutdown_seconds(self) -> float:
         """How long it may take to end once it is cancelled."""
-        return BRUTAL_SECONDS if self.shutdown == "brutal" else self.shutdown
+        return BRUTAL_SECONDS if self.shutdown == "brutal" else max(self.shutdown, BRUTAL_SECONDS)
 
     @property
     def stop_seconds(self) -> float:

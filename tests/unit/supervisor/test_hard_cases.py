@@ -166,3 +166,11 @@ async def test_a_letter_survives_a_stray_cancellation_in_the_moment_of_its_arriv
     # then
     assert stage.of(ChildExited)[0].reason == "stray_cancellation"
     assert stage.journal == ["letter"]
+
+
+async def test_a_child_with_no_time_to_end_is_not_unstopped_before_it_had_a_turn(stage):
+    async with stage.playing(stage.child("a", shutdown=0)) as supervisor:
+        supervisor.kill("a")
+        await stage.until(ChildRestarted)
+
+    assert stage.of(ChildUnstopped) == []
