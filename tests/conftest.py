@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 from tests.support.servers import (
     database_url,
     postgres_url,
@@ -23,3 +25,6 @@ __all__ = [
     "server_root",
     "template_database",
 ]
+
+# `--hypothesis-profile=long`: many steps, and others on every run. Here, as hypothesis looks before it imports tests.
+settings.register_profile("long", max_examples=1_000, print_blob=True)
