@@ -53,6 +53,15 @@ class DeadLetter:
     message: Any = field(repr=False)
 
 
+@dataclass(eq=False)
+class _Waiting:
+    """A sender that waits for room; `settled` without being `accepted` means that the mailbox has closed."""
+
+    message: Any
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    accepted: bool = False
+
+
 class Mailbox(Generic[T]):
     """A bounded queue with a stated overflow policy; see the module for who owns it and when it closes."""
 
@@ -73,6 +82,7 @@ class Mailbox(Generic[T]):
         self._in_hand = 0
         self._questions = Questions(name)
         self._arrival: anyio.Event | None = None
+        self._waiting: deque[_Waiting] = deque()
         self._open()
 
     def __repr__(self) -> str:
@@ -106,10 +116,7 @@ class Mailbox(Generic[T]):
         if self.overflow != "block":
             self._overflow(message)
             return
-        with anyio.move_on_after(timeout):
-            await self._wait_for_room(message)
-            return
-        raise MailboxFull(f"{self.name}: no room within {timeout:g} s")
+        await self._wait_for_room(message, timeout)
 
     def send_nowait(self, message: T) -> None:
         """Put a message in the queue without waiting; a full one of policy `block` raises `MailboxFull`."""
@@ -159,6 +166,7 @@ class Mailbox(Generic[T]):
         self.taken += 1
         self._in_hand += 1
         self._questions.taken(message)
+        self._move_up()
 
     def done(self) -> None:
         """Note that what was taken so far has been handled; for its inbox."""
@@ -176,7 +184,9 @@ class Mailbox(Generic[T]):
         if self.closed:
             return
         self._closed = True
-        self._sender.close()  # first: who waits for room is turned away, and does not move up
+        while self._waiting:
+            self._waiting.popleft().settled.set()  # turned away
+        self._sender.close()
         while self.depth:
             self._bury(self._keeper.receive_nowait(), "closed")
         self._keeper.close()
@@ -208,13 +218,28 @@ class Mailbox(Generic[T]):
             case "block" | "reject":
                 raise MailboxFull(f"{self.name}: {self.capacity} messages are waiting")
 
-    async def _wait_for_room(self, message: T) -> None:
+    async def _wait_for_room(self, message: T, timeout: float) -> None:
+        # Not the stream's own `send`: when room comes in the instant of the deadline, that one ends as cancelled, and
+        # cannot say that its message was accepted nevertheless.
+        waiting = _Waiting(message)
+        self._waiting.append(waiting)
         try:
-            await self._sender.send(message)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise TargetDown(f"{self.name} is gone") from error
+            with anyio.move_on_after(timeout):
+                await waiting.settled.wait()
         finally:
-            self.rouse()
+            if not waiting.settled.is_set():
+                self._waiting.remove(waiting)
+        if not waiting.settled.is_set():
+            raise MailboxFull(f"{self.name}: no room within {timeout:g} s")
+        if not waiting.accepted:
+            raise TargetDown(f"{self.name} is gone")
+
+    def _move_up(self) -> None:
+        """Let who waited longest have the room that there is."""
+        while self._waiting and self.depth < self.capacity:
+            waiting = self._waiting.popleft()
+            waiting.accepted = self._offer(waiting.message)
+            waiting.settled.set()
 
     def _bury(self, message: T, why: Literal["overflow", "closed"]) -> None:
         self.dropped += 1

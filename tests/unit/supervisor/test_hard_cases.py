@@ -17,6 +17,7 @@ from horarium.supervisor import (
     ChildStarted,
     ChildUnstopped,
     Mailbox,
+    MailboxFull,
     RestartScheduled,
     StartFailed,
     StillRunning,
@@ -174,3 +175,30 @@ async def test_a_child_with_no_time_to_end_is_not_unstopped_before_it_had_a_turn
         await stage.until(ChildRestarted)
 
     assert stage.of(ChildUnstopped) == []
+
+
+async def test_a_sender_for_whom_there_is_room_at_its_deadline_is_not_told_that_it_is_full():
+    """Whatever it is told is true: accepted and in the queue, or refused and not."""
+    # given
+    mailbox = Mailbox("letters", capacity=1)
+    mailbox.send_nowait("first")
+    told = []
+
+    async def send():
+        try:
+            await mailbox.send("second", timeout=1)
+        except MailboxFull:
+            told.append("refused")
+        else:
+            told.append("accepted")
+
+    # when
+    with mailbox.bind() as inbox:
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await anyio.sleep(1)
+            inbox.receive_nowait()
+        depth = mailbox.depth
+
+    # then
+    assert (told, depth) in ((["accepted"], 1), (["refused"], 0))
