@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from horarium.supervisor import (
     ChildExited,
+    ChildHung,
     ChildSpec,
     ChildStarted,
     ChildUnstopped,
@@ -126,6 +127,8 @@ class Promises:
                     life = actor.lives[incarnation - 1]
                     life.unstopped = True
                     self._demand(life.alive or life.ended_at == heard.at, f"{child} is unstopped, but has ended")
+            case ChildHung(child=child, incarnation=incarnation, silent_ms=silent_ms):
+                self._troupe.actors[child].lives[incarnation - 1].well_until = heard.at - silent_ms / 1000
             case ChildExited():
                 self._exited(heard.event, heard.at)
             case SupervisorEscalated(supervisor=supervisor):

@@ -57,6 +57,7 @@ class Incarnation:
     began_at: float
     ready_at: float | None = None
     ended_at: float | None = None
+    well_until: float | None = None
     cancelled: bool = False
     unstopped: bool = False
     exits: list[ChildExited] = field(default_factory=list)
@@ -77,8 +78,10 @@ class Incarnation:
         return bool(self.exits)
 
     def healthy(self, reset_after: float) -> bool:
-        """Whether it ran so many seconds, from ready to its end."""
-        return self.ready_at is not None and self.ended_at is not None and self.ended_at - self.ready_at >= reset_after
+        """Whether it ran well for so many seconds, from ready to its end, or to its last sign of life if it hung."""
+        if self.ready_at is None or self.ended_at is None:
+            return False
+        return (self.ended_at if self.well_until is None else self.well_until) - self.ready_at >= reset_after
 
     def obey(self, order: Order) -> None:
         """Hand it an order, which interrupts what it waits for or does."""
