@@ -12,7 +12,9 @@ is a dead letter (`dropped`): thrown away by the policy, or left when the mailbo
 in the hands of an incarnation that crashed or was cancelled; the rest was handled. A mailbox closes when its owner is
 gone for good; a later `bind` opens it anew.
 
-Built on anyio's memory object streams. Meant for one event loop: no method may be called from another thread.
+The queue is its own and no anyio memory object stream, which hands a message over while its reader or its sender may
+still be cancelled, so that one of the two cannot be told the truth (docs/decisions/0015). Meant for one event loop: no
+method may be called from another thread.
 """
 
 from __future__ import annotations
@@ -79,25 +81,20 @@ class Mailbox(Generic[T]):
         self.lost = 0
         self.dropped = 0
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self.closed = False
+        self._queue: deque[T] = deque()
         self._in_hand = 0
         self._questions = Questions(name)
         self._arrival: anyio.Event | None = None
         self._waiting: deque[_Waiting] = deque()
-        self._open()
 
     def __repr__(self) -> str:
         return f"<Mailbox {self.name} {self.depth}/{self.capacity} {self.overflow}>"
 
-    def __del__(self) -> None:
-        # A mailbox of a tree that never ran holds nothing but memory: no reason for anyio's ResourceWarning.
-        if hasattr(self, "_sender"):
-            self._sender.close()
-            self._keeper.close()
-
     @property
     def depth(self) -> int:
         """How many messages wait in the queue."""
-        return self._sender.statistics().current_buffer_used
+        return len(self._queue)
 
     @property
     def accepted(self) -> int:
@@ -141,14 +138,8 @@ class Mailbox(Generic[T]):
 
         The incarnation's `pulse` beats with every message.
         """
-        if self.closed:
-            self._open()
-        return Inbox(self._keeper.clone(), self, pulse or Pulse())
-
-    @property
-    def closed(self) -> bool:
-        """True when the owner is gone for good."""
-        return self._closed
+        self.closed = False
+        return Inbox(self, pulse or Pulse())
 
     async def arrival(self) -> None:
         """Wait until something has come, or never will; for its inbox."""
@@ -161,12 +152,17 @@ class Mailbox(Generic[T]):
             self._arrival.set()
             self._arrival = None
 
-    def took(self, message: T) -> None:
-        """Note that an incarnation has taken this message out of the queue; for its inbox."""
+    def take(self) -> T:
+        """Take the next message out of the queue, for an inbox; raises `WouldBlock`, or `EndOfStream` once closed."""
+        if not self._queue:
+            raise anyio.EndOfStream if self.closed else anyio.WouldBlock
+        message = self._queue.popleft()
         self.taken += 1
         self._in_hand += 1
         self._questions.taken(message)
-        self._move_up()
+        if self._waiting:
+            self._move_up()
+        return message
 
     def done(self) -> None:
         """Note that what was taken so far has been handled; for its inbox."""
@@ -183,44 +179,34 @@ class Mailbox(Generic[T]):
         """Close for good: fail every question, refuse senders, bury what is left."""
         if self.closed:
             return
-        self._closed = True
+        self.closed = True
         while self._waiting:
             self._waiting.popleft().settled.set()  # turned away
-        self._sender.close()
-        while self.depth:
-            self._bury(self._keeper.receive_nowait(), "closed")
-        self._keeper.close()
+        while self._queue:
+            self._bury(self._queue.popleft(), "closed")
         self.rouse()
         self._questions.fail_all("is gone", cause)
 
-    def _open(self) -> None:
-        self._closed = False
-        # The keeper never receives for an actor: it keeps the stream open while no incarnation is there.
-        self._sender, self._keeper = anyio.create_memory_object_stream[T](self.capacity)
-
     def _offer(self, message: T) -> bool:
-        if self._closed:
+        if self.closed:
             raise TargetDown(f"{self.name} is gone")
-        try:
-            self._sender.send_nowait(message)
-        except anyio.WouldBlock:
+        if len(self._queue) >= self.capacity:
             return False
+        self._queue.append(message)
         self.rouse()
         return True
 
     def _overflow(self, message: T) -> None:
         match self.overflow:
             case "drop_oldest":
-                self._bury(self._keeper.receive_nowait(), "overflow")
-                self._sender.send_nowait(message)
+                self._bury(self._queue.popleft(), "overflow")
+                self._queue.append(message)
             case "drop_newest":
                 self._bury(message, "overflow")
             case "block" | "reject":
                 raise MailboxFull(f"{self.name}: {self.capacity} messages are waiting")
 
     async def _wait_for_room(self, message: T, timeout: float) -> None:
-        # Not the stream's own `send`: when room comes in the instant of the deadline, that one ends as cancelled, and
-        # cannot say that its message was accepted nevertheless.
         waiting = _Waiting(message)
         self._waiting.append(waiting)
         try:

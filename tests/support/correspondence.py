@@ -36,7 +36,7 @@ def _faults_of_post(post: Post) -> Iterator[str]:
     new = box.dropped - post.dropped_before
     post.dropped_before = box.dropped
     post.buried += [dead.message for dead in list(box.dead_letters)[-new:]] if new else []
-    waiting: list[Letter] = list(box._keeper._state.buffer)
+    waiting: list[Letter] = list(box._queue)
     places = Counter(post.actor.taken + post.buried + waiting)
     yield from _unless(all(count == 1 for count in places.values()), f"{name}: a letter is in two places")
     for letter, fate in post.sent.items():
