@@ -23,7 +23,8 @@ from horarium.supervisor.child import Child, Phase
 from horarium.supervisor.context import ChildContext
 from horarium.supervisor.decision import Escalate, Exit, Fate, LetGo, ShutDown
 from horarium.supervisor.errors import Hung, RestartIntensityExceeded, StartTimeout, StillRunning
-from horarium.supervisor.judge import Judge, Tree, ms
+from horarium.supervisor.events import ms
+from horarium.supervisor.judge import Judge, Tree
 from horarium.supervisor.life import Life
 from horarium.supervisor.snapshot import TreeNode, node_of
 from horarium.supervisor.spec import NESTED_GRACE, ChildSpec, SupervisorSpec
@@ -82,7 +83,7 @@ class Branch:
                 self._cancel_child(child, child.life)
             else:
                 child.nested.cancel()
-                child.enter(Phase.DRAINING, within=child.nested.drain_seconds)
+                child.enter(Phase.DRAINING, within=child.nested.spec.drain)
         self._wake.set()
 
     def follow(self, spec: SupervisorSpec) -> None:
@@ -134,11 +135,6 @@ class Branch:
             child.tell()
             if child.nested is not None:
                 child.nested.close()
-
-    @property
-    def drain_seconds(self) -> float:
-        """How long the ordered stop may take."""
-        return self.spec.drain
 
     def nodes(self) -> tuple[TreeNode, ...]:
         """Return the snapshot of every child."""
@@ -239,7 +235,7 @@ class Branch:
         drain = child.spec.drain
         if child.nested is not None:
             child.nested.stop()
-            drain = child.nested.drain_seconds
+            drain = child.nested.spec.drain
         if drain > 0 and (child.nested is not None or child.phase is Phase.RUNNING):
             child.enter(Phase.DRAINING, within=drain)
         else:

@@ -35,6 +35,7 @@ __all__ = [
     "SupervisorEscalated",
     "SupervisorStarted",
     "SupervisorStopped",
+    "ms",
 ]
 
 Level = Literal["info", "warning", "error", "critical"]
@@ -217,6 +218,11 @@ class RecordedEvent:
     sequence: int
     at: datetime
     event: SupervisionEvent
+
+
+def ms(seconds: float) -> float:
+    """Seconds as the milliseconds that events tell."""
+    return round(seconds * 1000, 1)
 
 
 class EventRing:

@@ -27,6 +27,7 @@ from horarium.supervisor.decision import (
     decide,
 )
 from horarium.supervisor.errors import StillRunning
+from horarium.supervisor.events import ms
 from horarium.supervisor.intensity import Intensity
 from horarium.supervisor.snapshot import LastExit
 from horarium.supervisor.watch import Down
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from horarium.supervisor.spec import SupervisorSpec
     from horarium.supervisor.watch import Watch
 
-__all__ = ["Judge", "Tree", "ms"]
+__all__ = ["Judge", "Tree"]
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,3 @@ class Judge:
                 if child.spec.mailbox is not None and not supervisor_ends:
                     child.spec.mailbox.close(exit_.error)
         child.tell()
-
-
-def ms(seconds: float) -> float:
-    """Milliseconds, as events have them."""
-    return round(seconds * 1000, 1)

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from horarium.supervisor.events import LoopRecovered, LoopStalled
-from horarium.supervisor.judge import ms
+from horarium.supervisor.events import LoopRecovered, LoopStalled, ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
