@@ -68,7 +68,7 @@ class Host:
                 await self._supervise(when_ready)
                 group.cancel_scope.cancel()
         except* RestartIntensityExceeded as escalation:
-            log.error("horarium.gave_up", error=str(escalation.exceptions[0]))  # noqa: TRY400 - the exits are logged
+            log.error("horarium.gave_up", error=str(_innermost(escalation)))  # noqa: TRY400 - the exits are logged
             code = EXIT_ESCALATED
         if self._fatal is not None:
             raise self._fatal
@@ -115,3 +115,10 @@ class Host:
         if isinstance(event, ChildExited) and isinstance(event.error, ConfigurationError) and self._fatal is None:
             self._fatal = event.error
             self.supervisor.stop()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first error of a group of groups: each task group on its way has wrapped it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,6 +1,7 @@
-"""A tree of one child in a process of its own, for signals: `python hosted.py drains|stubborn`.
+"""A tree of one child in a process of its own, to see how that ends: `python hosted.py drains|stubborn|doomed`.
 
-`drains` works on when it is asked to stop, and ends when it is cancelled; `stubborn` ignores its cancellation too.
+`drains` works on when it is asked to stop, and ends when it is cancelled; `stubborn` ignores its cancellation too;
+`doomed` crashes whenever it is ready.
 """
 
 from __future__ import annotations
@@ -17,26 +18,28 @@ from horarium.logs import configure_logging
 from horarium.supervisor import ChildContext, ChildSpec, StallMonitor, SupervisorSpec
 
 
-async def child(context: ChildContext, *, shield: bool, task_status: Any) -> None:
-    """Work for ever, whoever asks for an end."""
+async def child(context: ChildContext, *, kind: str, task_status: Any) -> None:
+    """Work for ever, whoever asks for an end, or crash."""
     context.working_on("the last invoice")
     task_status.started()
-    with anyio.CancelScope(shield=shield):
+    if kind == "doomed":
+        raise ValueError("an invoice that nobody can read")
+    with anyio.CancelScope(shield=kind == "stubborn"):
         await anyio.sleep_forever()
 
 
-async def main(shield: bool) -> int:
+async def main(kind: str) -> int:
     """Host it."""
 
     async def when_ready() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
 
-    spec = ChildSpec("clerk", partial(child, shield=shield), drain=60.0, shutdown=0.5)
-    host = Host(SupervisorSpec("root", (spec,)), StallMonitor(time.monotonic))
+    spec = ChildSpec("clerk", partial(child, kind=kind), drain=60.0, shutdown=0.5)
+    host = Host(SupervisorSpec("root", (spec,), intensity=2), StallMonitor(time.monotonic))
     return await host.run(when_ready)
 
 
 if __name__ == "__main__":
     configure_logging("json", "info")
-    sys.exit(anyio.run(main, sys.argv[1] == "stubborn"))
+    sys.exit(anyio.run(main, sys.argv[1]))

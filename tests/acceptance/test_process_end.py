@@ -1,4 +1,7 @@
-"""Signals to a process whose child does not want to end: the first drains, the second cancels, the third ends it."""
+"""How the process around a tree ends: by signals to a child that does not want to, and when the tree gives up.
+
+The first signal drains, the second cancels, the third ends the process.
+"""
 
 from __future__ import annotations
 
@@ -75,3 +78,14 @@ def test_the_third_ends_the_process_at_once() -> None:
         house.send_signal(signal.SIGTERM)
 
         assert house.wait(END_SECONDS) == 128 + signal.SIGTERM
+
+
+def test_a_tree_that_gives_up_ends_its_process_with_an_error_so_that_it_is_started_afresh() -> None:
+    with process("doomed") as house:
+        escalated = line(house, "supervisor.escalated")
+        gave_up = line(house, "horarium.gave_up")
+
+        assert (escalated["level"], escalated["child"]) == ("critical", "clerk")
+        assert escalated["limit"] == "more than 2 restarts in 60 s"
+        assert gave_up["error"] == "root: more than 2 restarts in 60 s, the last of clerk"
+        assert house.wait(END_SECONDS) == 1
