@@ -108,7 +108,9 @@ class Host:
         if unstopped:
             await anyio.sleep(LAST_WAIT_SECONDS)
             log.error("horarium.left_behind", children=unstopped)
-            os._exit(EXIT_ESCALATED)
+            if self._fatal is not None:
+                log.error("horarium.misconfigured", error=str(self._fatal))
+            os._exit(EXIT_ESCALATED if self._fatal is None else EXIT_MISCONFIGURED)
 
     def _on_event(self, event: SupervisionEvent) -> None:
         log_event(log, event)

@@ -86,14 +86,17 @@ async def log_out(file: LoginFile, url: str) -> None:
         try:
             await ApiClient(transport, StoredTokens(file, transport)).call("POST", "/auth/logout")
         except NotLoggedIn:
-            await _forget(file)  # it had ended already
+            await _forget(file, transport.url)  # it had ended already
         except ApiError as error:
-            await _forget(file)
+            await _forget(file, transport.url)
             raise type(error)(f"{error}. Forgotten here; on the server the session lasts until it runs out") from error
         else:
-            await _forget(file)
+            await _forget(file, transport.url)
 
 
-async def _forget(file: LoginFile) -> None:
+async def _forget(file: LoginFile, url: str) -> None:
+    """Remove the login of this address; another one may have taken its place meanwhile."""
     async with file.locked():
-        file.remove()
+        stored = file.read()
+        if stored is not None and stored.url == url:
+            file.remove()

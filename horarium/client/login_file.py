@@ -92,15 +92,19 @@ class LoginFile:
         deadline = anyio.current_time() + LOCK_SECONDS
         while anyio.current_time() < deadline:
             try:
-                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with self._usable(waiting=BlockingIOError):
+                    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 await anyio.sleep(POLL_SECONDS)
         raise ApiAway(f"another command holds {self._lock} for {LOCK_SECONDS:g} s; try again")
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def _usable(self, waiting: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+        """Say what to do when the directory does not work; `waiting` is an error that is none."""
         try:
             yield
+        except waiting:
+            raise
         except OSError as error:
             raise ConfigurationError(
                 f"cannot keep a login in {self.path.parent}: {error.strerror}; "

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import asyncpg
+import structlog
 from anyio import TASK_STATUS_IGNORED, to_thread
 
 from horarium.embedded.accounts import Account, open_way, postgres_account
@@ -40,7 +41,12 @@ __all__ = ["EmbeddedPostgres"]
 
 PORT = 5432  # nothing listens there: it is part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
+log = structlog.get_logger(__name__)
+
 ASK_SECONDS = 5.0
+
+NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
+"""What Postgres answers, or does not, while it starts."""
 INITDB_SECONDS = 120.0
 
 STOPS = ((SIGINT, 4.0), (SIGQUIT, 1.5))
@@ -153,13 +159,19 @@ class EmbeddedPostgres:
             home=self._home,
             log=self.data_dir / "postgres.log",
             ask=self._ask,
-            not_yet=(OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError),
+            not_yet=NOT_YET,
             stops=STOPS,
             account=account,
         )
 
     async def _ask(self) -> None:
-        connection = await asyncpg.connect(self.url, timeout=ASK_SECONDS, command_timeout=ASK_SECONDS)
+        try:
+            connection = await asyncpg.connect(self.url, timeout=ASK_SECONDS, command_timeout=ASK_SECONDS)
+        except NOT_YET:
+            raise
+        except asyncpg.PostgresError as error:  # it refuses us, having no connection left for instance: an answer
+            log.warning("embedded.refuses", server="postgres", error=type(error).__name__)
+            return
         try:
             await connection.execute("SELECT 1")
         finally:

@@ -78,7 +78,7 @@ class Server:
     """Its working directory, by which a later start recognises it."""
     log: Path
     ask: Callable[[], Awaitable[None]]
-    """Gets one answer from it, as a client does."""
+    """Gets one answer from it, as a client does; a refusal is one, and is not raised."""
     not_yet: tuple[type[Exception], ...]
     """What `ask` raises while the server is still starting, and when it has stopped answering."""
     stops: Sequence[tuple[Signals, float]]

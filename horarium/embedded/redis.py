@@ -25,6 +25,7 @@ import structlog
 from anyio import TASK_STATUS_IGNORED, to_thread
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.embedded.accounts import Account
@@ -118,7 +119,10 @@ class EmbeddedRedis:
 
     async def _ask(self) -> None:
         async with Redis.from_url(self.url, socket_timeout=ASK_SECONDS, retry=None) as client:
-            await client.ping()
+            try:
+                await client.ping()
+            except ResponseError as error:  # its disk is full, for instance, and it says so: an answer
+                log.warning("embedded.refuses", server="redis", error=str(error))
 
     def _put_aside(self) -> None:
         """Move what Redis cannot read out of its way; one generation is kept."""

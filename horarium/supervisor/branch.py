@@ -144,22 +144,22 @@ class Branch:
         began_at = anyio.current_time()
         while True:
             self._wake = anyio.Event()
-            self._look()
+            now = anyio.current_time()  # one for the whole pass: an instant that passes meanwhile is for the next one
+            self._look(now)
             if self.ending and order.all_down(self.children):
                 if self._done and not self.started:
                     task_status.started()  # done before all were ready: that is no failed start
                 return
-            self._act(group)
+            self._act(group, now)
             if not self.started and order.all_started(self.children):
                 self.started = True
                 self._tree.emit(events.SupervisorStarted(self.spec.id, ms(anyio.current_time() - began_at)))
                 task_status.started()
-            with anyio.CancelScope(deadline=order.next_instant(self.children, anyio.current_time())):
+            with anyio.CancelScope(deadline=order.next_instant(self.children, now)):
                 await self._wake.wait()
 
-    def _look(self) -> None:
+    def _look(self, now: float) -> None:
         """Take in what the children's tasks wrote down, and the instants that have passed."""
-        now = anyio.current_time()
         for child in self.children:
             life = child.life
             if life is None:
@@ -176,13 +176,12 @@ class Branch:
             elif child.phase is Phase.RUNNING and life.watchdog is not None and life.watchdog.barks(now):
                 self._hung(child, life, life.watchdog.silence(now))
 
-    def _act(self, group: TaskGroup) -> None:
+    def _act(self, group: TaskGroup, now: float) -> None:
         """Stop and start whose turn has come."""
-        if (leaver := order.next_to_stop(self.children)) is not None:
+        in_order = self.ending or self.spec.strategy != "one_for_one"
+        while (leaver := order.next_to_stop(self.children, in_order=in_order)) is not None:
             self._stop_child(leaver)
-        while not self.ending and (
-            starter := order.next_to_start(self.children, self.spec.strategy, anyio.current_time())
-        ):
+        while not self.ending and (starter := order.next_to_start(self.children, self.spec.strategy, now)):
             self._start_child(starter, group)
 
     def _became_ready(self, child: Child, life: Life) -> None:
@@ -287,7 +286,7 @@ class Branch:
     def _settle(self) -> None:
         """Account for the exits that came after the loop: latecomers, or all of them when it was cancelled."""
         self.ending = True
-        self._look()
+        self._look(anyio.current_time())
         if not self.stopped.is_set():
             self._finish()
         self.close()

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["affected", "all_down", "all_started", "next_instant", "next_to_start", "next_to_stop"]
 
 
-def next_to_stop(children: Sequence[Child]) -> Child | None:
-    """Return the last child that is to be stopped, or None while another is still on its way down."""
+def next_to_stop(children: Sequence[Child], *, in_order: bool) -> Child | None:
+    """Return the last child that is to be stopped; `in_order`, None while another is still on its way down."""
     for child in reversed(children):
-        if child.ending:
+        if child.ending and in_order:
             return None
         if child.leaving and child.up:
             return child

@@ -129,7 +129,7 @@ class Supervisor:
         branch, child = self._find(child_id)
         if child.phase is Phase.UNSTOPPED:
             raise StillRunning(f"{child_id} ignores its cancellation")
-        if branch.ending or child.ended or not child.incarnation:
+        if branch.ending or child.ended or child.let_go or not child.incarnation:
             raise NotRunning(child_id, "it does not run, and nothing would start it")
         if child.phase is Phase.DOWN:
             branch.hurry(child)

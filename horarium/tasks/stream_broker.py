@@ -112,6 +112,7 @@ class StreamBroker(RedisStreamBroker):
         """Yield orphans first, then what is new, for ever."""
         looked_at, stream_is_gone = 0.0, False
         while True:
+            _end_if_cancelled()
             try:
                 if stream_is_gone:
                     await self._declare_consumer_group()
@@ -188,3 +189,14 @@ class StreamBroker(RedisStreamBroker):
                     pipe.xdel(stream, *ids)
                 await pipe.execute()
         return [None] * len(entries)
+
+
+def _end_if_cancelled() -> None:
+    """Raise `CancelledError` in a task that was cancelled and did not hear of it.
+
+    taskiq cancels its read once and waits for it to end, without a deadline; about one cancellation in a hundred gets
+    lost within redis-py while it connects, and then a worker that is told to stop would never do so.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -16,6 +16,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from horarium import asking
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis, EmbeddedServerDied
@@ -353,3 +354,23 @@ async def test_a_server_that_runs_and_answers_nobody_is_replaced(
         supervisor.stop()
 
     assert [event.reason for event in events if isinstance(event, ChildExited)] == ["watchdog", "shutdown"]
+
+
+async def test_a_postgres_that_refuses_a_connection_has_answered(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> None:
+        raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+
+    monkeypatch.setattr(asyncpg, "connect", refused)
+
+    await EmbeddedPostgres(data_dir)._ask()
+
+
+async def test_a_redis_that_answers_with_an_error_has_answered(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(_client: Any) -> None:
+        raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    monkeypatch.setattr(redis.asyncio.Redis, "ping", refused)
+
+    await EmbeddedRedis(data_dir)._ask()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -309,3 +310,29 @@ async def test_the_stock_broker_dies_of_a_flush(redis_db: str, redis: Redis) -> 
         async with listening(broker) as messages:
             with pytest.raises(ResponseError, match="NOGROUP"):
                 await take(messages)
+
+
+async def test_a_read_that_was_cancelled_ends_though_the_cancellation_got_lost_on_the_way(
+    redis_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About one in a hundred is lost within redis-py while it connects, and taskiq cancels only once."""
+    async with ours(redis_db) as broker:
+        lost = asyncio.Event()
+
+        async def loses_it(_stream: str) -> list[Any]:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost.set()
+            return []
+
+        monkeypatch.setattr(broker, "_orphans", loses_it)
+        read = asyncio.ensure_future(anext(broker.listen()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+        read.cancel()
+
+        await asyncio.wait([read], timeout=5)
+        assert lost.is_set()
+        assert read.cancelled()

@@ -228,3 +228,22 @@ async def test_a_child_whose_supervisor_waits_for_its_own_restart_is_not_restart
         await stage.until(ChildExited, child="inner")
         with pytest.raises(NotRunning):
             tree.restart("b")
+
+
+async def test_under_one_for_one_a_restart_does_not_wait_for_the_drain_of_another(stage):
+    async with stage.playing(stage.child("a"), stage.child("b", "drain", "serve", drain=10)) as supervisor:
+        supervisor.restart("b")
+        supervisor.restart("a")
+        began = anyio.current_time()
+        await stage.until(ChildRestarted, child="a")
+
+        assert anyio.current_time() == began
+
+
+async def test_a_child_that_is_being_removed_cannot_be_restarted(stage):
+    async with stage.playing(stage.child("a", "drain", drain=10)) as supervisor, anyio.create_task_group() as group:
+        group.start_soon(supervisor.remove, "a")
+        await anyio.wait_all_tasks_blocked()
+
+        with pytest.raises(NotRunning):
+            supervisor.restart("a")

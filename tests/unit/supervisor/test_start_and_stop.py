@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+import trio
 
 from horarium.supervisor import (
     ChildExited,
@@ -14,6 +15,7 @@ from horarium.supervisor import (
     ChildStopped,
     ChildUnstopped,
     LetGo,
+    Supervisor,
     SupervisorSpec,
     SupervisorStarted,
     SupervisorStopped,
@@ -177,3 +179,28 @@ async def test_a_nested_supervisor_with_a_stubborn_child_holds_up_nobody(stage):
 
     assert unstopped == ("inner",)
     assert stage.of(SupervisorStopped, supervisor="inner")[0].unstopped == ("b",)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+async def test_a_deadline_that_passes_while_another_is_told_of_is_not_forgotten(stage):
+    """The clock goes on while a stack is written down: on MockClock only because the hook moves it."""
+    # given
+    children = (stage.child("a", "stubborn", shutdown=2), stage.child("b", "stubborn", shutdown=2.01))
+
+    def takes_its_time(event):
+        if isinstance(event, ChildUnstopped):
+            trio.lowlevel.current_clock().jump(0.05)
+
+    supervisor = Supervisor(SupervisorSpec("root", children), on_event=takes_its_time)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
+
+        # when
+        supervisor.cancel()
+        with anyio.move_on_after(10) as waiting:
+            await supervisor.wait_stopped()
+        stage.end("a")
+        stage.end("b")
+
+    # then
+    assert not waiting.cancelled_caught
