@@ -94,6 +94,7 @@ async def test_a_claim_whose_answer_was_lost_is_claimed_again_and_run_once(bench
     row = await bench.run("echo", {"message": "after all"})
 
     assert (row["status"], row["attempt"], row["result"]) == ("success", 1, {"message": "after all"})
+    await eventually(bench.all_acknowledged)
     assert [event.event for event in bench.events] == ["success"]
 
 
@@ -172,6 +173,7 @@ async def test_a_failure_waits_for_its_retry_longer_each_time_until_none_is_left
     earlier = row["earlier_attempts"]
     assert [(each["attempt"], each["status"]) for each in earlier] == [(1, "failed"), (2, "failed")]
     assert (row["attempt"], row["status"]) == (3, "failed")
+    await eventually(bench.all_acknowledged)  # an ending is told after it is written, and before it is acknowledged
     assert [event.event for event in bench.events] == ["retrying", "retrying", "failed"]
     assert 0.18 <= (first["retry_at"] - datetime.fromisoformat(earlier[0]["completed_at"])).total_seconds() <= 0.3
 
