@@ -1,4 +1,4 @@
-"""Telling of an attempt's end, whoever ended it: one log line, and one event in the config's history."""
+"""Telling of an execution's end, whoever ended it: one log line, and one event in the config's history."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
+    from horarium.sql.queries import Row
 
-__all__ = ["tell_ending"]
+__all__ = ["tell_cancelled", "tell_ending"]
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,26 @@ def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Ca
         ),
     )
     if attempt.config_id is not None and finished.status != "pending":
-        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished.completed_at))
+        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
+
+
+def tell_cancelled(row: Row, record: Callable[[HistoryEvent], None]) -> None:
+    """Log and record that an execution which no worker had was cancelled; `row` is the ledger's."""
+    log.info(
+        "execution.cancelled",
+        **_known(config_id=row["config_id"], execution=str(row["id"]), reason=row["reason"], attempt=row["attempt"]),
+    )
+    if row["config_id"] is not None:
+        event = HistoryEvent.now(
+            row["config_id"],
+            "cancelled",
+            task_id=str(row["id"]),
+            tick_at=row["tick_at"],
+            attempt=row["attempt"],
+            completed_at=row["completed_at"],
+            reason=row["reason"],
+        )
+        record(event)
 
 
 def _known(**fields: object) -> dict[str, object]:

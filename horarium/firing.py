@@ -32,6 +32,9 @@ from horarium.sql.executions import TickRow
 from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+    from uuid import UUID
+
     from horarium.keyspace.due_index import DueConfig
     from horarium.schedule import Schedule
     from horarium.sql.executions import Decision
@@ -70,7 +73,7 @@ class FiringSpec:
             catchup=CatchUp(row["catchup"], row["catchup_window_seconds"], row["max_catchup_runs"]),
             start_at=row["start_at"],
             end_at=row["end_at"],
-            one_at_a_time=row["overlap"] == "skip",
+            one_at_a_time=row["overlap"] != "allow_all",
             queue=row["queue"],
             priority=row["priority"],
             parameters=row["parameters"],
@@ -163,6 +166,15 @@ class Firing:
         if cursor is not None and cursor <= now:
             again = decide(self.due, cursor, now)
             self.rows, self.following = again.rows, again.following
+
+    def ids_of(self, decision: Decision) -> list[UUID]:
+        """The rows of which this was decided."""
+        return [row.execution_id for row, each in zip(self.rows, self.decisions, strict=True) if each == decision]
+
+    def run(self, released: AbstractSet[UUID]) -> None:
+        """Take note of buffered rows that have been released: they run now."""
+        ids = (row.execution_id for row in self.rows)
+        self.decisions = ["run" if i in released else each for i, each in zip(ids, self.decisions, strict=True)]
 
     def messages(self) -> list[TaskMessage]:
         """A message for each row that was written to run."""

@@ -56,6 +56,7 @@ Trigger = Literal["schedule", "manual", "backfill", "retry", "external"]
 ExecutionStatus = Literal[
     "pending", "queued", "running", "retrying", "success", "failed", "timeout", "cancelled", "lost", "skipped"
 ]
+Overlap = Literal["allow_all", "skip", "buffer_one", "buffer_all", "cancel_other"]
 Role = Literal["admin", "operator", "viewer"]
 
 
@@ -153,7 +154,7 @@ class _Policies(Request):
     timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] = 300.0
     max_retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    overlap: Literal["allow_all", "skip"] = "skip"
+    overlap: Overlap = "skip"
     catchup: Literal["skip", "latest", "all"] = "latest"
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3600
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] = 100
@@ -187,7 +188,7 @@ class TaskConfigPatch(Request):
     timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] | None = None
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
-    overlap: Literal["allow_all", "skip"] | None = None
+    overlap: Overlap | None = None
     catchup: Literal["skip", "latest", "all"] | None = None
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] | None = None
@@ -230,7 +231,7 @@ class TaskConfig(Answer):
     timeout_seconds: float
     max_retries: int
     retry_backoff_seconds: float
-    overlap: Literal["allow_all", "skip"]
+    overlap: Overlap
     catchup: Literal["skip", "latest", "all"]
     catchup_window_seconds: int
     max_catchup_runs: int
@@ -289,7 +290,10 @@ class AttemptRecord(Answer):
 
 
 class Execution(Answer):
-    """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1."""
+    """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1.
+
+    `buffered`: it waits for the other executions of its config to end.
+    """
 
     task_id: UUID
     config_id: int | None
@@ -302,6 +306,7 @@ class Execution(Answer):
     reason: str | None
     attempt: int
     attempts: list[AttemptRecord]
+    buffered: bool
     queue: str
     worker: str | None
     created_at: datetime
@@ -309,6 +314,7 @@ class Execution(Answer):
     started_at: datetime | None
     completed_at: datetime | None
     deadline_at: datetime | None
+    cancel_requested_at: datetime | None
     duration_seconds: float | None
     lateness_seconds: float | None
     result: Any

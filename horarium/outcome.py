@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-__all__ = ["Attempt", "Ending", "HandBack", "Outcome", "Succeeded", "Unsuccessful", "decide"]
+__all__ = ["Attempt", "Cancelled", "Ending", "HandBack", "Outcome", "Succeeded", "Unsuccessful", "decide"]
 
 MAX_RETRY_DELAY_SECONDS = 3600.0
 JITTER = 0.1
@@ -58,7 +58,15 @@ class HandBack:
     reason: str
 
 
-Outcome = Succeeded | Unsuccessful | HandBack
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Somebody asked for the execution to be stopped, and it was; `error` says so where its worker did not heed."""
+
+    reason: str
+    error: str | None = None
+
+
+Outcome = Succeeded | Unsuccessful | HandBack | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,8 @@ def decide(attempt: Attempt, outcome: Outcome, *, rand: Callable[[], float] = ra
     match outcome:
         case Succeeded(result):
             return Ending("success", "success", result=result)
+        case Cancelled(reason, error):
+            return Ending("cancelled", "cancelled", reason=reason, error=error)
         case HandBack(reason):
             return Ending("pending", "cancelled", reason=reason)
         case Unsuccessful(status, error, reason):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from taskiq import async_shared_broker
 
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
+from horarium.executions import Executions
 from horarium.identity.access_tokens import AccessTokens
 from horarium.identity.authenticator import Authenticator
 from horarium.identity.users import Users
@@ -110,6 +111,11 @@ class Resources:
     def task_configs(self) -> TaskConfigs:
         """The life of task configs."""
         return TaskConfigs(self.database, self.task_types, self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """What can be done to executions."""
+        return Executions(self.database, self.mailboxes)
 
     @cached_property
     def views(self) -> Views:

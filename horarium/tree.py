@@ -164,6 +164,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         authenticator=r.authenticator,
         task_types=r.task_types,
         task_configs=r.task_configs,
+        executions=r.executions,
         views=r.views,
         supervisor=supervisor,
         liveness=liveness,

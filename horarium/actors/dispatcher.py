@@ -12,8 +12,9 @@ this order:
 A crash anywhere replays from the index and changes nothing twice. A row whose message could not be sent stays
 `pending` and is the publisher's. The index is only a cursor: what it lost the loader puts back.
 
-A config under overlap `skip` fires one tick at a time. Its tick may be deferred for a moment, when the run before it
-was started only just now; then its place in the index stays, and the next step looks again.
+A config that does not allow its runs to overlap fires one tick at a time. Under overlap `skip` the tick may be deferred
+for a moment, when the run before it was started only just now; then its place in the index stays, and the next step
+looks again. Under `cancel_other` whatever else of the config is in flight is cancelled with the same commit.
 """
 
 from __future__ import annotations
@@ -27,18 +28,20 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.endings import tell_cancelled
 from horarium.errors import Unavailable
 from horarium.firing import decide
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
-from horarium.sql.executions import Claim, insert_ticks, last_ticks, mark_queued
+from horarium.sql.executions import Claim, cancel_others, insert_ticks, last_ticks, mark_queued, release_buffered
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    import asyncpg
     from anyio.abc import TaskStatus
 
     from horarium.firing import Firing
@@ -67,6 +70,9 @@ MOST_BATCHES = 20
 STATEMENT_ROWS = 5000
 """Rows written in one statement: a catch-up can have a thousand for each config."""
 
+NOT_RUN: tuple[Decision, ...] = ("skip", "overlap", "buffer_full")
+WRITTEN: tuple[Decision, ...] = ("run", "buffer", "replace", *NOT_RUN)
+
 LONGEST_SLEEP_SECONDS = 1.0
 """A stepped wall clock is noticed within this time."""
 
@@ -80,6 +86,7 @@ class _Batch:
 
     due: list[DueConfig]
     firings: list[Firing] = field(default_factory=list)
+    cancelled: list[asyncpg.Record] = field(default_factory=list)
     published: list[TaskMessage] = field(default_factory=list)
 
 
@@ -98,8 +105,8 @@ class Dispatched:
         decisions = Counter(decision for firing in batch.firings for decision in firing.decisions)
         self.configs += len(batch.due)
         self.published += len(batch.published)
-        self.skipped += decisions["skip"] + decisions["overlap"]
-        self.written += decisions["run"] + decisions["skip"] + decisions["overlap"]
+        self.skipped += sum(decisions[decision] for decision in NOT_RUN)
+        self.written += sum(decisions[decision] for decision in WRITTEN)
         self.deferred += len(batch.due) - sum(firing.settled for firing in batch.firings)
 
 
@@ -163,8 +170,8 @@ class Dispatcher:
     async def _fire(self, batch: _Batch, now: datetime, lanes: anyio.Semaphore) -> None:
         """Decide, write, publish."""
         batch.firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
-        await self._write([f for f in batch.firings if not f.skips_a_stretch])
-        await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
+        batch.cancelled += await self._write([f for f in batch.firings if not f.skips_a_stretch])
+        batch.cancelled += await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
         batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
         lanes.release()  # not after an error, which ends them all
 
@@ -177,18 +184,22 @@ class Dispatcher:
         fired = {f.due.config_id for f in batch.firings if not f.stale}
         self._reload([due.config_id for due in batch.due if due.config_id not in fired])
         self._tell_skipped(batch.firings)
+        for row in batch.cancelled:
+            tell_cancelled(row, self._mailboxes.record)
 
-    async def _write(self, firings: Sequence[Firing]) -> None:
+    async def _write(self, firings: Sequence[Firing]) -> list[asyncpg.Record]:
         """Write single ticks: any number of dispatchers may, the unique key leaves each one row."""
-        if firings:
-            async with self._database.transaction() as connection:
-                await QUERIES.task_config_hold.rows(connection, ids=[f.due.config_id for f in firings])
-                await _insert(connection, firings)
+        if not firings:
+            return []
+        async with self._database.transaction() as connection:
+            await QUERIES.task_config_hold.rows(connection, ids=[f.due.config_id for f in firings])
+            await _insert(connection, firings)
+            return await _make_room(connection, firings)
 
-    async def _catch_up(self, firings: Sequence[Firing], now: datetime) -> None:
+    async def _catch_up(self, firings: Sequence[Firing], now: datetime) -> list[asyncpg.Record]:
         """Write stretches of ticks, planned from what the ledger holds: the index may lag behind it after a crash."""
         if not firings:
-            return
+            return []
         ids = [f.due.config_id for f in firings]
         async with self._database.transaction() as connection:
             held = {row["id"]: row for row in await QUERIES.task_config_lock.rows(connection, ids=ids)}
@@ -199,6 +210,7 @@ class Dispatcher:
                     since = config["scheduled_from"]
                     firing.decide_again(max(since, last.get(config["id"], since)), now)
             await _insert(connection, firings)
+            return await _make_room(connection, firings)
 
     async def _publish(self, messages: list[TaskMessage]) -> list[TaskMessage]:
         """Send messages and answer those that the broker holds; the publisher sees to the others."""
@@ -233,7 +245,7 @@ class Dispatcher:
             _skipped(row, decision)
             for firing in firings
             for row, decision in zip(firing.rows, firing.decisions, strict=True)
-            if decision in ("skip", "overlap")
+            if decision in NOT_RUN
         ]
         if events:
             self._mailboxes.record(*events)
@@ -268,6 +280,22 @@ async def _insert(connection: Connection, firings: Sequence[Firing]) -> None:
         firing.decisions = list(islice(left, len(firing.rows)))
 
 
+async def _make_room(connection: Connection, firings: Sequence[Firing]) -> list[asyncpg.Record]:
+    """Cancel what ticks replace (overlap `cancel_other`); a tick that has to wait for nothing then runs at once.
+
+    Returns the executions that are cancelled now; what runs is asked to stop, and its end lets the tick go.
+    """
+    replacing = [firing for firing in firings if "replace" in firing.decisions]
+    if not replacing:
+        return []
+    config_ids = [firing.due.config_id for firing in replacing]
+    asked = await cancel_others(connection, config_ids, keep=[i for f in replacing for i in f.ids_of("replace")])
+    released = {row["id"] for row in await release_buffered(connection, config_ids)}
+    for firing in replacing:
+        firing.run(released)
+    return [row for row in asked if row["status"] == "cancelled"]
+
+
 def _skipped(row: TickRow, decision: Decision) -> HistoryEvent:
     return HistoryEvent.now(
         row.config_id,
@@ -276,5 +304,5 @@ def _skipped(row: TickRow, decision: Decision) -> HistoryEvent:
         tick_at=row.tick_at,
         tick_until=row.tick_until,
         tick_count=row.tick_count if row.tick_count > 1 else None,
-        reason="overlap" if decision == "overlap" else row.reason,
+        reason=row.reason or decision,
     )

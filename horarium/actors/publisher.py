@@ -4,6 +4,8 @@ Postgres has the truth: a row is `pending` or `retrying` until the broker has co
 needs no memory. It is told of new rows, for speed, and looks for the rest by itself. A row whose message may still
 be on its way gets a second one now and then; the claim lets only one run.
 
+It lets buffered executions have their turn (`tasks/sending.py`), where the worker before them did not.
+
 It also looks for `queued` rows whose message the broker has lost (a flushed Redis, a deleted queue): the broker says
 before which instant no unacknowledged message is left, and rows queued before it are sent again.
 """
@@ -19,9 +21,8 @@ import structlog
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
-from horarium.sql.executions import Claim, mark_queued
 from horarium.sql.queries import QUERIES
-from horarium.tasks.message import TaskMessage
+from horarium.tasks.sending import send, send_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,13 +87,13 @@ class Publisher:
         """Send what waits, these rows first of all."""
         published = 0
         while rows := await self._rows(asked):
-            await self._broker.publish([_message(row) for row in rows])
-            async with self._database.connection() as connection:
-                await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
+            await send(self._database, self._broker, rows)
             published += len(rows)
             self._beat()
             if len(rows) < BATCH_ROWS:
                 break
+        if not asked:
+            published += await self._next_turns()
         lost = 0 if asked else await self._find_lost()
         return Published(published, lost, await self._next_retry())
 
@@ -101,6 +102,11 @@ class Publisher:
             return await QUERIES.execution_to_publish.rows(
                 connection, ids=list(asked), pending_seconds=PENDING_SECONDS, max_rows=BATCH_ROWS
             )
+
+    async def _next_turns(self) -> int:
+        async with self._database.connection() as connection:
+            waiting = await QUERIES.execution_awaiting_turn.rows(connection, max_rows=BATCH_ROWS)
+        return await send_next(self._database, self._broker, [row["config_id"] for row in waiting])
 
     async def _find_lost(self) -> int:
         """Put rows back to pending whose message is gone; they are sent with the next look."""
@@ -122,17 +128,3 @@ class Publisher:
         async with self._database.connection() as connection:
             due = await QUERIES.execution_next_retry.value(connection)
         return math.inf if due is None else max((due - self._clock()).total_seconds(), 0.01)
-
-
-def _message(row: asyncpg.Record) -> TaskMessage:
-    return TaskMessage(
-        execution_id=row["id"],
-        attempt=row["attempt"],
-        config_id=row["config_id"],
-        task_type=row["task_type"],
-        scheduler_type=row["scheduler_type"],
-        tick_at=row["tick_at"],
-        parameters=row["parameters"],
-        queue=row["queue"],
-        priority=row["priority"],
-    )

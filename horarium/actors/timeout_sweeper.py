@@ -1,6 +1,9 @@
 """Ends what nobody else will end: executions past their deadline, executions whose worker is gone, pauses run out.
 
-A worker times its own tasks out; the sweeper is for workers that cannot, because they hang or are dead. The timeout
+A worker times its own tasks out, and stops those that are cancelled; the sweeper is for workers that cannot, because
+they hang or are dead, and for tasks that do not heed it. An attempt that is ended here while its worker lives may still
+run there: the worker goes on holding it (`held_by`), so that neither a retry nor the config's next tick runs beside it,
+until the worker says that it is over, or is gone. The timeout
 index in Redis says which deadlines have passed, Postgres says so by the clock that set them, and ends the attempt by
 the same fenced statement a worker uses, so a late answer from a worker that was given up is refused.
 
@@ -11,7 +14,7 @@ past for `DEADLINE_GRACE_SECONDS`: when Postgres returns after a while, workers 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -21,7 +24,7 @@ from horarium.actors.patience import patiently
 from horarium.endings import tell_ending
 from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
-from horarium.outcome import Unsuccessful, decide
+from horarium.outcome import Cancelled, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish, attempt_of
 from horarium.sql.queries import QUERIES
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.keyspace.workers import Workers
     from horarium.messages import Mailboxes
+    from horarium.outcome import Outcome
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
 
@@ -49,22 +53,28 @@ SWEEP_SECONDS = 1.0
 DEADLINE_GRACE_SECONDS = 5.0
 """How long past its deadline an execution is left to its worker, counted from when it is first seen so."""
 
+CANCEL_GRACE_SECONDS = 5.0
+"""How long a worker has to stop what was cancelled, counted from when the sweeper first sees it so."""
+
 GONE_SECONDS = 6.0
 """How long a heartbeat must be missing after it ran out; a worker renews it every two seconds."""
 
 SWEEP_ROWS = 1000
 
 PAST_DEADLINE = Unsuccessful("timeout", "ran past its deadline, and its worker did not stop it", "deadline_passed")
+UNHEEDED = Cancelled("requested", "it was cancelled, and its worker did not stop it")
 ORPHANED = Unsuccessful("lost", "its worker is gone", "worker_gone")
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one step ended: executions past their deadline, executions of workers that are gone, pauses."""
+    """What one step ended: executions past their deadline, of workers that are gone, and cancelled; pauses; holds."""
 
     timed_out: int
     orphaned: int
     resumed: int
+    cancelled: int = 0
+    freed: int = 0
 
 
 class TimeoutSweeper:
@@ -88,6 +98,7 @@ class TimeoutSweeper:
         self._resume = resume
         self._missing_since: dict[str, float] = {}
         self._overdue_since: dict[Claim, float] = {}
+        self._cancelled_since: dict[Claim, float] = {}
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Sweep every second; now and then make the timeout index anew."""
@@ -95,7 +106,7 @@ class TimeoutSweeper:
         while True:
             swept = await patiently(context, self.step, "what is overdue")
             if swept != Swept(0, 0, 0):
-                log.info("swept", timed_out=swept.timed_out, orphaned=swept.orphaned, resumed=swept.resumed)
+                log.info("swept", **asdict(swept))
             await context.sleep(SWEEP_SECONDS)
 
     async def step(self) -> Swept:
@@ -103,9 +114,15 @@ class TimeoutSweeper:
         running = await self._running()
         overdue = await self._overdue(running)
         await self._keep_index(running)
-        timed_out = await self._end(overdue, PAST_DEADLINE)
-        orphaned = await self._end(await self._orphans(running), ORPHANED)
-        return Swept(timed_out, orphaned, await self._resume_paused())
+        holders = await self._holders()
+        gone = await self._gone({row["worker"] for row in running} | holders)
+        return Swept(
+            timed_out=await self._end(overdue, PAST_DEADLINE, gone),
+            cancelled=await self._end(self._unheeded(running), UNHEEDED, gone),
+            orphaned=await self._end([row for row in running if row["worker"] in gone], ORPHANED, gone),
+            freed=await self._free(holders & gone),
+            resumed=await self._resume_paused(),
+        )
 
     async def _running(self) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
@@ -126,18 +143,32 @@ class TimeoutSweeper:
         over = _longer_than(self._overdue_since, DEADLINE_GRACE_SECONDS)
         return [row for row in running if Claim(row["id"], row["attempt"]) in over]
 
-    async def _orphans(self, running: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-        """What runs at workers whose heartbeat has been missing long enough."""
-        self._missing_since = _since(self._missing_since, await self._workers.gone({row["worker"] for row in running}))
-        gone = _longer_than(self._missing_since, GONE_SECONDS)
-        return [row for row in running if row["worker"] in gone]
+    def _unheeded(self, running: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+        """What was cancelled long enough ago for its worker to have stopped it."""
+        cancelled = {Claim(row["id"], row["attempt"]) for row in running if row["cancelled"]}
+        self._cancelled_since = _since(self._cancelled_since, cancelled)
+        over = _longer_than(self._cancelled_since, CANCEL_GRACE_SECONDS)
+        return [row for row in running if Claim(row["id"], row["attempt"]) in over]
 
-    async def _end(self, rows: Sequence[asyncpg.Record], outcome: Unsuccessful) -> int:
+    async def _holders(self) -> set[str]:
+        """The workers that hold what was ended without them."""
+        async with self._database.connection() as connection:
+            return {row["worker"] for row in await QUERIES.execution_holders.rows(connection)}
+
+    async def _gone(self, workers: set[str]) -> set[str]:
+        """Which of these workers have given no sign of life for long enough."""
+        self._missing_since = _since(self._missing_since, await self._workers.gone(workers))
+        return _longer_than(self._missing_since, GONE_SECONDS)
+
+    async def _end(self, rows: Sequence[asyncpg.Record], outcome: Outcome, gone: set[str]) -> int:
         """End these attempts as their policy has it; returns how many were still there to be ended."""
         if not rows:
             return 0
         attempts = [attempt_of(row) for row in rows]
-        finishes = [Finish(a.execution_id, a.attempt, decide(a, outcome)) for a in attempts]
+        finishes = [
+            Finish(a.execution_id, a.attempt, decide(a, outcome), held=row["worker"] not in gone)
+            for a, row in zip(attempts, rows, strict=True)
+        ]
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
         await self._timeouts.unwatch([a.execution_id for a in attempts])
@@ -145,6 +176,13 @@ class TimeoutSweeper:
             if done is not None:
                 tell_ending(attempt, finish.ending, done, self._mailboxes.record)
         return sum(done is not None for done in ended)
+
+    async def _free(self, workers: set[str]) -> int:
+        """Free what workers held that are gone; returns how many executions."""
+        if not workers:
+            return 0
+        async with self._database.connection() as connection:
+            return len(await QUERIES.execution_free_held_by.rows(connection, workers=sorted(workers)))
 
     async def _resume_paused(self) -> int:
         async with self._database.connection() as connection:

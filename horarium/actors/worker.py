@@ -1,8 +1,8 @@
 """Runs tasks: in a process of its own (`horarium worker`), or inside `horarium up`.
 
 It lives by a heartbeat in Redis, renewed three times before it runs out; whoever stops renewing it is taken for gone,
-and what it ran is given to others. Asked to stop, it takes no more messages, lets what runs go on for a while, and
-then cancels it and hands it back.
+and what it ran is given to others. Twice a second it asks the ledger which of its executions are to be cancelled. Asked
+to stop, it takes no more messages, lets what runs go on for a while, and then cancels it and hands it back.
 """
 
 from __future__ import annotations
@@ -26,19 +26,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from anyio.abc import TaskStatus
-    from taskiq import AsyncBroker
 
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.keyspace.workers import Workers
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
+    from horarium.tasks.broker import Broker
 
 __all__ = ["Worker", "WorkerConfig"]
 
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = HEARTBEAT_TTL_SECONDS / 3
+
+CANCEL_SECONDS = 0.5
+"""How often a worker that runs something asks the ledger whether it is to be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Worker:
     def __init__(
         self,
         config: WorkerConfig,
-        broker: AsyncBroker,
+        broker: Broker,
         database: Database,
         timeouts: TimeoutIndex,
         workers: Workers,
@@ -81,7 +84,7 @@ class Worker:
         sync_pool = SyncPool(self._config.sync_processes)
         receiver = Receiver(
             self._broker,
-            Ledger(self._database, self._timeouts, worker_id),
+            Ledger(self._database, self._broker, self._timeouts, worker_id),
             sync_pool,
             self._mailboxes.record,
             concurrency=self._config.concurrency,
@@ -91,6 +94,7 @@ class Worker:
             await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._beat, worker_id, receiver, context)
+                group.start_soon(self._heed_cancels, receiver)
                 task_status.started()
                 await self._receive(receiver, context)
                 group.cancel_scope.cancel()
@@ -126,6 +130,14 @@ class Worker:
                 task_status.started()
                 ready = True
             await anyio.sleep(HEARTBEAT_SECONDS)
+
+    async def _heed_cancels(self, receiver: Receiver) -> None:
+        while True:
+            try:
+                await receiver.heed_cancels()
+            except Unavailable as error:
+                log.warning("cancels.unheard", error=str(error))
+            await anyio.sleep(CANCEL_SECONDS)
 
     async def _leave(self, worker_id: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Executions: the ledger, a page at a time, newest first."""
+"""Executions: the ledger, a page at a time, newest first; and what can be done to one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
-from horarium.http.routing import Reply, Route
+from horarium.http.routing import Empty, Reply, Route
 from horarium.model import Execution, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
@@ -63,6 +63,11 @@ async def get_execution(call: Call) -> Reply:
     return Reply(await call.services.views.execution(call.task_id))
 
 
+async def cancel_execution(call: Call) -> Reply:
+    """Cancel what is not final; what runs is stopped by its worker, and shown as running until it is."""
+    return Reply(Execution.of(await call.services.executions.cancel(call.task_id)))
+
+
 def _before(query: PageQuery) -> UUID | None:
     parts = read_cursor(query.cursor, str)
     if parts is None:
@@ -83,4 +88,8 @@ ROUTES = (
     Route("GET", BASE, list_executions, "A page of executions", "viewer", Page[Execution], query=ExecutionsQuery),
     Route("GET", f"{BASE}/active", list_active, "What is in flight", "viewer", Page[Execution], query=PageQuery),
     Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
-)
+    Route(
+        "POST", f"{BASE}/{{task_id}}/cancel", cancel_execution, "Stop it, or keep it from starting",
+        "operator", Execution, body=Empty, body_required=False,
+    ),
+)  # fmt: skip

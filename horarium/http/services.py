@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from horarium.executions import Executions
     from horarium.http.liveness import Liveness
     from horarium.identity.authenticator import Authenticator
     from horarium.keyspace.workers import Workers
@@ -39,6 +40,7 @@ class Services:
     authenticator: Authenticator
     task_types: TaskTypes
     task_configs: TaskConfigs
+    executions: Executions
     views: Views
     supervisor: Callable[[], Supervisor]
     liveness: Liveness

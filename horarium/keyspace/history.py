@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from horarium.keyspace.keys import Keys
     from horarium.outcome import Attempt, Ending
+    from horarium.sql.executions import Finished
 
 __all__ = ["HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName"]
 
@@ -54,18 +55,19 @@ class HistoryEvent:
         return cls(config_id, event, datetime.now(UTC), details)
 
     @classmethod
-    def of_ending(cls, config_id: int, attempt: Attempt, ending: Ending, completed_at: datetime | None) -> HistoryEvent:
-        """How an attempt ended; `completed_at` is None when another attempt follows."""
+    def of_ending(cls, config_id: int, attempt: Attempt, ending: Ending, finished: Finished) -> HistoryEvent:
+        """How an attempt ended: as the ledger has it, which knows of a cancel."""
+        completed_at = finished.completed_at
         return cls.now(
             config_id,
-            cast("HistoryEventName", ending.status),  # final states and retrying are names of events
+            cast("HistoryEventName", finished.status),  # final states and retrying are names of events
             task_id=str(attempt.execution_id),
             tick_at=attempt.tick_at,
             attempt=attempt.attempt,
             started_at=attempt.started_at,
             completed_at=completed_at,
             duration_seconds=(completed_at - attempt.started_at).total_seconds() if completed_at else None,
-            reason=ending.reason,
+            reason=finished.reason,
             error=ending.error[-ERROR_CHARS:] if ending.error else None,
         )
 

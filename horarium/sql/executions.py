@@ -27,11 +27,13 @@ __all__ = [
     "Finished",
     "TickRow",
     "attempt_of",
+    "cancel_others",
     "claim",
     "finish",
     "insert_ticks",
     "last_ticks",
     "mark_queued",
+    "release_buffered",
     "running",
     "storable_json",
     "storable_text",
@@ -44,7 +46,12 @@ FRESH_WAITING_SECONDS = 2.0
 FRESH_RUNNING_SECONDS = 0.5
 """How young the run before a tick may be for the tick to wait for it, not yet begun or begun, under overlap `skip`."""
 
-Decision = Literal["run", "skip", "overlap", "defer", "stale", "exists"]
+MOST_BUFFERED = 1000
+"""Executions of a config that wait for their turn under overlap `buffer_all`; the ticks after them are skipped."""
+
+Decision = Literal["run", "buffer", "replace", "skip", "overlap", "buffer_full", "defer", "stale", "exists"]
+"""What becomes of a tick. The first three are rows to run, now, later, or once all others of the config have ended; the
+next three are rows that do not run; the last three are no rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +75,23 @@ class Claim(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How a running attempt ended."""
+    """How a running attempt ended; `held`: without its worker, which lives and may still be at it."""
 
     execution_id: UUID
     attempt: int
     ending: Ending
+    held: bool = False
 
 
 class Finished(NamedTuple):
-    """What the ledger says of an execution after a finish: its status, its attempt and when it was completed."""
+    """What the ledger says of an execution after a finish; `awaited`: another one of its config waits for its turn."""
 
     status: str
+    reason: str | None
     attempt: int
+    config_id: int | None
     completed_at: datetime | None
+    awaited: bool
 
 
 async def insert_ticks(connection: Connection, ticks: Sequence[TickRow]) -> list[Decision]:
@@ -96,6 +107,7 @@ async def insert_ticks(connection: Connection, ticks: Sequence[TickRow]) -> list
         reasons=[t.reason for t in ticks],
         waits_seconds=FRESH_WAITING_SECONDS,
         begun_seconds=FRESH_RUNNING_SECONDS,
+        most_buffered=MOST_BUFFERED,
     )
     decisions = {row["id"]: row["decision"] for row in rows}
     return [decisions[t.execution_id] for t in ticks]
@@ -142,9 +154,23 @@ async def finish(connection: Connection, finishes: Sequence[Finish]) -> list[Fin
         results=[storable_json(f.ending.result) for f in ordered],
         errors=[storable_text(f.ending.error) for f in ordered],
         retry_delays=[f.ending.retry_delay for f in ordered],
+        held=[f.held for f in ordered],
     )
-    ended = {row["id"]: Finished(row["status"], row["attempt"], row["completed_at"]) for row in rows}
+    ended = {row["id"]: Finished(*(row[name] for name in Finished._fields)) for row in rows}
     return [ended.pop(f.execution_id, None) for f in finishes]
+
+
+async def release_buffered(connection: Connection, config_ids: Sequence[int]) -> list[asyncpg.Record]:
+    """Let the oldest buffered execution of each config go that nothing else occupies; inside a transaction."""
+    await QUERIES.task_config_serialise.rows(connection, ids=config_ids)
+    return await QUERIES.execution_release_buffered.rows(connection, config_ids=config_ids)
+
+
+async def cancel_others(
+    connection: Connection, config_ids: Sequence[int], *, keep: Sequence[UUID]
+) -> list[asyncpg.Record]:
+    """Cancel what is in flight of these configs, except `keep`; what runs goes on until its worker has stopped it."""
+    return await QUERIES.execution_cancel_others.rows(connection, config_ids=config_ids, keep=keep)
 
 
 async def running(connection: Connection) -> list[asyncpg.Record]:

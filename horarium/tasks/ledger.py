@@ -2,6 +2,8 @@
 
 The timeout index in Redis follows Postgres and never leads: an attempt is watched after it is claimed, and no
 longer after it is finished. When Redis is away the attempt runs on; the sweeper rebuilds the index.
+
+Where a buffered execution waited for the one that ended, it is let go here, at once.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ from horarium.errors import Unavailable
 from horarium.keyspace.timeouts import Watch
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
+from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
+from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
+    from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.outcome import Attempt, Ending
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
+    from horarium.tasks.broker import Publisher
 
 __all__ = ["Ledger"]
 
@@ -32,8 +38,9 @@ log = structlog.get_logger(__name__)
 class Ledger:
     """Claims and finishes for one worker."""
 
-    def __init__(self, database: Database, timeouts: TimeoutIndex, worker: str) -> None:
+    def __init__(self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str) -> None:
         self._database = database
+        self._broker = broker
         self._timeouts = timeouts
         self._worker = worker
         self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
@@ -44,8 +51,22 @@ class Ledger:
         return await self._claims.submit(claim)
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
-        """What the ledger says now; None when this attempt had been superseded. Raises Unavailable."""
-        return await self._finishes.submit(Finish(attempt.execution_id, attempt.attempt, ending))
+        """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
+        finished = await self._finishes.submit(Finish(attempt.execution_id, attempt.attempt, ending))
+        if finished is None:
+            await self._let_go(attempt.execution_id)
+        return finished
+
+    async def to_cancel(self, execution_ids: Sequence[UUID]) -> dict[Claim, str]:
+        """Which of these running attempts are to be stopped, and why. Raises Unavailable."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_to_cancel.rows(connection, ids=execution_ids, worker=self._worker)
+        return {Claim(row["id"], row["attempt"]): row["cancel_reason"] for row in rows}
+
+    async def _let_go(self, execution_id: UUID) -> None:
+        """Whoever ended the attempt without us may have kept its slot until it is over here too: it is."""
+        async with self._database.connection() as connection:
+            await QUERIES.execution_let_go.rows(connection, ids=[execution_id], worker=self._worker)
 
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
@@ -60,7 +81,16 @@ class Ledger:
         # a refused finish speaks of an attempt that was given up; the one that is watched now is another
         done = [f.execution_id for f, end in zip(finishes, ended, strict=True) if end is not None]
         await self._follow(self._timeouts.unwatch(done))
+        await self._next_turns(ended)
         return ended
+
+    async def _next_turns(self, ended: Sequence[Finished | None]) -> None:
+        """Let go what waited for these; what cannot be sent now is the publisher's."""
+        awaited = {end.config_id for end in ended if end is not None and end.awaited and end.config_id is not None}
+        try:
+            await send_next(self._database, self._broker, sorted(awaited))
+        except Unavailable as error:
+            log.warning("next_turn.left", worker=self._worker, configs=len(awaited), error=str(error))
 
     async def _follow(self, update: Awaitable[None]) -> None:
         try:

@@ -8,13 +8,15 @@ which at ten thousand due in a second is most of the second.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+    from horarium.sql.queries import Row
 
 __all__ = ["TaskMessage"]
 
@@ -32,6 +34,21 @@ class TaskMessage:
     parameters: dict[str, Any]
     queue: str
     priority: int
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """The message of a row of the ledger."""
+        return cls(
+            execution_id=row["id"],
+            attempt=row["attempt"],
+            config_id=row["config_id"],
+            task_type=row["task_type"],
+            scheduler_type=row["scheduler_type"],
+            tick_at=row["tick_at"],
+            parameters=row["parameters"],
+            queue=row["queue"],
+            priority=row["priority"],
+        )
 
     def to_json(self) -> bytes:
         """As `taskiq.message.TaskiqMessage` reads it."""

@@ -5,7 +5,8 @@ plain functions. This subclass keeps taskiq's fetching and its dependency inject
 a message:
 
 1. *Claim* the attempt in Postgres. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
-2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed.
+2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
+   asks for the execution to be stopped.
 3. *Finish* it, fenced by its attempt, and try again for as long as Postgres is away: the answer is worth it.
 4. *Acknowledge*, last. A worker that dies before leaves a message that somebody claims in vain, or a row that the
    sweeper ends.
@@ -30,7 +31,7 @@ from taskiq.receiver.params_parser import parse_params
 
 from horarium.endings import tell_ending
 from horarium.errors import Unavailable
-from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
+from horarium.outcome import Cancelled, HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
 from horarium.tasks.amqp_broker import Delivery
 
@@ -85,12 +86,24 @@ class Receiver(TaskiqReceiver):
         self._sync_pool = sync_pool
         self._on_event = on_event
         self._running: dict[asyncio.Task[Any], Claim] = {}
+        self._stoppable: dict[Claim, asyncio.Task[Any]] = {}
+        self._cancelled: dict[Claim, str] = {}
         self._stopping = False
 
     @property
     def active(self) -> int:
         """How many messages are being worked on."""
         return len(self._running)
+
+    async def heed_cancels(self) -> None:
+        """Stop what the ledger says is to be stopped, each once; raises Unavailable."""
+        in_hand = [claim.execution_id for claim in self._stoppable if claim not in self._cancelled]
+        if not in_hand:
+            return
+        for claim, reason in (await self._ledger.to_cancel(in_hand)).items():
+            if claim in self._stoppable:  # and not about to be written down
+                self._cancelled[claim] = reason
+                self._stoppable[claim].cancel()
 
     async def hand_back_all(self) -> None:
         """Cancel what still runs and wait until each has been given back."""
@@ -167,19 +180,30 @@ class Receiver(TaskiqReceiver):
     async def _run(self, attempt: Attempt, work: _Work) -> Outcome:
         """Run the task under its timeout; whatever it does becomes an outcome."""
         deadline = asyncio.timeout(attempt.timeout_seconds)
+        self._stoppable[work.claim] = work.execution
         try:
             async with deadline:
                 return Succeeded(await self._call(work))
         except asyncio.CancelledError:
-            if work.execution.cancelling():
-                return HandBack("worker_stopped")
-            return Unsuccessful("failed", "the task was cancelled from inside")
+            return self._stopped(work)
         except TimeoutError as error:
             if deadline.expired():
                 return Unsuccessful("timeout", f"ran longer than {attempt.timeout_seconds:g} s")
             return Unsuccessful("failed", _describe(error))
         except BaseException as error:  # noqa: BLE001 - not swallowed: SystemExit and its like too are the task's outcome
             return Unsuccessful("failed", _describe(error))
+        finally:
+            del self._stoppable[work.claim]
+            self._cancelled.pop(work.claim, None)
+
+    def _stopped(self, work: _Work) -> Outcome:
+        """Who cancelled the task: somebody who asked for it, this worker, or the task itself."""
+        if work.claim in self._cancelled:
+            work.execution.uncancel()  # what follows is not cancelled: the outcome is written, the message acknowledged
+            return Cancelled(self._cancelled[work.claim])
+        if work.execution.cancelling():
+            return HandBack("worker_stopped")
+        return Unsuccessful("failed", "the task was cancelled from inside")
 
     async def _call(self, work: _Work) -> Any:
         message = work.message

@@ -155,3 +155,20 @@ def test_a_worker_killed_while_it_works_loses_its_run_or_hands_it_to_another(
     assert (lost["status"], lost["reason"]) == ("lost", "worker_gone")
     assert (taken_over["attempt"], taken_over["attempts"][0]["status"]) == (2, "lost")
     assert f":{another.process.pid}:" in taken_over["worker"]
+
+
+def test_what_runs_in_another_process_stops_when_it_is_cancelled(data_dir: Path, servers: dict[str, object]) -> None:
+    with horarium(data_dir, inline_worker=0, **servers) as house, running(data_dir, "worker", **servers):
+        client = house.client()
+        run = a_long_run(client, max_retries=3)
+        until(lambda: client.get(f"/executions/{run}")["status"] == "running", within=30)
+
+        asked = client.post(f"/executions/{run}/cancel")
+        asked_at = time.monotonic()
+        cancelled = client.ended(run)
+        report(f"stopped {time.monotonic() - asked_at:.1f} s after the cancel")
+        again = client.call("POST", f"/executions/{run}/cancel")
+
+    assert (asked["status"], asked["completed_at"]) == ("running", None)
+    assert (cancelled["status"], cancelled["reason"], cancelled["attempt"]) == ("cancelled", "requested", 1)
+    assert again.status == 409

@@ -28,6 +28,7 @@ from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
 from horarium.keyspace.keys import Keys
@@ -41,6 +42,7 @@ from horarium.sql import executions
 from horarium.sql.database import Database
 from horarium.sql.executions import Claim
 from horarium.sql.migrator import migrate
+from horarium.tasks.ledger import Ledger
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from tests.support.brokers import RecordingBroker
 from tests.support.coverage import Faults, expected_ticks, faults
@@ -133,6 +135,10 @@ class Rig:
         return TaskConfigs(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
 
     @cached_property
+    def executions(self) -> Executions:
+        return Executions(self.database, self.mailboxes)
+
+    @cached_property
     def loader(self) -> ScheduleLoader:
         return ScheduleLoader(self.database, self.index, self.mailboxes)
 
@@ -146,6 +152,10 @@ class Rig:
             clock=self.clock,
             resume=self.task_configs.resume,
         )
+
+    def ledger(self, worker: str = "a worker") -> Ledger:
+        """A worker's hold on the ledger."""
+        return Ledger(self.database, self.broker, self.timeouts, worker)
 
     async def empty(self) -> None:
         """Begin again: nothing stored anywhere, the clock at noon."""
@@ -264,7 +274,8 @@ class Rig:
     async def finish_all(self) -> None:
         """Let everything that is in flight succeed."""
         await self.sql(
-            "UPDATE executions SET status = 'success', completed_at = clock_timestamp() WHERE completed_at IS NULL"
+            "UPDATE executions SET status = 'success', buffered = false, completed_at = clock_timestamp()"
+            " WHERE completed_at IS NULL"
         )
 
     async def faults(self, config_id: int, *, after: datetime = NOON, until: datetime | None = None) -> Faults:

@@ -84,6 +84,29 @@ async def waits_for(path: str, mark: str) -> str:
     return "came"
 
 
+@task("test.finishes_all_the_same")
+async def finishes_all_the_same(mark: str) -> str:
+    """Leave a line in `mark`, and take a cancellation for a sign to come to an end."""
+    with Path(mark).open("a") as file:  # noqa: ASYNC230 - a line
+        file.write("started\n")
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return "finished"
+    return "never told"
+
+
+@task("test.breaks_when_cancelled")
+async def breaks_when_cancelled(mark: str) -> None:
+    """Leave a line in `mark`, and break over its own cleaning up."""
+    with Path(mark).open("a") as file:  # noqa: ASYNC230 - a line
+        file.write("started\n")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        raise ValueError("the cleaning up broke")
+
+
 @task("test.plain_add")
 def plain_add(a: int, b: int = 1) -> int:
     """Add, in a process of its own."""

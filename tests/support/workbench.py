@@ -13,9 +13,11 @@ from uuid_utils.compat import uuid7
 
 from horarium.actors.publisher import Publisher
 from horarium.errors import Unavailable
+from horarium.executions import Executions
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
+from horarium.messages import Mailboxes
 from horarium.model import TaskConfigCreate
 from horarium.sql.database import Database
 from horarium.sql.executions import Claim, claim
@@ -31,6 +33,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
     from uuid import UUID
 
     import asyncpg
@@ -76,6 +79,7 @@ class Workbench:
     ledger: FaultyLedger
     receiver: Receiver
     events: list[HistoryEvent]
+    mailboxes: Mailboxes = field(default_factory=Mailboxes)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -124,6 +128,30 @@ class Workbench:
         execution_id = await self.row(task_type, parameters, **policies)
         await self.send(execution_id)
         return await self.ended(execution_id)
+
+    async def running(
+        self, task_type: str, mark: Path, parameters: dict[str, Any] | None = None, **policies: object
+    ) -> UUID:
+        """An execution whose task has begun: it has left something in `mark`, its parameter."""
+        execution_id = await self.row(task_type, {"mark": str(mark), **(parameters or {})}, **policies)
+        await self.send(execution_id)
+
+        async def begun() -> bool:
+            path = anyio.Path(mark)
+            return await path.exists() and bool(await path.read_text())
+
+        await eventually(begun, within=15)
+        return execution_id
+
+    async def cancel(self, execution_id: UUID) -> asyncpg.Record:
+        """The row as a cancel answers it; the worker has heard of it then."""
+        row = await self.cancel_unheard(execution_id)
+        await self.receiver.heed_cancels()
+        return row
+
+    async def cancel_unheard(self, execution_id: UUID) -> asyncpg.Record:
+        """The row as a cancel answers it, of which the worker has yet to hear."""
+        return await Executions(self.database, self.mailboxes).cancel(execution_id)
 
     async def read(self, execution_id: UUID) -> asyncpg.Record:
         """The row as it stands."""
@@ -176,7 +204,7 @@ async def a_workbench(
         async with Database(database_url) as database:
             await migrate(database)
             await broker.startup()
-            ledger = FaultyLedger(database, TimeoutIndex(redis, keys), WORKER)
+            ledger = FaultyLedger(database, broker, TimeoutIndex(redis, keys), WORKER)
             receiver = Receiver(broker, ledger, pool, events.append, concurrency=10, drain_seconds=drain_seconds)
             bench = Workbench(database, broker, ledger, receiver, events)
             async with anyio.create_task_group() as group:

@@ -18,7 +18,7 @@ ROW: dict[str, Any] = {
     "id": UUID(int=7), "config_id": 1, "task_type": "echo", "trigger": "schedule", "tick_at": NOON, "tick_until": None,
     "tick_count": 1, "status": "running", "reason": None, "attempt": 2, "earlier_attempts": [], "queue": "default",
     "worker": "w", "created_at": NOON, "queued_at": NOON, "started_at": None, "completed_at": None,
-    "deadline_at": None, "result": None, "error": None,
+    "deadline_at": None, "buffered": False, "cancel_requested_at": None, "result": None, "error": None,
 }  # fmt: skip
 
 

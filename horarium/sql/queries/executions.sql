@@ -2,12 +2,13 @@
 -- a late or a superseded writer changes nothing and learns so from the missing row. Whoever updates many rows does it in
 -- the order of their ids, so that two of them never wait for each other.
 
--- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, waits_seconds, begun_seconds)
+-- name: execution_insert_ticks(ids, config_ids, versions, tick_ats, tick_untils, tick_counts, reasons, waits_seconds, begun_seconds, most_buffered)
 -- A batch of ticks becomes rows. The caller holds the configs (task_config_hold), so this statement's snapshot has
 -- every row and every edit that could stand against one. A tick that a row covers already, as itself or as part of a
--- stretch, gets no second one. A tick under overlap `skip` is deferred for a moment while the run before it is fresh:
--- created less than `waits_seconds` ago and waiting for its worker, or begun less than `begun_seconds` ago. Our own
--- delay is no overlap.
+-- stretch, gets no second one. Where other executions occupy the config, its overlap policy decides. Under `skip` the
+-- tick is deferred for a moment while they are fresh: created less than `waits_seconds` ago and waiting for a worker,
+-- or begun less than `begun_seconds` ago; our own delay is no overlap. The others buffer it, up to a bound: one,
+-- `most_buffered`, or in place of all others, which the caller then cancels ('replace').
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -23,8 +24,12 @@ judged AS MATERIALIZED (
             WHEN c.id IS NULL THEN 'stale'
             WHEN covered.until >= d.tick_at THEN 'exists'
             WHEN d.reason IS NOT NULL THEN 'skip'
-            WHEN busy.fresh IS NULL THEN 'run'
-            WHEN busy.fresh THEN 'defer'
+            WHEN busy.executions = 0 THEN 'run'
+            WHEN c.overlap = 'cancel_other' THEN 'replace'
+            WHEN c.overlap = 'buffer_one' AND busy.buffered = 0 THEN 'buffer'
+            WHEN c.overlap = 'buffer_all' AND busy.buffered < :most_buffered::integer THEN 'buffer'
+            WHEN c.overlap = 'buffer_all' THEN 'buffer_full'
+            WHEN c.overlap = 'skip' AND busy.fresh THEN 'defer'
             ELSE 'overlap'
         END AS decision
     FROM due AS d
@@ -36,37 +41,42 @@ judged AS MATERIALIZED (
         ORDER BY e.tick_at DESC LIMIT 1
     ) AS covered ON true
     LEFT JOIN LATERAL (
-        SELECT bool_and(
-            CASE
-                WHEN e.started_at IS NULL
-                    THEN e.created_at > clock_timestamp() - make_interval(secs => :waits_seconds::double precision)
-                ELSE e.started_at > clock_timestamp() - make_interval(secs => :begun_seconds::double precision)
-            END
-        ) AS fresh
+        SELECT
+            count(*) AS executions,
+            count(*) FILTER (WHERE e.buffered) AS buffered,
+            bool_and(
+                e.completed_at IS NULL AND CASE
+                    WHEN e.started_at IS NULL
+                        THEN e.created_at > clock_timestamp() - make_interval(secs => :waits_seconds::double precision)
+                    ELSE e.started_at > clock_timestamp() - make_interval(secs => :begun_seconds::double precision)
+                END
+            ) AS fresh
         FROM executions AS e
-        WHERE e.config_id = d.config_id AND e.completed_at IS NULL AND c.overlap = 'skip'
+        WHERE e.config_id = d.config_id AND (e.completed_at IS NULL OR e.held_by IS NOT NULL)
+            AND c.overlap <> 'allow_all'
     ) AS busy ON true
 ),
 inserted AS (
     INSERT INTO executions (
-        id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, reason, completed_at,
+        id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, buffered, reason, completed_at,
         parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
     )
     SELECT
         id, config_id, task_type, 'schedule', tick_at, tick_until, tick_count,
-        CASE decision WHEN 'run' THEN 'pending' ELSE 'skipped' END,
-        CASE decision WHEN 'overlap' THEN 'overlap' ELSE reason END,
-        CASE decision WHEN 'run' THEN NULL ELSE clock_timestamp() END,
+        CASE WHEN decision IN ('run', 'buffer', 'replace') THEN 'pending' ELSE 'skipped' END,
+        decision IN ('buffer', 'replace'),
+        CASE WHEN decision IN ('overlap', 'buffer_full') THEN decision ELSE reason END,
+        CASE WHEN decision IN ('run', 'buffer', 'replace') THEN NULL ELSE clock_timestamp() END,
         parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
     FROM judged
-    WHERE decision IN ('run', 'skip', 'overlap')
+    WHERE decision NOT IN ('stale', 'exists', 'defer')
     ORDER BY config_id, tick_at
     ON CONFLICT (config_id, tick_at) DO NOTHING
     RETURNING id
 )
 SELECT
     j.id,
-    CASE WHEN i.id IS NULL AND j.decision IN ('run', 'skip', 'overlap') THEN 'exists' ELSE j.decision END AS decision
+    CASE WHEN i.id IS NULL AND j.decision NOT IN ('stale', 'defer') THEN 'exists' ELSE j.decision END AS decision
 FROM judged AS j LEFT JOIN inserted AS i ON i.id = j.id;
 
 -- name: execution_last_ticks(config_ids)
@@ -124,24 +134,25 @@ WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retryin
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
--- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries.
+-- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
+-- buffered waits for its turn first, and a retry for the worker that still holds the attempt before it.
 SELECT id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, tick_at
 FROM executions
 WHERE completed_at IS NULL AND (
     (
-        status = 'pending' AND (
+        status = 'pending' AND NOT buffered AND (
             id = ANY(:ids::uuid[])
             OR created_at < clock_timestamp() - make_interval(secs => :pending_seconds::double precision)
         )
     )
-    OR (status = 'retrying' AND retry_at <= clock_timestamp())
+    OR (status = 'retrying' AND held_by IS NULL AND retry_at <= clock_timestamp())
 )
 ORDER BY id
 LIMIT :max_rows::integer;
 
 -- name: execution_next_retry()$
 -- When the earliest waiting retry is due.
-SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying';
+SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
 -- The queues that hold executions nobody has claimed, and since when.
@@ -163,8 +174,9 @@ WHERE id IN (
 RETURNING id;
 
 -- name: execution_claim(ids, attempts, worker)
--- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message. A worker may claim again
--- what it claimed before: the answer can be lost after the commit, and it knows itself what it already runs.
+-- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not
+-- come. A worker may claim again what it claimed before: the answer can be lost after the commit, and it knows itself
+-- what it already runs.
 UPDATE executions AS e
 SET
     status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
@@ -173,6 +185,7 @@ SET
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
 WHERE e.id = m.id AND e.attempt = m.attempt
     AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
+    AND NOT e.buffered AND e.held_by IS NULL
 RETURNING
     e.id, e.attempt, e.config_id, e.task_type, e.tick_at, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds,
     e.started_at, e.deadline_at,
@@ -180,35 +193,130 @@ RETURNING
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
 
--- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays)
+-- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
--- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back.
+-- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back. Where a
+-- cancel was asked for, whatever is no success is `cancelled`, and for good. `held`: its worker lives and may still be
+-- at it. `awaited` says that a buffered execution of the config waits for its turn.
+WITH ending AS (
+    SELECT
+        f.*,
+        CASE WHEN e.cancel_requested_at IS NOT NULL AND f.status <> 'success' THEN 'cancelled' ELSE f.status END
+            AS becomes,
+        e.cancel_requested_at IS NULL AND f.status IN ('retrying', 'pending') AS goes_on,
+        e.cancel_reason
+    FROM unnest(
+        :ids::uuid[], :attempts::smallint[], :statuses::text[], :ended_as::text[], :reasons::text[], :results::text[],
+        :errors::text[], :retry_delays::double precision[], :held::boolean[]
+    ) AS f (id, attempt, status, ended_as, reason, result, error, retry_delay, held)
+    JOIN executions AS e ON e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
+    ORDER BY e.id
+    FOR NO KEY UPDATE OF e
+)
 UPDATE executions AS e
 SET
-    status = f.status,
-    reason = f.reason,
+    status = f.becomes,
+    reason = CASE WHEN f.becomes = 'cancelled' THEN coalesce(f.cancel_reason, f.reason) ELSE f.reason END,
     result = f.result::jsonb,
     error = f.error,
-    completed_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE clock_timestamp() END,
-    retry_at = CASE WHEN f.status = 'retrying' THEN clock_timestamp() + make_interval(secs => f.retry_delay) END,
-    attempt = CASE WHEN f.status IN ('retrying', 'pending') THEN e.attempt + 1 ELSE e.attempt END,
+    completed_at = CASE WHEN NOT f.goes_on THEN clock_timestamp() END,
+    retry_at = CASE WHEN f.becomes = 'retrying' THEN clock_timestamp() + make_interval(secs => f.retry_delay) END,
+    attempt = CASE WHEN f.goes_on THEN e.attempt + 1 ELSE e.attempt END,
     earlier_attempts = CASE
-        WHEN f.status IN ('retrying', 'pending') THEN e.earlier_attempts || jsonb_build_object(
+        WHEN f.goes_on THEN e.earlier_attempts || jsonb_build_object(
             'attempt', e.attempt, 'status', coalesce(f.ended_as, f.status), 'reason', f.reason, 'error', f.error,
             'worker', e.worker, 'started_at', e.started_at, 'completed_at', clock_timestamp()
         )
         ELSE e.earlier_attempts
     END,
-    worker = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.worker END,
-    started_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.started_at END,
-    queued_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.queued_at END,
-    deadline_at = CASE WHEN f.status IN ('retrying', 'pending') THEN NULL ELSE e.deadline_at END
-FROM unnest(
-    :ids::uuid[], :attempts::smallint[], :statuses::text[], :ended_as::text[], :reasons::text[], :results::text[],
-    :errors::text[], :retry_delays::double precision[]
-) AS f (id, attempt, status, ended_as, reason, result, error, retry_delay)
-WHERE e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
-RETURNING e.id, e.attempt, e.status, e.config_id, e.completed_at;
+    held_by = CASE WHEN f.held THEN e.worker END,
+    worker = CASE WHEN NOT f.goes_on THEN e.worker END,
+    started_at = CASE WHEN NOT f.goes_on THEN e.started_at END,
+    queued_at = CASE WHEN NOT f.goes_on THEN e.queued_at END,
+    deadline_at = CASE WHEN NOT f.goes_on THEN e.deadline_at END
+FROM ending AS f
+WHERE e.id = f.id
+RETURNING
+    e.id, e.attempt, e.status, e.reason, e.config_id, e.completed_at,
+    EXISTS (SELECT 1 FROM executions AS b WHERE b.config_id = e.config_id AND b.buffered) AS awaited;
+
+-- name: execution_let_go(ids, worker)
+-- A worker is done with attempts that were ended without it: their slots are free.
+UPDATE executions SET held_by = NULL WHERE id = ANY(:ids::uuid[]) AND held_by = :worker::text
+RETURNING id;
+
+-- name: execution_holders()
+-- The workers that still hold an execution which was ended without them.
+SELECT DISTINCT held_by AS worker FROM executions
+WHERE (completed_at IS NULL OR held_by IS NOT NULL) AND held_by IS NOT NULL;
+
+-- name: execution_free_held_by(workers)
+-- What workers held that are gone; in the order of the ids, as all who update many rows.
+UPDATE executions SET held_by = NULL
+WHERE id IN (
+    SELECT h.id FROM executions AS h
+    WHERE (h.completed_at IS NULL OR h.held_by IS NOT NULL) AND h.held_by = ANY(:workers::text[])
+    ORDER BY h.id
+    FOR UPDATE
+)
+RETURNING id;
+
+-- name: execution_awaiting_turn(max_rows)
+-- Configs that have buffered executions.
+SELECT config_id FROM executions WHERE buffered
+GROUP BY config_id
+ORDER BY config_id
+LIMIT :max_rows::integer;
+
+-- name: execution_release_buffered(config_ids)
+-- The oldest buffered execution of each config that nothing else occupies may go. The caller holds the configs
+-- (task_config_serialise), so that two who ask at once let one go.
+UPDATE executions SET buffered = false
+WHERE id IN (
+    SELECT DISTINCT ON (b.config_id) b.id FROM executions AS b
+    WHERE b.buffered AND b.config_id = ANY(:config_ids::bigint[])
+        AND NOT EXISTS (
+            SELECT 1 FROM executions AS o
+            WHERE o.config_id = b.config_id AND (o.completed_at IS NULL OR o.held_by IS NOT NULL) AND NOT o.buffered
+        )
+    ORDER BY b.config_id, b.tick_at
+)
+RETURNING id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, tick_at;
+
+-- name: execution_cancel(id)^
+-- What waits is cancelled; what runs is asked to stop, by its worker, once. No row back: there is none, or it is final.
+UPDATE executions SET
+    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+    reason = CASE WHEN status = 'running' THEN reason ELSE 'requested' END,
+    completed_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
+    buffered = false,
+    cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
+    cancel_reason = coalesce(cancel_reason, 'requested')
+WHERE id = :id::uuid AND completed_at IS NULL
+RETURNING *;
+
+-- name: execution_cancel_others(config_ids, keep)
+-- Everything in flight of these configs except the executions to `keep` makes room, as above.
+UPDATE executions AS e SET
+    status = CASE WHEN e.status = 'running' THEN e.status ELSE 'cancelled' END,
+    reason = CASE WHEN e.status = 'running' THEN e.reason ELSE 'cancel_other' END,
+    completed_at = CASE WHEN e.status = 'running' THEN NULL ELSE clock_timestamp() END,
+    buffered = false,
+    cancel_requested_at = coalesce(e.cancel_requested_at, clock_timestamp()),
+    cancel_reason = coalesce(e.cancel_reason, 'cancel_other')
+FROM (
+    SELECT o.id FROM executions AS o
+    WHERE o.config_id = ANY(:config_ids::bigint[]) AND o.completed_at IS NULL AND o.id <> ALL(:keep::uuid[])
+    ORDER BY o.id
+    FOR NO KEY UPDATE
+) AS other
+WHERE e.id = other.id
+RETURNING e.id, e.config_id, e.tick_at, e.attempt, e.status, e.reason, e.completed_at;
+
+-- name: execution_to_cancel(ids, worker)
+-- Which of the executions that a worker has in hand it is asked to stop.
+SELECT id, attempt, cancel_reason FROM executions
+WHERE id = ANY(:ids::uuid[]) AND status = 'running' AND worker = :worker::text AND cancel_requested_at IS NOT NULL;
 
 -- name: execution_running()
 -- Every running attempt, to keep the timeout index equal to and to find those whose worker is gone. Whether a deadline
@@ -217,6 +325,7 @@ SELECT
     id, attempt, config_id, task_type, tick_at, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at,
     deadline_at,
     deadline_at < clock_timestamp() AS overdue,
+    cancel_requested_at IS NOT NULL AS cancelled,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back
@@ -262,7 +371,8 @@ SELECT count(*) FROM executions WHERE completed_at IS NULL;
 
 -- name: execution_cancel_waiting(config_id, reason)
 -- A deleted config's executions that no worker has claimed will not start.
-UPDATE executions SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp()
+UPDATE executions
+SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp(), buffered = false
 WHERE id IN (
     SELECT w.id FROM executions AS w
     WHERE w.config_id = :config_id::bigint AND w.completed_at IS NULL

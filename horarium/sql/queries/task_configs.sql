@@ -27,6 +27,10 @@ SELECT * FROM task_configs WHERE id = :id::bigint AND deleted_at IS NULL;
 -- order of their ids, so that two holders never wait for each other.
 SELECT id FROM task_configs WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR KEY SHARE;
 
+-- name: task_config_serialise(ids)
+-- Configs whose buffered executions are about to be let go: one at a time, without standing in the way of ticks.
+SELECT id FROM task_configs WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR NO KEY UPDATE;
+
 -- name: task_config_lock(ids)
 -- Configs held against ticks and other editors until the transaction ends, in the order of their ids.
 SELECT * FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE;

@@ -56,7 +56,7 @@ class OnALedger(OnARig):
     async def prepare(self) -> None:
         config = await self.rig.config(**BY_HAND)
         self.runs = [await self.rig.manual_run(config) for _ in range(2)]
-        self.ledger = Ledger(self.rig.database, self.rig.timeouts, WORKER)
+        self.ledger = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, WORKER)
 
     async def sound(self) -> None:
         await let_it_end(self.ledger)
@@ -88,7 +88,7 @@ class LedgerClaims(OnALedger):
         won = await self.claim_all()
         assert [attempt.execution_id for attempt in won] == self.runs
         assert await self.rig.timeouts.watched() == set(self.runs)
-        elsewhere = Ledger(self.rig.database, self.rig.timeouts, OTHER)
+        elsewhere = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, OTHER)
         assert [await elsewhere.claim(Claim(each, 1)) for each in self.runs] == [None, None]
 
 
@@ -124,7 +124,7 @@ class ReceiverWorks(OnARig):
     events: list[HistoryEvent] = field(default_factory=list)
 
     async def prepare(self) -> None:
-        self.ledger = Ledger(self.rig.database, self.rig.timeouts, WORKER)
+        self.ledger = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, WORKER)
         self.receiver = Receiver(
             self.broker, self.ledger, SyncPool(1), self.events.append, concurrency=1, drain_seconds=0
         )

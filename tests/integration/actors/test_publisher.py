@@ -147,7 +147,7 @@ async def test_a_crash_after_sending_sends_again_and_the_claim_lets_one_run(
         raise RuntimeError
 
     with monkeypatch.context() as broken:
-        broken.setattr("horarium.actors.publisher.mark_queued", crash)
+        broken.setattr("horarium.tasks.sending.mark_queued", crash)
         with pytest.raises(RuntimeError):
             await rig.publisher().step([execution_id])
     await rig.age(6)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from horarium.actors.timeout_sweeper import DEADLINE_GRACE_SECONDS, GONE_SECONDS, Swept, TimeoutSweeper
+from horarium.actors.timeout_sweeper import (
+    CANCEL_GRACE_SECONDS,
+    DEADLINE_GRACE_SECONDS,
+    GONE_SECONDS,
+    Swept,
+    TimeoutSweeper,
+)
 from horarium.keyspace.timeouts import Watch
 from horarium.keyspace.workers import WorkerBeat
 from horarium.outcome import Succeeded, decide
@@ -166,11 +173,112 @@ async def test_a_late_answer_does_not_end_the_attempt_that_followed(rig: Rig, mo
     attempt = await an_attempt(rig, max_retries=1)
     await past_deadline(rig, attempt)
     await swept_after_grace(rig, monotonic)
+    assert await rig.ledger(WORKER).finish(attempt, decide(attempt, Succeeded("late"))) is None
     second = await rig.claimed(attempt.execution_id, attempt=2)
 
     assert await late_success(rig, attempt) is None
     assert (await row_of(rig, attempt))["status"] == "running"
     assert await late_success(rig, second) is not None
+
+
+# What its worker may still be at
+
+
+async def held_by(rig: Rig, attempt: Attempt) -> str | None:
+    worker: str | None = (await row_of(rig, attempt))["held_by"]
+    return worker
+
+
+async def timed_out_at_a_living_worker(rig: Rig, monotonic: Monotonic, **fields: object) -> Attempt:
+    attempt = await an_attempt(rig, **fields)
+    await past_deadline(rig, attempt)
+    await swept_after_grace(rig, monotonic)
+    assert await held_by(rig, attempt) == WORKER
+    return attempt
+
+
+async def test_no_retry_begins_while_the_worker_may_still_be_at_the_attempt(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await timed_out_at_a_living_worker(rig, monotonic, max_retries=1, retry_backoff_seconds=0)
+
+    assert (await rig.publisher().step()).published == 0
+    with pytest.raises(AssertionError):  # nor does a message that is on its way
+        await rig.claimed(attempt.execution_id, attempt=2)
+    await rig.ledger(WORKER).finish(attempt, decide(attempt, Succeeded("late")))
+
+    assert await held_by(rig, attempt) is None
+    assert (await rig.publisher().step()).published == 1
+    assert (await rig.claimed(attempt.execution_id, attempt=2)).attempt == 2
+
+
+async def test_what_a_worker_held_that_is_gone_is_free(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await timed_out_at_a_living_worker(rig, monotonic)
+    await rig.workers.leave(WORKER)
+
+    assert await rig.sweeper.step() == NOTHING
+    monotonic.now += GONE_SECONDS
+    assert await rig.sweeper.step() == replace(NOTHING, freed=1)
+
+    assert await held_by(rig, attempt) is None
+    assert (await row_of(rig, attempt))["status"] == "timeout"
+
+
+async def test_a_worker_lets_go_only_what_it_holds_itself(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await timed_out_at_a_living_worker(rig, monotonic)
+
+    await rig.ledger("another worker").finish(attempt, decide(attempt, Succeeded("late")))
+
+    assert await held_by(rig, attempt) == WORKER
+
+
+async def test_nothing_is_held_by_a_worker_that_is_gone(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS
+
+    assert await rig.sweeper.step() == replace(NOTHING, orphaned=1)
+
+    assert await held_by(rig, attempt) is None
+
+
+# Cancels that are not heeded
+
+
+async def test_a_cancel_is_left_to_the_worker_for_a_moment(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await rig.executions.cancel(attempt.execution_id)
+    await rig.sweeper.step()
+    monotonic.now += CANCEL_GRACE_SECONDS - 1
+
+    assert await rig.sweeper.step() == NOTHING
+
+
+async def test_a_cancel_that_is_not_heeded_ends_the_execution_and_it_is_still_held(
+    rig: Rig, monotonic: Monotonic
+) -> None:
+    attempt = await an_attempt(rig, max_retries=3)
+    await rig.executions.cancel(attempt.execution_id)
+    await rig.sweeper.step()
+    monotonic.now += CANCEL_GRACE_SECONDS
+
+    assert await rig.sweeper.step() == replace(NOTHING, cancelled=1)
+
+    row = await row_of(rig, attempt)
+    assert (row["status"], row["reason"], row["held_by"]) == ("cancelled", "requested", WORKER)
+    assert "did not stop it" in row["error"]
+
+
+async def test_what_was_cancelled_at_a_worker_that_is_gone_is_not_tried_again(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig, max_retries=3)
+    await rig.executions.cancel(attempt.execution_id)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += GONE_SECONDS
+
+    await rig.sweeper.step()
+
+    row = await row_of(rig, attempt)
+    assert (row["status"], row["attempt"], row["held_by"]) == ("cancelled", 1, None)
 
 
 async def test_an_answer_that_came_before_the_sweep_stands(rig: Rig, monotonic: Monotonic) -> None:

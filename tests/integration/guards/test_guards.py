@@ -33,6 +33,8 @@ ONE_ROW_PER_TICK = "ON CONFLICT (config_id, tick_at) DO NOTHING"
 COVERED = "WHEN covered.until >= d.tick_at THEN 'exists'"
 CONFIG_AS_READ = "c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL"
 CLAIM_FENCE = "(e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = $1::text))"
+HOLD = "AND e.held_by IS NULL"
+IN_FLIGHT = "(o.completed_at IS NULL OR o.held_by IS NOT NULL)"
 FINISH_FENCE = "e.attempt = f.attempt AND"
 
 
@@ -185,6 +187,96 @@ async def test_without_the_condition_of_the_claim_both_deliveries_run(
     without(monkeypatch, "execution_claim", CLAIM_FENCE, "true")
 
     assert await two_deliveries(rig) == 2
+
+
+# No attempt beside one that may still run
+
+
+async def a_retry_beside_its_first_attempt(rig: Rig) -> bool:
+    """Whether a retry is claimed while a living worker may still be at the attempt before it."""
+    config = await rig.config(scheduler_type="manual", schedule_config={}, max_retries=1, retry_backoff_seconds=0)
+    first = await rig.running(config)
+    ending = decide(first, Unsuccessful("timeout", "no end in sight"))
+    async with rig.database.connection() as connection:
+        await executions.finish(connection, [Finish(first.execution_id, 1, ending, held=True)])
+        (second,) = await executions.claim(connection, "other", [Claim(first.execution_id, 2)])
+    return second is not None
+
+
+async def test_a_retry_waits_for_the_attempt_before_it_to_be_really_over(rig: Rig) -> None:
+    assert not await a_retry_beside_its_first_attempt(rig)
+
+
+async def test_without_the_hold_a_retry_runs_beside_its_first_attempt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "execution_claim", HOLD)
+
+    assert await a_retry_beside_its_first_attempt(rig)
+
+
+# One at a time
+
+
+async def sent_of_three_buffered(rig: Rig) -> int:
+    """How many messages three ticks under `buffer_all` have, of which the first still runs."""
+    await rig.config(overlap="buffer_all")
+    await rig.fire_each_second(3)
+    await rig.publisher().step()
+    return len(rig.broker.sent)
+
+
+async def test_what_is_buffered_waits_for_its_turn(rig: Rig) -> None:
+    assert await sent_of_three_buffered(rig) == 1
+
+
+async def test_without_the_look_at_what_is_in_flight_a_buffered_tick_runs_beside_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "execution_release_buffered", IN_FLIGHT, "o.id IS NULL")
+
+    assert await sent_of_three_buffered(rig) == 2
+
+
+# What reconciles: the index with Postgres, and the broker with the ledger
+
+
+async def ticks_after_a_flush(rig: Rig, *, look: bool) -> Faults:
+    config = await rig.config()
+    await rig.fire_each_second(2)
+    await rig.redis.flushdb()
+    if look:
+        await rig.loader._look(1)
+    await rig.fire_each_second(3)
+    return await rig.faults(config)
+
+
+async def test_a_flushed_index_is_made_again(rig: Rig) -> None:
+    assert await ticks_after_a_flush(rig, look=True) == SOUND
+
+
+async def test_without_the_loader_a_flush_loses_ticks(rig: Rig) -> None:
+    assert len((await ticks_after_a_flush(rig, look=False)).missing) == 3
+
+
+async def unsent_after_a_crash(rig: Rig, *, publish: bool) -> int:
+    """How many rows wait for a message when the dispatcher was killed between the commit and the sending."""
+    await rig.config()
+    rig.broker.away = True
+    await rig.fire(after=1)
+    rig.broker.away = False
+    await rig.age(6)
+    if publish:
+        await rig.publisher().step()
+    return int(await rig.sql("SELECT count(*) FROM executions WHERE status = 'pending'"))
+
+
+async def test_a_row_without_a_message_is_sent_one(rig: Rig) -> None:
+    assert await unsent_after_a_crash(rig, publish=True) == 0
+
+
+async def test_without_the_publisher_it_waits_for_ever(rig: Rig) -> None:
+    assert await unsent_after_a_crash(rig, publish=False) == 1
 
 
 # The checker

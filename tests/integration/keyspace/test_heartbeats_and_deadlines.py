@@ -54,7 +54,7 @@ async def test_what_is_past_its_deadline_is_read_earliest_first(rig: Rig) -> Non
 async def test_a_refused_finish_leaves_the_attempt_that_followed_watched(rig: Rig) -> None:
     config = await rig.config(scheduler_type="manual", schedule_config={}, max_retries=1)
     first = await rig.running(config)
-    ledger = Ledger(rig.database, rig.timeouts, "a worker")
+    ledger = Ledger(rig.database, rig.broker, rig.timeouts, "a worker")
     await ledger.finish(first, decide(first, Unsuccessful("lost", "given up")))
     unwatched = await rig.timeouts.watched()
     second = await ledger.claim(Claim(first.execution_id, 2))

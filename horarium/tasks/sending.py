@@ -1,0 +1,42 @@
+"""Sending the messages of rows, and letting buffered executions have their turn.
+
+A buffered execution (overlap `buffer_one`, `buffer_all`, `cancel_other`) is a row that nobody sends. Postgres has the
+truth: it may go when nothing else of its config is in flight, the oldest first, one at a time. The worker that ends an
+execution lets the next one go at once; what that misses (a worker killed in between, a cancelled run, an attempt whose
+holder is gone) the publisher finds within a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from horarium.sql.executions import Claim, mark_queued, release_buffered
+from horarium.tasks.message import TaskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from horarium.sql.database import Database
+    from horarium.sql.queries import Row
+    from horarium.tasks.broker import Publisher
+
+__all__ = ["send", "send_next"]
+
+
+async def send(database: Database, broker: Publisher, rows: Sequence[Row]) -> None:
+    """Send the message of each row, then say in the ledger that the broker holds them; raises Unavailable."""
+    if not rows:
+        return
+    await broker.publish([TaskMessage.of(row) for row in rows])
+    async with database.connection() as connection:
+        await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
+
+
+async def send_next(database: Database, broker: Publisher, config_ids: Sequence[int]) -> int:
+    """Let the next buffered execution of each config go, where it is its turn; returns how many went."""
+    if not config_ids:
+        return 0
+    async with database.transaction() as connection:
+        rows = await release_buffered(connection, config_ids)
+    await send(database, broker, rows)
+    return len(rows)
