@@ -66,6 +66,7 @@ __all__ = [
     "NOON",
     "Clock",
     "Rig",
+    "a_rig",
     "anyio_backend",
     "emptied_ledger",
     "migrated_database",
@@ -300,7 +301,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def _a_rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
+async def a_rig(database_url: str, redis_url: str) -> AsyncIterator[Rig]:
     redis = connect(redis_url)
     try:
         async with Database(database_url) as database, anyio.create_task_group() as group:
@@ -335,19 +336,19 @@ def emptied_ledger(server_portal: BlockingPortal, migrated_database: str) -> str
 
 @pytest.fixture
 async def rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
-    async with _a_rig(emptied_ledger, redis_db) as made:
+    async with a_rig(emptied_ledger, redis_db) as made:
         yield made
 
 
 @pytest.fixture
 async def own_rig(database_url: str, redis_db: str) -> AsyncIterator[Rig]:
-    async with _a_rig(database_url, redis_db) as made:
+    async with a_rig(database_url, redis_db) as made:
         yield made
 
 
 @pytest.fixture
 async def relayed_rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
-    async with relayed(redis_db) as url, _a_rig(emptied_ledger, url) as made:
+    async with relayed(redis_db) as url, a_rig(emptied_ledger, url) as made:
         yield made
 
 

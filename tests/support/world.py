@@ -1,0 +1,355 @@
+"""A small world around one ledger: configs, a dispatcher that may die half-way, a broker that repeats itself, workers.
+
+Everything that acts is the real thing over real servers, driven step by step (`tests.support.rig`). The world keeps its
+own books of what must be true, apart from Horarium's: which ticks each config owes (`eras`), which attempts are really
+at work and where (`at_work`), and how each execution ended (`final`). `check` holds the ledger against them after every
+step; `settle` lets everything come to its end and then asks for the whole promise.
+
+Seconds pass for all clocks at once: the rig's is moved on, and every instant in the ledger is moved back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.keyspace.workers import WorkerBeat
+from horarium.model import TaskConfigPatch
+from horarium.outcome import Cancelled, Succeeded, decide
+from horarium.sql.executions import Claim
+from tests.support.coverage import SOUND, expected_ticks, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    import asyncpg
+
+    from horarium.outcome import Attempt, Outcome
+    from tests.support.rig import Rig
+
+__all__ = ["GRACES", "PHASES", "SWEPT", "WORKERS", "World"]
+
+WORKERS = ("one worker", "another worker")
+PHASES = {
+    "before the commit": "horarium.actors.dispatcher._make_room",
+    "after the commit": "horarium.actors.dispatcher.Dispatcher._publish",
+    "after the publish": "horarium.actors.dispatcher.mark_queued",
+    "after the mark": "horarium.keyspace.due_index.DueIndex.advance",
+}
+"""When a dispatcher dies, and what is called in that moment."""
+
+GRACES = ("GONE_SECONDS", "DEADLINE_GRACE_SECONDS", "CANCEL_GRACE_SECONDS")
+"""What a sweeper leaves to workers: nothing, in this world."""
+
+AGE = """
+UPDATE executions SET
+    created_at = created_at - make_interval(secs => $1), queued_at = queued_at - make_interval(secs => $1),
+    started_at = started_at - make_interval(secs => $1), deadline_at = deadline_at - make_interval(secs => $1),
+    retry_at = retry_at - make_interval(secs => $1)
+WHERE completed_at IS NULL
+"""
+SWEPT = ("timed_out", "orphaned", "cancelled", "freed")
+"""What a sweep ends or frees, as `Swept` names it."""
+
+ROUNDS = 200
+"""In which everything has to come to its end; each lets one execution of each config go."""
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+@dataclass(frozen=True)
+class Era:
+    """A time in which a config owes the ticks of one schedule; `config` is its row."""
+
+    config: asyncpg.Record
+    after: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A task that really runs."""
+
+    attempt: Attempt
+    worker: str
+    scheduled: bool
+
+
+@dataclass
+class World:
+    """The books, and everything that can happen."""
+
+    rig: Rig
+    tally: Counter[str]
+    eras: dict[int, list[Era]] = field(default_factory=dict)
+    at_work: list[AtWork] = field(default_factory=list)
+    zombies: list[AtWork] = field(default_factory=list)
+    final: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
+    deaths: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+
+    @cached_property
+    def sweeper(self) -> TimeoutSweeper:
+        """One that goes by the servers' clock, as its deadlines do."""
+        rig = self.rig
+        return TimeoutSweeper(
+            rig.database,
+            rig.timeouts,
+            rig.workers,
+            rig.mailboxes,
+            clock=lambda: datetime.now(UTC),
+            resume=rig.task_configs.resume,
+        )
+
+    # Configs
+
+    async def create(self, **fields: object) -> None:
+        config = await self.rig.config(task_type="echo", **fields)
+        self.eras[config] = [Era(await self.rig.config_row(config), self.rig.clock.now)]
+
+    async def rename(self, config: int) -> None:
+        """A new version with the same ticks: what the index holds is out of date until it is loaded again."""
+        if (await self.rig.config_row(config))["deleted_at"] is None:
+            await self.rig.task_configs.edit(config, TaskConfigPatch(description="renamed"), version=None)
+
+    async def reschedule(self, config: int, schedule: dict[str, Any]) -> None:
+        row = await self.rig.config_row(config)
+        if row["deleted_at"] is None:
+            await self.rig.task_configs.edit(config, TaskConfigPatch(**schedule), version=None)
+            self._era_ends(config)
+            if row["status"] in ("active", "paused"):
+                await self._era_begins(config)
+
+    async def pause(self, config: int) -> None:
+        if await self.rig.status(config) == "active":
+            await self.rig.task_configs.pause(config, reason=None, until=None)
+
+    async def resume(self, config: int) -> None:
+        if await self.rig.status(config) == "paused":
+            await self.rig.task_configs.resume(config)
+
+    async def stop(self, config: int) -> None:
+        if await self.rig.status(config) in ("active", "paused"):
+            await self.rig.task_configs.stop(config)
+            self._era_ends(config)
+
+    async def start(self, config: int) -> None:
+        row = await self.rig.config_row(config)
+        if row["status"] == "inactive" and row["deleted_at"] is None:
+            await self.rig.task_configs.start(config)
+            await self._era_begins(config)
+
+    async def delete(self, config: int) -> None:
+        if (await self.rig.config_row(config))["deleted_at"] is None:
+            await self.rig.task_configs.delete(config, version=None)
+            self._era_ends(config)
+
+    async def run_by_hand(self, config: int) -> None:
+        if (await self.rig.config_row(config))["deleted_at"] is None:
+            await self.rig.manual_run(config)
+
+    # Time, and the supervisor's side
+
+    async def pass_time(self, seconds: float) -> None:
+        self.rig.clock.passes(seconds)
+        await self._age(seconds)
+
+    async def dispatch(self) -> None:
+        done = await self.rig.dispatcher().step()
+        self.tally["ticks written"] += done.written
+
+    async def dispatch_and_die(self, phase: str) -> None:
+        try:
+            with _dying_in(PHASES[phase]):
+                await self.rig.dispatcher().step()
+        except* Crash:
+            self.tally[f"died {phase}"] += 1
+
+    async def publish(self) -> None:
+        await self.rig.publisher().step()
+
+    async def flush(self) -> None:
+        await self.rig.redis.flushdb()
+        self.rig.broker.forget()
+        self.delivered = 0
+        self.tally["flushes"] += 1
+
+    async def look_at_index(self) -> None:
+        await self.rig.loader._look(1)
+        await self.rig.loader.compare_all()
+
+    async def sweep(self) -> None:
+        for slot in WORKERS:
+            await self.rig.workers.beat(WorkerBeat(self._worker(slot), ("default",), 1, 1, "now"))
+        swept = await self.sweeper.step()
+        for what in SWEPT:
+            self.tally[f"swept: {what}"] += getattr(swept, what)
+
+    async def cancel(self, pick: int) -> None:
+        open_rows = [row for row in await self._rows() if row["completed_at"] is None]
+        if open_rows:
+            await self.rig.executions.cancel(open_rows[pick % len(open_rows)]["id"])
+            self.tally["cancelled by hand"] += 1
+
+    # The workers' side
+
+    async def deliver(self, slot: str) -> None:
+        """The next message in the queue reaches a worker."""
+        if self.delivered < len(self.rig.broker.sent):
+            self.delivered += 1
+            await self._claim(self.delivered - 1, self._worker(slot))
+
+    async def deliver_again(self, pick: int, slot: str) -> None:
+        """Some message reaches a worker that may have reached one before."""
+        if self.rig.broker.sent:
+            self.tally["delivered again"] += 1
+            await self._claim(pick % len(self.rig.broker.sent), self._worker(slot))
+
+    async def end(self, pick: int, outcome: Outcome) -> None:
+        """A task ends, and its worker says so."""
+        if self.at_work:
+            ended = self.at_work.pop(pick % len(self.at_work))
+            await self._say(ended, outcome)
+
+    async def heed_cancels(self) -> None:
+        for each in list(self.at_work):
+            ids = [each.attempt.execution_id]
+            for claim, reason in (await self.rig.ledger(each.worker).to_cancel(ids)).items():
+                if claim == Claim(each.attempt.execution_id, each.attempt.attempt):
+                    self.at_work.remove(each)
+                    await self._say(each, Cancelled(reason))
+
+    async def worker_dies(self, slot: str) -> None:
+        """The process is gone, and with it what it ran; a word of it may still be on its way."""
+        gone = self._worker(slot)
+        self.deaths[slot] += 1
+        await self.rig.workers.leave(gone)
+        dead = [each for each in self.at_work if each.worker == gone]
+        self.at_work = [each for each in self.at_work if each.worker != gone]
+        self.zombies += dead
+        self.tally["attempts whose worker died"] += len(dead)
+
+    async def late_word(self, pick: int) -> None:
+        if self.zombies:
+            await self._say(self.zombies[pick % len(self.zombies)], Succeeded("late"))
+
+    # The promise
+
+    async def check(self) -> None:
+        """What is true at every moment: no tick twice, no row for what is no tick, what is final stays."""
+        rows = await self._rows()
+        for config in self.eras:
+            found = faults([row for row in rows if row["config_id"] == config], self._owed(config))
+            assert replace(found, missing=()) == SOUND, (config, found)
+        for row in rows:
+            if row["completed_at"] is not None:
+                said = (row["status"], row["reason"], row["attempt"], row["result"], row["error"], row["completed_at"])
+                assert self.final.setdefault(row["id"], said) == said, row
+        self.tally["most rows"] = max(self.tally["most rows"], len(rows))
+
+    async def settle(self) -> None:
+        """Let everything come to its end: then every tick has its one row, and every row is final."""
+        for config in self.eras:
+            await self.resume(config)
+        for _ in range(ROUNDS):
+            await self._live_on()
+            await self.check()
+            if await self._all_is_over():
+                break
+        rows = await self._rows()
+        assert {row["status"] for row in rows if row["completed_at"] is None} == set(), rows
+        for config in self.eras:
+            assert faults([row for row in rows if row["config_id"] == config], self._owed(config)) == SOUND
+        self.tally["ticks settled"] += sum(len(self._owed(config)) for config in self.eras)
+
+    async def _live_on(self) -> None:
+        await self.look_at_index()
+        await self._age(10)
+        await self.dispatch()
+        await self.publish()
+        while self.delivered < len(self.rig.broker.sent):
+            await self.deliver(WORKERS[0])
+        while self.at_work:
+            await self.end(0, Succeeded("settled"))
+        await self.sweep()
+
+    async def _all_is_over(self) -> bool:
+        due = await self.rig.index.due(self.rig.clock.now, passed_over=0, limit=1)
+        return not due and not await self.rig.sql("SELECT count(*) FROM executions WHERE completed_at IS NULL")
+
+    def _worker(self, slot: str) -> str:
+        """The id of the worker there now: each incarnation has its own."""
+        return f"{slot}:{self.deaths[slot]}"
+
+    async def _age(self, seconds: float) -> None:
+        """Let seconds pass in the ledger; the index of deadlines is left to be made again."""
+        await self.rig.sql(AGE, seconds)
+        await self.rig.timeouts.unwatch(list(await self.rig.timeouts.watched()))
+
+    async def _claim(self, number: int, worker: str) -> None:
+        message = self.rig.broker.sent[number]
+        attempt = await self.rig.ledger(worker).claim(Claim(message.execution_id, message.attempt))
+        if attempt is None:
+            return
+        if any(each.attempt.execution_id == attempt.execution_id and each.worker == worker for each in self.at_work):
+            return  # claimed by the same worker before: it knows that it has it in hand
+        mine = AtWork(attempt, worker, scheduled=message.tick_at is not None)
+        self._begins(mine)
+        self.at_work.append(mine)
+        self.tally["attempts begun"] += 1
+
+    def _begins(self, mine: AtWork) -> None:
+        """Rule 2, and each config's overlap policy: nothing that must not runs beside it."""
+        beside = [each.attempt.execution_id for each in self.at_work]
+        assert mine.attempt.execution_id not in beside, "two attempts of one execution run at once"
+        config = mine.attempt.config_id
+        assert config is not None
+        if mine.scheduled and self.eras[config][0].config["overlap"] != "allow_all":
+            same = [each for each in self.at_work if each.attempt.config_id == config and each.scheduled]
+            assert same == [], "two ticks of one config run at once"
+
+    async def _say(self, which: AtWork, outcome: Outcome) -> None:
+        """A worker's word on an attempt is taken if it is the attempt that runs, and refused if not."""
+        attempt = which.attempt
+        row = await self.rig.row(attempt.execution_id)
+        current = row["status"] == "running" and row["attempt"] == attempt.attempt
+        said = await self.rig.ledger(which.worker).finish(attempt, decide(attempt, outcome, rand=lambda: 0.5))
+        assert (said is not None) == current, (row, outcome)
+        self.tally["words refused" if said is None else "words taken"] += 1
+
+    async def _rows(self) -> list[asyncpg.Record]:
+        async with self.rig.database.connection() as connection:
+            return await connection.fetch("SELECT * FROM executions ORDER BY id")
+
+    def _owed(self, config: int) -> list[datetime]:
+        now = self.rig.clock.now
+        eras = self.eras[config]
+        return [tick for era in eras for tick in expected_ticks(era.config, era.after, era.until or now)]
+
+    def _era_ends(self, config: int) -> None:
+        *before, last = self.eras[config]
+        if last.until is None:
+            self.eras[config] = [*before, replace(last, until=self.rig.clock.now)]
+
+    async def _era_begins(self, config: int) -> None:
+        self.eras[config].append(Era(await self.rig.config_row(config), self.rig.clock.now))
+
+
+@contextmanager
+def _dying_in(function: str) -> Iterator[None]:
+    """Whoever calls this function dies."""
+
+    async def die(*_: object, **__: object) -> None:
+        raise Crash
+
+    with patch(function, die):
+        yield
