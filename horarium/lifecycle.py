@@ -13,7 +13,7 @@ Each change reads the clock once, and once it holds the row: where the old ticks
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -46,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 SCHEDULE_FIELDS = ("scheduler_type", "schedule_config", "start_at", "end_at")
 VERBS = {"task_started": "start", "task_stopped": "stop", "task_resumed": "resume"}
+MICROSECOND = timedelta(microseconds=1)
 RELOAD_SECONDS = 3.0
 """How long a change waits for the due index to show it; it is committed either way."""
 
@@ -137,7 +138,10 @@ class TaskConfigs:
         return _there(row, config_id)
 
     async def resume(self, config_id: int) -> asyncpg.Record:
-        """From paused to active; the ticks of the pause become one skipped row."""
+        """From paused to active; the ticks of the pause become one skipped row.
+
+        A pause that has an end ends there, however much later that is noticed: from then on ticks are owed.
+        """
         return await self._move(config_id, ("paused",), "active", "task_resumed")
 
     async def reload(self, config_id: int) -> asyncpg.Record:
@@ -168,7 +172,7 @@ class TaskConfigs:
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, None)
             _require(old, allowed, VERBS[event])
-            now = self._clock()
+            now = self._clock() if status == "inactive" else _end_of_pause(old, self._clock())
             await _pass_over(connection, old, "paused" if old["status"] == "paused" else "stopped", now)
             row = await QUERIES.task_config_set_status.row(
                 connection,
@@ -221,6 +225,14 @@ def _keep_anchor(old: asyncpg.Record, wanted: dict[str, Any]) -> None:
     """An interval that is edited without naming an anchor keeps the one it has: its ticks do not drift."""
     if old["scheduler_type"] == wanted["scheduler_type"] == "interval":
         wanted["schedule_config"] = {"anchor": old["schedule_config"]["anchor"], **wanted["schedule_config"]}
+
+
+def _end_of_pause(config: asyncpg.Record, now: datetime) -> datetime:
+    """Up to when ticks are passed over by a start or a resume: `until` itself is not paused any more."""
+    if config["status"] != "paused" or config["paused_until"] is None:
+        return now
+    ended: datetime = max(config["paused_until"] - MICROSECOND, config["scheduled_from"])
+    return min(now, ended)
 
 
 async def _rescheduled(

@@ -193,10 +193,10 @@ class SweeperSweeps(OnARig):
 
     async def prepare(self) -> None:
         self.rig.clock.is_real()
+        self.rig.clock.passes(-60)
         self.paused = await self.rig.config()
         await self.rig.task_configs.pause(self.paused, reason=None, until=self.rig.clock.now + timedelta(seconds=60))
         self.rig.clock.passes(60)
-        await self.rig.sql("UPDATE task_configs SET paused_until = paused_until - interval '60 s'")
         config = await self.rig.config(**BY_HAND, timeout_seconds=30)
         late, orphan = await self.rig.running(config, worker="alive"), await self.rig.running(config, worker="gone")
         self.late, self.orphan = late.execution_id, orphan.execution_id

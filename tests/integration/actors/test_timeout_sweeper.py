@@ -407,15 +407,15 @@ async def test_an_execution_that_is_both_late_and_orphaned_is_ended_once(rig: Ri
 
 
 async def paused(rig: Rig) -> int:
+    """A config whose pause of a minute ends at the present of the clock, which is set to its beginning."""
+    rig.clock.passes(-60)
     config = await rig.config()
     await rig.task_configs.pause(config, reason=None, until=rig.clock.now + timedelta(seconds=60))
     return config
 
 
 async def run_out(rig: Rig) -> None:
-    """Let a minute pass, for Postgres too."""
     rig.clock.passes(60)
-    await rig.sql("UPDATE task_configs SET paused_until = paused_until - interval '60 s'")
 
 
 async def resume(rig: Rig, config: int) -> None:
@@ -427,8 +427,8 @@ async def delete(rig: Rig, config: int) -> None:
 
 
 async def test_a_pause_that_has_run_out_ends_and_its_ticks_are_one_row(rig: Rig) -> None:
-    created = rig.clock.now
     config = await paused(rig)
+    created = rig.clock.now
     await run_out(rig)
 
     swept = await rig.sweeper.step()
@@ -440,6 +440,7 @@ async def test_a_pause_that_has_run_out_ends_and_its_ticks_are_one_row(rig: Rig)
 
 
 async def test_a_pause_that_has_not_run_out_goes_on(rig: Rig) -> None:
+    rig.clock.passes(60)
     config = await paused(rig)
 
     assert await rig.sweeper.step() == NOTHING
