@@ -4,6 +4,9 @@ A `FiringSpec` is the value of the due index: built by the schedule loader from 
 back by the dispatcher for every due tick. The schedule travels in its parsed form, so that reading it back costs no
 validation.
 
+The index knows when a config fires next, which with jitter is later than the tick it fires for; `FiringSpec` translates
+between the two, and everything else here is about ticks.
+
 A `Firing` is a due config on its way through the dispatcher: `decide` says which ticks become which rows, Postgres
 says what became of the rows, and the two together say where the cursor goes.
 """
@@ -23,7 +26,10 @@ from horarium.schedule import (
     CronSchedule,
     DateSchedule,
     IntervalSchedule,
+    Jitter,
     ManualSchedule,
+    fires_at,
+    first_firing,
     next_tick,
     parse_schedule,
     plan,
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
 SAVED = datetime(2020, 1, 1, tzinfo=UTC)
 """Stands for the present where a stored schedule is read; before any tick there is to come."""
 
-__all__ = ["Firing", "FiringSpec", "decide"]
+__all__ = ["Firing", "FiringSpec", "decide", "first_undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class FiringSpec:
     catchup: CatchUp
     start_at: datetime | None
     end_at: datetime | None
+    jitter_seconds: int
     one_at_a_time: bool
     queue: str
     priority: int
@@ -73,6 +80,7 @@ class FiringSpec:
             catchup=CatchUp(row["catchup"], row["catchup_window_seconds"], row["max_catchup_runs"]),
             start_at=row["start_at"],
             end_at=row["end_at"],
+            jitter_seconds=row["jitter_seconds"],
             one_at_a_time=row["overlap"] != "allow_all",
             queue=row["queue"],
             priority=row["priority"],
@@ -82,6 +90,18 @@ class FiringSpec:
     def first_after(self, decided_until: datetime) -> datetime | None:
         """The first tick that has no row yet, when every tick up to `decided_until` has one."""
         return next_tick(self.schedule, decided_until, not_before=self.start_at, end_at=self.end_at)
+
+    def fires_at(self, config_id: int, tick: datetime) -> datetime:
+        """When a tick of this config fires: where it stands in the index."""
+        return fires_at(self.schedule, tick, self.jitter(config_id))
+
+    def tick_at(self, config_id: int, fires: datetime) -> datetime:
+        """The tick that a config stands in the index for."""
+        return first_firing(self.schedule, fires, self.jitter(config_id))
+
+    def jitter(self, config_id: int) -> Jitter | None:
+        """What moves this config's ticks."""
+        return Jitter(config_id, self.jitter_seconds) if self.jitter_seconds else None
 
     def to_json(self) -> bytes:
         """As the due index keeps it."""
@@ -94,6 +114,7 @@ class FiringSpec:
                 "catchup": [self.catchup.policy, self.catchup.window_seconds, self.catchup.max_runs],
                 "start": _timestamp(self.start_at),
                 "end": _timestamp(self.end_at),
+                "jitter": self.jitter_seconds,
                 "single": self.one_at_a_time,
                 "queue": self.queue,
                 "priority": self.priority,
@@ -114,6 +135,7 @@ class FiringSpec:
             catchup=_catchup(*spec["catchup"]),
             start_at=_instant(spec["start"]),
             end_at=_instant(spec["end"]),
+            jitter_seconds=spec["jitter"],
             one_at_a_time=spec["single"],
             queue=spec["queue"],
             priority=spec["priority"],
@@ -159,6 +181,11 @@ class Firing:
             return self.following
         return self.rows[self.decisions.index("defer")].tick_at
 
+    @property
+    def moves_to(self) -> datetime | None:
+        """When the tick at the cursor fires; None when none is left."""
+        return None if self.cursor is None else self.spec.fires_at(self.due.config_id, self.cursor)
+
     def decide_again(self, decided_until: datetime, now: datetime) -> None:
         """Decide anew, from the first tick after `decided_until`."""
         cursor = self.spec.first_after(decided_until)
@@ -196,13 +223,21 @@ class Firing:
         ]
 
 
+def first_undecided(due: DueConfig) -> datetime:
+    """The tick that a due config stands in the index for."""
+    return FiringSpec.from_json(due.spec).tick_at(due.config_id, due.tick)
+
+
 def decide(due: DueConfig, cursor: datetime, now: datetime) -> Firing:
     """Which ticks of a due config, from `cursor` to `now`, become which rows, and where its cursor goes.
 
     A config that runs one at a time fires the first of several ticks; the next is due when that one has its row.
     """
     spec = FiringSpec.from_json(due.spec)
-    planned = plan(spec.schedule, cursor, now, spec.catchup, not_before=spec.start_at, end_at=spec.end_at)
+    planned = plan(
+        spec.schedule, cursor, now, spec.catchup,
+        not_before=spec.start_at, end_at=spec.end_at, jitter=spec.jitter(due.config_id),
+    )  # fmt: skip
     run, following = planned.run, planned.next
     if spec.one_at_a_time and len(run) > 1:
         run, following = run[:1], run[1]

@@ -73,6 +73,7 @@ Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$"
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_printable)]
 Parameters = dict[str, Any]
+JitterSeconds = Annotated[int, Field(ge=0, le=86_400)]
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -158,6 +159,7 @@ class _Policies(Request):
     catchup: Literal["skip", "latest", "all"] = "latest"
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3600
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] = 100
+    jitter_seconds: JitterSeconds = 0
     start_at: Instant | None = None
     end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] = Field(default_factory=list)
@@ -192,6 +194,7 @@ class TaskConfigPatch(Request):
     catchup: Literal["skip", "latest", "all"] | None = None
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] | None = None
+    jitter_seconds: JitterSeconds | None = None
     start_at: Instant | None = None
     end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
@@ -235,6 +238,7 @@ class TaskConfig(Answer):
     catchup: Literal["skip", "latest", "all"]
     catchup_window_seconds: int
     max_catchup_runs: int
+    jitter_seconds: int
     start_at: datetime | None
     end_at: datetime | None
     tags: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from horarium.errors import NotFound
@@ -11,6 +12,7 @@ from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
@@ -70,6 +72,14 @@ class Views:
         ticks = await self.index.ticks([row["id"] for row in rows])
         shown = [TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=row["last_execution"]) for row in rows]
         return shown, [row["sort_key"] for row in rows], total
+
+    async def decided_until(self, config: TaskConfig) -> datetime | None:
+        """Up to when a config's ticks have rows or will be skipped; None when none is to come until somebody acts."""
+        if config.status == "paused" and config.paused_until is not None:
+            return config.paused_until - timedelta(microseconds=1)
+        async with self._database.connection() as connection:
+            row = await QUERIES.task_config_schedules.row(connection, ids=[config.id])
+        return row["decided_until"] if row is not None else None
 
     async def is_scheduled(self, config_id: int) -> bool:
         """Whether the due index has the config, asked now."""

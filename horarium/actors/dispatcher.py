@@ -30,7 +30,7 @@ import structlog
 from horarium.actors.patience import patiently
 from horarium.endings import tell_cancelled
 from horarium.errors import Unavailable
-from horarium.firing import decide
+from horarium.firing import decide, first_undecided
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
@@ -232,7 +232,7 @@ class Dispatcher:
                 await QUERIES.task_config_exhaust.rows(
                     connection, ids=[due.config_id for due in ended], versions=[due.version for due in ended]
                 )
-        moves = [Advance(f.due.config_id, f.due.version, f.due.tick, f.cursor) for f in firings]
+        moves = [Advance(f.due.config_id, f.due.version, f.due.tick, f.moves_to) for f in firings]
         await self._index.advance([move for move in moves if move.following != move.tick])
 
     def _reload(self, config_ids: list[int]) -> None:
@@ -263,7 +263,7 @@ def _decided(due: DueConfig, now: datetime) -> Firing | None:
     if not due.spec:
         return None
     try:
-        return decide(due, due.tick, now)
+        return decide(due, first_undecided(due), now)
     except Exception:  # one bad entry must not keep the others from firing
         log.exception("due_entry.unreadable", config_id=due.config_id)
         return None

@@ -15,7 +15,7 @@ the others are loaded all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -199,8 +199,10 @@ class ScheduleLoader:
         try:
             spec = FiringSpec.of(row)
             tick = spec.first_after(row["decided_until"])
-            # No tick left: due at once, behind what is decided; the dispatcher finds nothing to fire, and ends it.
-            return DueEntry(row["id"], row["version"], tick or row["decided_until"] + MILLISECOND, spec.to_json())
+            if tick is None:
+                # Due at once, behind what is decided, and not put off: the dispatcher has nothing to fire, and ends it.
+                spec, tick = replace(spec, jitter_seconds=0), row["decided_until"] + MILLISECOND
+            return DueEntry(row["id"], row["version"], spec.fires_at(row["id"], tick), spec.to_json())
         except Exception as error:  # noqa: BLE001 - not swallowed: one bad row must not keep the others from firing
             await self._refuse(row, error)
             return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from horarium.http import auth, executions, schedules, supervision, system, task_configs, task_types
+from horarium.http import auth, executions, next_runs, schedules, supervision, system, task_configs, task_types
 from horarium.http.openapi import openapi_route
 from horarium.http.problems import problems
 from horarium.http.routing import add_routes
@@ -26,6 +26,7 @@ _RESOURCES: tuple[Route, ...] = (
     *auth.ROUTES,
     *task_types.ROUTES,
     *task_configs.ROUTES,
+    *next_runs.ROUTES,
     *executions.ROUTES,
     *schedules.ROUTES,
 )

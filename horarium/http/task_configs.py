@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from itertools import islice
+from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID  # noqa: TC003 - as above
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +23,6 @@ from horarium.model import (
     TaskConfigCreate,
     TaskConfigPatch,
 )
-from horarium.schedule import parse_schedule, ticks_between
 from horarium.sql.task_configs import ConfigFilter, ConfigPage
 
 if TYPE_CHECKING:
@@ -59,14 +56,6 @@ class ConfigQuery(BaseModel):
     include_stats: bool = False
 
 
-class NextRunsQuery(BaseModel):
-    """How many runs to come."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    count: Annotated[int, Field(ge=1, le=100)] = 10
-
-
 class HistoryQuery(BaseModel):
     """How many events."""
 
@@ -97,19 +86,6 @@ class TaskConfigDetail(TaskConfig):
     scheduler_status: Literal["scheduled", "not_scheduled"] | None = None
     stats: Stats | None = None
     recent_history: list[dict[str, Any]] | None = None
-
-
-class NextRun(BaseModel):
-    """A tick to come, in UTC and as its own zone's clock shows it."""
-
-    tick_at: datetime
-    local: datetime
-
-
-class NextRuns(Page[NextRun]):
-    """Ticks to come; `timezone` is the schedule's."""
-
-    timezone: str
 
 
 class RunAnswer(BaseModel):
@@ -202,19 +178,6 @@ async def run_config(call: Call) -> Reply:
     return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
 
 
-async def next_runs(call: Call) -> Reply:
-    """The next ticks, as the dispatcher will fire them; none while the config is not active."""
-    config = await call.services.views.config(call.config_id)
-    now = call.services.clock()
-    schedule = parse_schedule(config.scheduler_type, config.schedule_config, now=now)
-    zone = str(config.schedule_config.get("timezone", "UTC"))
-    until = datetime(9998, 1, 1, tzinfo=now.tzinfo)
-    coming = ticks_between(schedule, now, until, not_before=config.start_at, end_at=config.end_at)
-    ticks = list(islice(coming, call.query.count)) if config.status == "active" else []
-    runs = [NextRun(tick_at=tick, local=tick.astimezone(ZoneInfo(zone))) for tick in ticks]
-    return Reply(NextRuns(items=runs, next_cursor=None, total=len(runs), timezone=zone))
-
-
 async def history(call: Call) -> Reply:
     """The newest events, newest first."""
     events = await call.services.views.history(call.config_id, call.query.limit)
@@ -264,7 +227,6 @@ ROUTES = (
         "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
         body=RunRequest, body_required=False,
     ),
-    Route("GET", f"{ONE}/next-runs", next_runs, "Ticks to come", "viewer", NextRuns, query=NextRunsQuery),
     Route("GET", f"{ONE}/history", history, "Recent events", "viewer", Page[dict[str, Any]], query=HistoryQuery),
     Route(
         "GET", f"{ONE}/executions", list_config_executions, "A page of the config's executions", "viewer",

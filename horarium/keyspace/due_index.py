@@ -27,7 +27,7 @@ __all__ = ["Advance", "DueConfig", "DueEntry", "DueIndex", "from_ms", "to_ms"]
 
 _T = TypeVar("_T")
 
-LOADING, LOADED = b"loading 1", b"loaded 1"
+LOADING, LOADED = b"loading 2", b"loaded 2"
 """The number is that of the entries' format: an index that another release has loaded is loaded again."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ SCRIPT_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class DueEntry:
-    """A config to put into the index."""
+    """A config to put into the index; `tick` is when it fires, which jitter may have put off from the tick itself."""
 
     config_id: int
     version: int
@@ -47,7 +47,7 @@ class DueEntry:
 
 @dataclass(frozen=True, slots=True)
 class DueConfig:
-    """A config in the index and its tick; `spec` is empty when the index lost it."""
+    """A config in the index and when it fires (`tick`); `spec` is empty when the index lost it."""
 
     config_id: int
     tick: datetime
@@ -57,7 +57,7 @@ class DueConfig:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Where a config stands after its due ticks were decided; `following` None: it has no tick left."""
+    """When a config fires after its due ticks were decided; `following` None: it has no tick left."""
 
     config_id: int
     version: int

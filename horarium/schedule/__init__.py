@@ -18,12 +18,20 @@ Daylight saving, by the rules of Debian's cron:
   real time that passes;
 * an interval counts elapsed seconds from its anchor and knows no zone;
 * a naive `run_date` in a gap means the first instant after it, a repeated one means the first pass.
+
+Jitter puts off when a tick fires, by a share of it that is the config's and the tick's own, and never which tick it is
+(`horarium.schedule.jitter`). What is said of ticks here is said of the ticks themselves: `start_at`, `end_at`, an edit,
+a stop or a pause take in the ticks whose own instant they take in. Ticks put off over a stop, or over the end of a
+pause, are therefore skipped and say so; one put off over `end_at` fires. A tick whose jitter was made smaller after its
+new instant to fire is late, and catch-up decides.
 """
 
 from __future__ import annotations
 
 from horarium.schedule.catchup import CatchUp, Missed, Plan, missed_between, plan
+from horarium.schedule.coming import Run, runs_to_come
 from horarium.schedule.config import normalise_config, parse_schedule
+from horarium.schedule.jitter import Jitter, fires_at, first_firing
 from horarium.schedule.kinds import (
     CronSchedule,
     DateSchedule,
@@ -39,15 +47,20 @@ __all__ = [
     "CronSchedule",
     "DateSchedule",
     "IntervalSchedule",
+    "Jitter",
     "ManualSchedule",
     "Missed",
     "Plan",
+    "Run",
     "Schedule",
     "ScheduleError",
+    "fires_at",
+    "first_firing",
     "missed_between",
     "next_tick",
     "normalise_config",
     "parse_schedule",
     "plan",
+    "runs_to_come",
     "ticks_between",
 ]

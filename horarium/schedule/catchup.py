@@ -8,6 +8,9 @@ Time is cut at four points, oldest first, and every rule is about one of the pie
 
     cursor ........ window start ........ on time (now - grace) ........ now
        missed_window        the policy decides            always run
+
+How old a tick is counts from when it was to fire, which jitter may have put off (`horarium.schedule.jitter`): a piece
+begins with the first tick that fires at or after its point. The config's own limits are about the ticks themselves.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
 from horarium.schedule.instants import LATEST, SECOND, from_micros, micros
+from horarium.schedule.jitter import cut
 from horarium.schedule.ticks import first_tick, runs, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from horarium.schedule.jitter import Jitter
     from horarium.schedule.kinds import Schedule
     from horarium.schedule.ticks import Ticks
 
@@ -45,12 +50,14 @@ class CatchUp:
     """What a config wants done with missed ticks.
 
     `skip` runs none of them. `latest` runs the newest, if it lies within the window and nothing on time supersedes
-    it. `all` runs the newest `max_runs` of those within the window. `window_seconds` reaches back from now.
+    it. `all` runs the newest `max_runs` of those within the window. `window_seconds` reaches back from now, and so does
+    `grace_seconds`, within which a tick was not missed.
     """
 
     policy: Literal["skip", "latest", "all"]
     window_seconds: int
     max_runs: int
+    grace_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +77,35 @@ def plan(
     *,
     not_before: datetime | None = None,
     end_at: datetime | None = None,
-    grace_seconds: float = 5.0,
+    jitter: Jitter | None = None,
 ) -> Plan:
-    """Decide every tick with cursor <= tick <= now. `cursor` is the first tick not yet decided.
+    """Decide every tick from the cursor on that fires by now. `cursor` is the first tick not yet decided.
 
     Reasons of what is missed: `missed` (policy `skip`), `superseded` (a newer tick runs instead, policy `latest`),
-    `max_catchup_runs` (policy `all`), `missed_window` (older than the window). `next` is the first tick after now;
-    should the clock have stepped back behind the cursor it is the first from the cursor on, so that nothing decided
-    comes up twice. Equal arguments are computed once.
+    `max_catchup_runs` (policy `all`), `missed_window` (older than the window). `next` is the first tick that fires
+    after now; should the clock have stepped back behind the cursor it is the first from the cursor on, so that nothing
+    decided comes up twice. Equal arguments are computed once; with jitter no two configs have equal ones, and nothing
+    is kept.
     """
-    start, end = within(micros(cursor), LATEST, not_before, end_at)
-    return _plan(schedule, (start, end), micros(now), catchup, round(grace_seconds * SECOND))
+    limits = within(micros(cursor), LATEST, not_before, end_at)
+    decide = _plan if jitter is None else _plan.__wrapped__
+    return decide(schedule, limits, micros(now), catchup, jitter)
 
 
 @lru_cache(maxsize=1024)
-def _plan(schedule: Schedule, limits: tuple[int, int], now: int, catchup: CatchUp, grace: int) -> Plan:
+def _plan(schedule: Schedule, limits: tuple[int, int], now: int, catchup: CatchUp, jitter: Jitter | None) -> Plan:
     start, limit = limits
-    end = max(start, min(limit, now + 1))
-    on_time = min(max(start, now - grace), end)
-    window = min(max(start, now - catchup.window_seconds * SECOND), on_time)
+
+    def since(instant: int) -> int:
+        return start if instant <= start else max(start, cut(schedule, jitter, instant))
+
+    to_come = since(now + 1)
+    end = max(start, min(limit, to_come))
+    on_time = min(since(now - round(catchup.grace_seconds * SECOND)), end)
+    window = min(since(now - catchup.window_seconds * SECOND), on_time)
     punctual = list(chain.from_iterable(runs(schedule, on_time, end)))
     belated = _belated(schedule, (window, on_time), catchup, superseded=bool(punctual))
-    undecided = first_tick(schedule, max(start, now + 1), limit)
+    undecided = first_tick(schedule, to_come, limit)
     return Plan(
         run=tuple(map(from_micros, chain(belated, punctual))),
         missed=tuple(_missed(schedule, (start, window, belated[0] if belated else on_time), catchup)),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["DAY", "EARLIEST", "EPOCH", "LATEST", "SECOND", "from_micros", "micros"]
+__all__ = ["DAY", "EARLIEST", "EPOCH", "LATEST", "MILLISECOND", "SECOND", "from_micros", "micros"]
 
+MILLISECOND = 1000  # microseconds
 SECOND = 1_000_000  # microseconds
 DAY = 86_400  # seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

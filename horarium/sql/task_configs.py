@@ -17,7 +17,7 @@ __all__ = ["EDITABLE", "ConfigFilter", "ConfigPage", "count", "page"]
 EDITABLE = (
     "name", "description", "task_type", "parameters", "scheduler_type", "schedule_config", "queue", "priority",
     "timeout_seconds", "max_retries", "retry_backoff_seconds", "overlap", "catchup", "catchup_window_seconds",
-    "max_catchup_runs", "start_at", "end_at", "tags",
+    "max_catchup_runs", "jitter_seconds", "start_at", "end_at", "tags",
 )  # fmt: skip
 """The columns that an edit may change."""
 

@@ -63,6 +63,8 @@ def strictly(given: dict[str, object]) -> set[str]:
     [
         ({"priority": True}, "priority"),
         ({"max_retries": "7"}, "max_retries"),
+        ({"jitter_seconds": 86_401}, "jitter_seconds"),
+        ({"jitter_seconds": 1.5}, "jitter_seconds"),
         ({"timeout_seconds": "7"}, "timeout_seconds"),
         ({"start_at": 1_900_000_000}, "start_at"),
         ({"start_at": "1900000000"}, "start_at"),

@@ -1,19 +1,20 @@
 -- Task configs. `version` grows with every change; a tick or an edit that names an older one changes nothing.
 -- Deleted rows keep their id for the executions that speak of them and are seen by no other statement.
 
--- name: task_config_insert(name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, tags, scheduled_from, created_by)^
+-- name: task_config_insert(name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, jitter_seconds, start_at, end_at, tags, scheduled_from, created_by)^
 -- A new config. No row back: the name is taken.
 INSERT INTO task_configs (
     name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority,
     timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds,
-    max_catchup_runs, start_at, end_at, tags, scheduled_from, created_by
+    max_catchup_runs, jitter_seconds, start_at, end_at, tags, scheduled_from, created_by
 )
 VALUES (
     :name::text, :description::text, :task_type::text, :parameters::jsonb, :scheduler_type::text,
     :schedule_config::jsonb, :status::text, :queue::text, :priority::smallint,
     :timeout_seconds::double precision, :max_retries::smallint, :retry_backoff_seconds::double precision,
     :overlap::text, :catchup::text, :catchup_window_seconds::integer, :max_catchup_runs::integer,
-    :start_at::timestamptz, :end_at::timestamptz, :tags::text[], :scheduled_from::timestamptz, :created_by::bigint
+    :jitter_seconds::integer, :start_at::timestamptz, :end_at::timestamptz, :tags::text[],
+    :scheduled_from::timestamptz, :created_by::bigint
 )
 ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING *;
@@ -35,7 +36,7 @@ SELECT id FROM task_configs WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR NO KE
 -- Configs held against ticks and other editors until the transaction ends, in the order of their ids.
 SELECT * FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE;
 
--- name: task_config_update(id, name, description, task_type, parameters, scheduler_type, schedule_config, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, tags, scheduled_from)^
+-- name: task_config_update(id, name, description, task_type, parameters, scheduler_type, schedule_config, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, jitter_seconds, start_at, end_at, tags, scheduled_from)^
 -- An edit, whole; the caller has locked the row. A taken name raises the unique violation.
 UPDATE task_configs SET
     name = :name::text, description = :description::text, task_type = :task_type::text,
@@ -44,8 +45,8 @@ UPDATE task_configs SET
     timeout_seconds = :timeout_seconds::double precision, max_retries = :max_retries::smallint,
     retry_backoff_seconds = :retry_backoff_seconds::double precision, overlap = :overlap::text,
     catchup = :catchup::text, catchup_window_seconds = :catchup_window_seconds::integer,
-    max_catchup_runs = :max_catchup_runs::integer, start_at = :start_at::timestamptz,
-    end_at = :end_at::timestamptz, tags = :tags::text[], scheduled_from = :scheduled_from::timestamptz,
+    max_catchup_runs = :max_catchup_runs::integer, jitter_seconds = :jitter_seconds::integer,
+    start_at = :start_at::timestamptz, end_at = :end_at::timestamptz, tags = :tags::text[], scheduled_from = :scheduled_from::timestamptz,
     version = version + 1, updated_at = now()
 WHERE id = :id::bigint
 RETURNING *;
@@ -81,7 +82,7 @@ RETURNING id;
 -- What the due index is made of, for these configs: those missing from the answer are not to be scheduled.
 SELECT
     c.id, c.version, c.task_type, c.parameters, c.scheduler_type, c.schedule_config, c.queue, c.priority, c.overlap,
-    c.catchup, c.catchup_window_seconds, c.max_catchup_runs, c.start_at, c.end_at, c.name,
+    c.catchup, c.catchup_window_seconds, c.max_catchup_runs, c.jitter_seconds, c.start_at, c.end_at, c.name,
     greatest(c.scheduled_from, last.tick) AS decided_until
 FROM task_configs AS c
 LEFT JOIN LATERAL (

@@ -82,7 +82,7 @@ async def test_a_new_config_is_shown_as_it_was_given_with_the_rest_by_default(ho
     expected = {
         "name": "as given", "status": "active", "queue": "default", "priority": 5, "timeout_seconds": 300.0,
         "max_retries": 0, "overlap": "skip", "catchup": "latest", "catchup_window_seconds": 3600,
-        "max_catchup_runs": 100, "version": 1,
+        "max_catchup_runs": 100, "jitter_seconds": 0, "version": 1,
     }  # fmt: skip
     assert {name: answer.body[name] for name in expected} == expected
     assert (answer.body["parameters"], answer.body["tags"]) == ({"message": "é"}, ["a"])
@@ -272,6 +272,19 @@ async def test_the_next_runs_follow_the_clock_of_their_zone(house: House) -> Non
     assert (page["timezone"], page["total"], len(page["items"])) == ("Asia/Kolkata", 3, 3)
     assert {each["tick_at"][10:] for each in page["items"]} == {"T00:30:00Z"}
     assert {each["local"][10:] for each in page["items"]} == {"T06:00:00+05:30"}
+    assert [each["fires_at"] for each in page["items"]] == [each["tick_at"] for each in page["items"]]
+
+
+async def test_the_next_run_of_a_config_fires_when_its_next_runs_say_jitter_and_all(house: House) -> None:
+    config = await house.config(**DAILY, jitter_seconds=3600)
+
+    shown = await house.get(f"/task-configs/{config}")
+    page = await house.get(f"/task-configs/{config}/next-runs", count=1)
+
+    (run,) = page["items"]
+    assert shown["jitter_seconds"] == 3600
+    assert run["fires_at"] == shown["next_run_at"]
+    assert run["fires_at"] > run["tick_at"]
 
 
 @pytest.mark.parametrize("count", [0, 101])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
@@ -151,7 +152,7 @@ def test_a_week_of_seconds_is_counted_without_being_enumerated(monkeypatch: pyte
     monkeypatch.setattr(DayTicks, "__iter__", refuse)
     schedule = CronSchedule("* * * * * *", "Europe/Berlin")
 
-    decided = plan(schedule, NOON - timedelta(days=7), NOON + 7 * MICROSECOND, CatchUp("skip", 0, 0), grace_seconds=0)
+    decided = plan(schedule, NOON - timedelta(days=7), NOON + 7 * MICROSECOND, CatchUp("skip", 0, 0, 0))
 
     assert decided.missed == (Missed(NOON - timedelta(days=7), NOON, 604_801, "missed"),)
 
@@ -186,7 +187,7 @@ def test_every_tick_is_decided_exactly_once(
     now = cursor + timedelta(seconds=outage)
     due = list(ticks_between(schedule, cursor - MICROSECOND, now, not_before=start_at, end_at=end_at))
 
-    decided = plan(schedule, cursor, now, catchup, not_before=start_at, end_at=end_at, grace_seconds=grace)
+    decided = plan(schedule, cursor, now, replace(catchup, grace_seconds=grace), not_before=start_at, end_at=end_at)
 
     ranges = [[tick for tick in due if each.first <= tick <= each.last] for each in decided.missed]
     assert sorted(chain(decided.run, *ranges)) == due
