@@ -61,10 +61,17 @@ PICK = st.integers(0, 1000)
 WORKER = st.sampled_from(WORKERS)
 SECONDS = st.sampled_from([1, 1, 1, 2, 7, 30, 200])
 OUTCOME = st.sampled_from([Succeeded(None), Succeeded(None), Unsuccessful("failed", "it broke")])
-LIVES = 60
+LIVES = 50
 MOST_CONFIGS = 4
-DEED = st.sampled_from(["run_by_hand", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete"])
-"""What can be done to a config; what ends it is drawn less often than what begins it."""
+
+USERS_DEEDS = (
+    "run_by_hand", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule", "cancel",
+)  # fmt: skip
+SUPERVISORS_DEEDS = (*PHASES, "publish", "sweep", "look_at_index", "flush")
+WORKERS_DEEDS = (
+    "deliver", "deliver", "deliver_again", "end", "end", "heed_cancels", "worker_dies", "late_word", "late_word",
+)  # fmt: skip
+"""What may happen; what happens more often stands there more often."""
 
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
@@ -92,87 +99,56 @@ class LivesOfALedger(RuleBasedStateMachine):
     def create(self, schedule: dict[str, Any], policies: dict[str, Any]) -> None:
         self._do("create", **schedule, **policies)
 
-    @rule(pick=PICK, schedule=SCHEDULES)
-    def reschedule(self, pick: int, schedule: dict[str, Any]) -> None:
-        self._do("reschedule", self._config(pick), schedule)
-
-    @rule(pick=PICK, deed=DEED)
-    def act(self, pick: int, deed: str) -> None:
-        self._do(deed, self._config(pick))
-
-    @rule(seconds=SECONDS)
-    def time_passes(self, seconds: int) -> None:
-        self._do("pass_time", seconds)
+    @rule(deed=st.sampled_from(USERS_DEEDS), pick=PICK, schedule=SCHEDULES)
+    def a_user_acts(self, deed: str, pick: int, schedule: dict[str, Any]) -> None:
+        match deed:
+            case "cancel":
+                self._do(deed, pick)
+            case "reschedule":
+                self._do(deed, self._config(pick), schedule)
+            case _:
+                self._do(deed, self._config(pick))
 
     @rule(seconds=SECONDS, worker=WORKER, messages=st.integers(0, 4), ends=st.integers(0, 3))
     def an_ordinary_moment(self, seconds: int, worker: str, messages: int, ends: int) -> None:
         self._do("pass_time", seconds)
         self._do("dispatch")
+        self._do("publish")
         for _ in range(messages):
             self._do("deliver", worker)
         for _ in range(ends):
             self._do("end", 0, Succeeded(None))
 
-    @rule(seconds=SECONDS, ended=st.booleans())
-    def a_deadline_passes(self, seconds: int, ended: bool) -> None:
-        self._do("pass_time", 20 + seconds)
-        self._do("sweep")
-        self._do("sweep")
-        if ended:
-            self._do("end", 0, Succeeded(None))
-
-    @rule(seconds=SECONDS, phase=st.sampled_from(list(PHASES)))
-    def ticks_of_a_dispatcher_that_dies(self, seconds: int, phase: str) -> None:
+    @rule(deed=st.sampled_from(SUPERVISORS_DEEDS), seconds=SECONDS)
+    def the_supervisor_does_something(self, deed: str, seconds: int) -> None:
         self._do("pass_time", seconds)
-        self._do("dispatch_and_die", phase)
+        if deed in PHASES:
+            self._do("dispatch_and_die", deed)
+        else:
+            self._do(deed)
 
-    @rule()
-    def publish(self) -> None:
-        self._do("publish")
+    @rule(worker=WORKER, dies=st.booleans())
+    def tasks_pass_their_deadline(self, worker: str, dies: bool) -> None:
+        self._do("pass_time", 30)
+        for _ in range(2):  # what the index of deadlines has lost it is told by the first
+            self._do("sweep")
+        if dies:
+            self._do("worker_dies", worker)
+            self._do("sweep")
 
-    @rule()
-    def sweep(self) -> None:
-        """Twice: what the index of deadlines has lost it is told by the first sweep."""
-        self._do("sweep")
-        self._do("sweep")
-
-    @rule()
-    def look_at_index(self) -> None:
-        self._do("look_at_index")
-
-    @rule(number=st.integers(0, 3))
-    def flush(self, number: int) -> None:
-        if number == 0:
-            self._do("flush")
-
-    @rule(worker=WORKER, times=st.integers(1, 5))
-    def deliver(self, worker: str, times: int) -> None:
-        for _ in range(times):
-            self._do("deliver", worker)
-
-    @rule(pick=PICK, worker=WORKER)
-    def deliver_again(self, pick: int, worker: str) -> None:
-        self._do("deliver_again", pick, worker)
-
-    @rule(pick=PICK, outcome=OUTCOME)
-    def end(self, pick: int, outcome: Succeeded | Unsuccessful) -> None:
-        self._do("end", pick, outcome)
-
-    @rule(pick=PICK)
-    def cancel(self, pick: int) -> None:
-        self._do("cancel", pick)
-
-    @rule()
-    def heed_cancels(self) -> None:
-        self._do("heed_cancels")
-
-    @rule(worker=WORKER)
-    def worker_dies(self, worker: str) -> None:
-        self._do("worker_dies", worker)
-
-    @rule(pick=PICK)
-    def late_word(self, pick: int) -> None:
-        self._do("late_word", pick)
+    @rule(deed=st.sampled_from(WORKERS_DEEDS), worker=WORKER, pick=PICK, outcome=OUTCOME)
+    def a_worker_does_something(self, deed: str, worker: str, pick: int, outcome: Succeeded | Unsuccessful) -> None:
+        match deed:
+            case "deliver" | "worker_dies":
+                self._do(deed, worker)
+            case "deliver_again":
+                self._do(deed, pick, worker)
+            case "end":
+                self._do(deed, pick, outcome)
+            case "late_word":
+                self._do(deed, pick)
+            case _:
+                self._do(deed)
 
     @invariant()
     def holds(self) -> None:
