@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Connection
     from horarium.tasks.registry import TaskTypes
 
-__all__ = ["TaskConfigs", "utc_now"]
+__all__ = ["TaskConfigs", "check_limits", "refused", "utc_now"]
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,18 @@ RELOAD_SECONDS = 3.0
 def utc_now() -> datetime:
     """The present, aware."""
     return datetime.now(UTC)
+
+
+def check_limits(start_at: datetime | None, end_at: datetime | None) -> None:
+    """Refuse a config that would end before it begins; raises InvalidInput."""
+    if start_at is not None and end_at is not None and end_at <= start_at:
+        raise InvalidInput(FieldError(("end_at",), "must be after start_at"))
+
+
+def refused(error: ScheduleError) -> InvalidInput:
+    """A fault of a schedule as one of the config's fields."""
+    loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
+    return InvalidInput(FieldError(loc, error.message))
 
 
 class TaskConfigs:
@@ -193,8 +205,7 @@ class TaskConfigs:
             known = ", ".join(t.name for t in self._task_types.all())
             raise InvalidInput(FieldError(("task_type",), f"unknown; this server knows {known}")) from None
         task_type.check(wanted["parameters"])
-        if wanted["start_at"] is not None and wanted["end_at"] is not None and wanted["end_at"] <= wanted["start_at"]:
-            raise InvalidInput(FieldError(("end_at",), "must be after start_at"))
+        check_limits(wanted["start_at"], wanted["end_at"])
         if any(name in changed for name in SCHEDULE_FIELDS):
             wanted["schedule_config"] = _normalised(wanted, now)
         return task_type.queue
@@ -277,8 +288,7 @@ def _normalised(wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         config = normalise_config(kind, wanted["schedule_config"], now=now)
         schedule = parse_schedule(kind, config, now=now)
     except ScheduleError as error:
-        loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
-        raise InvalidInput(FieldError(loc, error.message)) from None
+        raise refused(error) from None
     fires = next_tick(schedule, now, not_before=wanted["start_at"], end_at=wanted["end_at"])
     if fires is None and kind == "date":
         raise InvalidInput(FieldError(("schedule_config", "run_date"), "must be in the future, before end_at"))

@@ -41,6 +41,7 @@ __all__ = [
     "PauseRequest",
     "Refresh",
     "RunRequest",
+    "SchedulePreview",
     "SchedulerType",
     "TaskConfig",
     "TaskConfigCreate",
@@ -74,6 +75,7 @@ QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_printable)]
 Parameters = dict[str, Any]
 JitterSeconds = Annotated[int, Field(ge=0, le=86_400)]
+TimeoutSeconds = Annotated[float, Field(gt=0, le=604_800)]
 RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -152,7 +154,7 @@ class _Policies(Request):
     description: Text = ""
     parameters: Parameters = Field(default_factory=dict)
     priority: Annotated[int, Field(ge=0, le=9)] = 5
-    timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] = 300.0
+    timeout_seconds: TimeoutSeconds = 300.0
     max_retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
     overlap: Overlap = "skip"
@@ -187,7 +189,7 @@ class TaskConfigPatch(Request):
     schedule_config: dict[str, Any] | None = None
     queue: QueueName | None = None
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
-    timeout_seconds: Annotated[float, Field(gt=0, le=604_800)] | None = None
+    timeout_seconds: TimeoutSeconds | None = None
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
     overlap: Overlap | None = None
@@ -269,6 +271,23 @@ class RunRequest(Request):
     """A run by hand; parameters replace the config's for this run."""
 
     parameters: Parameters | None = None
+
+
+class SchedulePreview(Request):
+    """A schedule to look at before it is saved, with what a config says beside it.
+
+    `config_id` names the config that is to have it: its id decides by how much jitter puts each tick off, and an
+    interval without an anchor keeps the config's. `timeout_seconds` is looked at where it is given.
+    """
+
+    scheduler_type: SchedulerType
+    schedule_config: dict[str, Any] = Field(default_factory=dict)
+    start_at: Instant | None = None
+    end_at: Instant | None = None
+    jitter_seconds: JitterSeconds = 0
+    timeout_seconds: TimeoutSeconds | None = None
+    config_id: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    count: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class Action(Answer):

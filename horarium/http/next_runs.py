@@ -1,7 +1,8 @@
-"""The next runs of a config."""
+"""The next runs: of a config, and of a schedule that is not saved yet."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from horarium.errors import FieldError, InvalidInput, NotFound
 from horarium.http.paging import Page
 from horarium.http.routing import Reply, Route
-from horarium.schedule import Jitter, parse_schedule, runs_to_come
+from horarium.model import SchedulePreview
+from horarium.preview import preview
+from horarium.schedule import Jitter, SurpriseCode, parse_schedule, runs_to_come
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,17 +37,38 @@ class NextRunsQuery(BaseModel):
 
 
 class NextRun(BaseModel):
-    """A tick to come, in UTC and as its own zone's clock shows it, and when it fires, which jitter may put off."""
+    """A tick to come, in UTC and as its own zone's clock shows it, and when it fires, which jitter may put off.
+
+    When it fires is null where that is not known: in the preview of a schedule with jitter that names no config.
+    """
 
     tick_at: datetime
     local: datetime
-    fires_at: datetime
+    fires_at: datetime | None
 
 
 class NextRuns(Page[NextRun]):
     """Ticks to come; `timezone` is the schedule's."""
 
     timezone: str
+
+
+class ScheduleWarning(BaseModel):
+    """What may surprise: two ticks and how far they are apart, or when and on which local date the clocks change."""
+
+    code: SurpriseCode
+    message: str
+    tick_at: datetime | None
+    next_tick_at: datetime | None
+    apart_seconds: float | None
+    changes_at: datetime | None
+    date: str | None
+
+
+class PreviewedRuns(NextRuns):
+    """What a schedule would do from now on, and what may surprise about it."""
+
+    warnings: list[ScheduleWarning]
 
 
 async def next_runs(call: Call) -> Reply:
@@ -69,17 +94,39 @@ def coming(config: TaskConfig, decided_until: datetime | None, now: datetime) ->
     )
 
 
+async def preview_schedule(call: Call) -> Reply:
+    """What a schedule would fire if it were saved now."""
+    asked: SchedulePreview = call.body
+    seen = preview(asked, await _named(call, asked.config_id), call.services.clock())
+    runs = [_shown(run, seen.zone, exact=seen.exact) for run in seen.runs]
+    warnings = [ScheduleWarning(**asdict(each)) for each in seen.warnings]
+    return Reply(
+        PreviewedRuns(items=runs, next_cursor=None, total=len(runs), timezone=seen.zone.key, warnings=warnings)
+    )
+
+
+async def _named(call: Call, config_id: int | None) -> TaskConfig | None:
+    try:
+        return None if config_id is None else await call.services.views.config(config_id)
+    except NotFound:
+        raise InvalidInput(FieldError(("config_id",), "there is no such config")) from None
+
+
 def _zone(schedule_config: Mapping[str, Any]) -> ZoneInfo:
     return ZoneInfo(str(schedule_config.get("timezone", "UTC")))
 
 
-def _shown(run: Run, zone: ZoneInfo) -> NextRun:
-    return NextRun(tick_at=run.tick_at, local=run.tick_at.astimezone(zone), fires_at=run.fires_at)
+def _shown(run: Run, zone: ZoneInfo, *, exact: bool = True) -> NextRun:
+    return NextRun(tick_at=run.tick_at, local=run.tick_at.astimezone(zone), fires_at=run.fires_at if exact else None)
 
 
 ROUTES = (
     Route(
         "GET", r"/api/v1/task-configs/{config_id:[0-9]{1,18}}/next-runs", next_runs, "Ticks to come", "viewer",
         NextRuns, query=NextRunsQuery,
+    ),
+    Route(
+        "POST", "/api/v1/schedules/preview", preview_schedule, "Ticks to come of a schedule not saved yet", "viewer",
+        PreviewedRuns, body=SchedulePreview,
     ),
 )  # fmt: skip

@@ -37,9 +37,11 @@ from horarium.schedule.kinds import (
     DateSchedule,
     IntervalSchedule,
     ManualSchedule,
+    NeverFires,
     Schedule,
     ScheduleError,
 )
+from horarium.schedule.surprises import Surprise, SurpriseCode, Terms, surprises
 from horarium.schedule.ticks import next_tick, ticks_between
 
 __all__ = [
@@ -50,10 +52,14 @@ __all__ = [
     "Jitter",
     "ManualSchedule",
     "Missed",
+    "NeverFires",
     "Plan",
     "Run",
     "Schedule",
     "ScheduleError",
+    "Surprise",
+    "SurpriseCode",
+    "Terms",
     "fires_at",
     "first_firing",
     "missed_between",
@@ -62,5 +68,6 @@ __all__ = [
     "parse_schedule",
     "plan",
     "runs_to_come",
+    "surprises",
     "ticks_between",
 ]

@@ -22,6 +22,7 @@ from horarium.schedule.kinds import (
     DateSchedule,
     IntervalSchedule,
     ManualSchedule,
+    NeverFires,
     Schedule,
     ScheduleError,
 )
@@ -88,7 +89,7 @@ def _read_cron(config: Config, now: datetime) -> Reading:
         raise ScheduleError("cron_expression", f"missing; give it, or at least one of {', '.join(CRON_KEYS)}")
     schedule = CronSchedule(expression, name)
     if next_tick(schedule, now) is None:
-        raise ScheduleError("day" if given else "cron_expression", "never fires; no date matches it")
+        raise NeverFires("day" if given else "cron_expression", "never fires; no date matches it")
     return schedule, stored | {"timezone": name}
 
 
@@ -137,7 +138,7 @@ def _cron_error(parts: list[str], *, by_key: bool) -> ScheduleError:
             if by_key:
                 return ScheduleError(key, f"{part[:64]!r} is not understood; {remedy}")
             return ScheduleError("cron_expression", f"{key} {part[:64]!r} is not understood; {remedy}")
-    return ScheduleError(
+    return NeverFires(
         "day" if by_key else "cron_expression", "never fires; no chosen month has such a day, use L for its last"
     )
 

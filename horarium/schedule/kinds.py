@@ -18,6 +18,7 @@ __all__ = [
     "DateSchedule",
     "IntervalSchedule",
     "ManualSchedule",
+    "NeverFires",
     "Schedule",
     "ScheduleError",
 ]
@@ -33,6 +34,10 @@ class ScheduleError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
+
+
+class NeverFires(ScheduleError):
+    """A cron that can be read, and that no date matches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ BODIES: dict[str, Any] = {
     f"patch {BASE}/{{config_id}}": {"description": "edited", "end_at": None},
     f"post {BASE}/{{config_id}}/pause": {"reason": "lunch", "until": "2099-01-01T00:00:00Z"},
     f"post {BASE}/{{config_id}}/run": {"parameters": {"message": "by hand"}},
+    "post /api/v1/schedules/preview": {"scheduler_type": "interval", "schedule_config": {"hours": 1}},
     "post /api/v1/auth/login": {"username": "admin", "password": PASSWORD},
 }  # fmt: skip
 FIRST: dict[str, str] = {"start": "stop", "resume": "pause"}

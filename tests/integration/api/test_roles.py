@@ -45,6 +45,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/executions/{task_id}": "viewer",
     "POST /api/v1/executions/{task_id}/cancel": "operator",
     "GET /api/v1/schedules": "viewer",
+    "POST /api/v1/schedules/preview": "viewer",
     "GET /api/v1/system/status": "viewer",
     "GET /api/v1/system/tree": "viewer",
     "GET /api/v1/system/events": "viewer",

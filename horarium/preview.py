@@ -1,0 +1,79 @@
+"""What a schedule would do that is not saved yet: its next runs and what may surprise about them. Pure.
+
+It is read as a config's own would be, so what cannot be saved is refused in the same words; but one that never fires is
+shown, with a warning. The config that is to have it, where it is named, decides by how much each tick is put off; and
+an interval without an anchor keeps that config's, as an edit does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from horarium.lifecycle import check_limits, refused
+from horarium.schedule import (
+    Jitter,
+    ManualSchedule,
+    NeverFires,
+    Schedule,
+    ScheduleError,
+    Surprise,
+    Terms,
+    normalise_config,
+    parse_schedule,
+    runs_to_come,
+    surprises,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from horarium.model import SchedulePreview, TaskConfig
+    from horarium.schedule import Run
+
+__all__ = ["Preview", "preview"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The runs to come, the zone they are seen in, whether it is known when they fire, and the warnings."""
+
+    runs: list[Run]
+    zone: ZoneInfo
+    exact: bool
+    warnings: list[Surprise]
+
+
+def preview(asked: SchedulePreview, saved: TaskConfig | None, now: datetime) -> Preview:
+    """What the schedule would do from now on; raises InvalidInput."""
+    check_limits(asked.start_at, asked.end_at)
+    terms = Terms(asked.start_at, asked.end_at, asked.jitter_seconds, asked.timeout_seconds)
+    schedule, zone, warnings = _read(asked.scheduler_type, _with_anchor(asked, saved), now)
+    jitter = Jitter(saved.id, asked.jitter_seconds) if saved is not None and asked.jitter_seconds else None
+    coming = runs_to_come(schedule, now, now, not_before=asked.start_at, end_at=asked.end_at, jitter=jitter)
+    return Preview(
+        runs=list(islice(coming, asked.count)),
+        zone=zone,
+        exact=saved is not None or not asked.jitter_seconds,
+        warnings=warnings or surprises(schedule, terms, now),
+    )
+
+
+def _read(kind: str, config: Mapping[str, Any], now: datetime) -> tuple[Schedule, ZoneInfo, list[Surprise]]:
+    try:
+        stored = normalise_config(kind, config, now=now)
+        schedule = parse_schedule(kind, stored, now=now)
+    except NeverFires as error:
+        return ManualSchedule(), ZoneInfo("UTC"), [Surprise("never_fires", str(error))]
+    except ScheduleError as error:
+        raise refused(error) from None
+    return schedule, ZoneInfo(str(stored.get("timezone", "UTC"))), []
+
+
+def _with_anchor(asked: SchedulePreview, saved: TaskConfig | None) -> dict[str, Any]:
+    if saved is None or not asked.scheduler_type == saved.scheduler_type == "interval":
+        return asked.schedule_config
+    return {"anchor": saved.schedule_config["anchor"], **asked.schedule_config}
