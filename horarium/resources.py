@@ -28,6 +28,7 @@ from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
+from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs, utc_now
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
@@ -64,6 +65,11 @@ class Resources:
     embedded_redis: EmbeddedRedis | None = None
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     clock: Callable[[], datetime] = utc_now
+
+    @cached_property
+    def leadership(self) -> Leadership:
+        """Whether this process leads; its leader actor sees to that."""
+        return Leadership(self.worker_id)
 
     @cached_property
     def due_index(self) -> DueIndex:

@@ -7,6 +7,7 @@
     │   ├─ history_writer        batches events into Redis history lists
     │   ├─ token_service         issues, rotates and revokes tokens
     │   ├─ schedule_loader       Postgres configs -> Redis due index; keeps the two equal
+    │   ├─ leader                one supervisor among several dispatches
     │   ├─ dispatcher            due index -> execution rows -> broker
     │   ├─ publisher             re-publishes rows whose message never made it
     │   ├─ timeout_sweeper       past-deadline and orphaned executions -> final state
@@ -30,6 +31,7 @@ from horarium.actors.bootstrap import Bootstrap, SchemaGate
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
@@ -119,10 +121,14 @@ def _core(r: Resources) -> SupervisorSpec:
     tokens = TokenService(
         r.database, r.users, r.access_tokens, r.refresh_tokens, SessionPolicy.of(r.settings), clock=r.clock
     )
-    loader = ScheduleLoader(r.database, r.due_index, m)
-    dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock)
-    publisher = Publisher(r.database, r.sender, r.clock)
-    sweeper = TimeoutSweeper(r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume)
+    led = r.leadership
+    loader = ScheduleLoader(r.database, r.due_index, m, leadership=led)
+    leader = Leader(r.database, r.leadership, m)
+    dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock, leadership=led)
+    publisher = Publisher(r.database, r.sender, r.clock, leadership=led)
+    sweeper = TimeoutSweeper(
+        r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
+    )
     cleanup = Cleanup(r.database, retention=timedelta(days=r.settings.retention_days), clock=r.clock)
     return SupervisorSpec(
         "core",
@@ -130,6 +136,7 @@ def _core(r: Resources) -> SupervisorSpec:
             _history_writer(r),
             _actor("token_service", tokens.run, mailbox=m.tokens),
             _actor("schedule_loader", loader.run, mailbox=m.loader, start_timeout=BOOTSTRAP_SECONDS),
+            _actor("leader", leader.run, start_timeout=BOOTSTRAP_SECONDS),
             _actor("dispatcher", dispatcher.run, mailbox=m.dispatcher),
             _actor("publisher", publisher.run, mailbox=m.publisher),
             _actor("timeout_sweeper", sweeper.run),
@@ -166,6 +173,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         task_configs=r.task_configs,
         executions=r.executions,
         views=r.views,
+        leadership=r.leadership,
         supervisor=supervisor,
         liveness=liveness,
         clock=r.clock,

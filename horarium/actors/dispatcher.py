@@ -33,6 +33,7 @@ from horarium.errors import Unavailable
 from horarium.firing import decide, first_undecided
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
+from horarium.leadership import ALONE
 from horarium.messages import Publish, Reload
 from horarium.sql.executions import Claim, cancel_others, insert_ticks, last_ticks, mark_queued, release_buffered
 from horarium.sql.queries import QUERIES
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from horarium.firing import Firing
     from horarium.keyspace.due_index import DueConfig, DueIndex
+    from horarium.leadership import Leads
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.sql.executions import Decision, TickRow
@@ -120,12 +122,15 @@ class Dispatcher:
         broker: Publisher,
         mailboxes: Mailboxes,
         clock: Callable[[], datetime],
+        *,
+        leadership: Leads = ALONE,
     ) -> None:
         self._database = database
         self._index = index
         self._broker = broker
         self._mailboxes = mailboxes
         self._clock = clock
+        self._leadership = leadership
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -134,6 +139,9 @@ class Dispatcher:
         self._beat = context.beat
         task_status.started()
         while True:
+            if not self._leadership.leads:  # whoever becomes the leader is nudged
+                await context.inbox.receive()
+                continue
             done = await patiently(context, self.step, "due ticks")
             if done.written:
                 log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)

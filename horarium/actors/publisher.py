@@ -21,6 +21,7 @@ import structlog
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
+from horarium.leadership import ALONE
 from horarium.sql.queries import QUERIES
 from horarium.tasks.sending import send, send_next
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import asyncpg
     from anyio.abc import TaskStatus
 
+    from horarium.leadership import Leads
     from horarium.messages import Publish
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
@@ -62,10 +64,13 @@ class Published:
 class Publisher:
     """The actor."""
 
-    def __init__(self, database: Database, broker: Broker, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, broker: Broker, clock: Callable[[], datetime], *, leadership: Leads = ALONE
+    ) -> None:
         self._database = database
         self._broker = broker
         self._clock = clock
+        self._leadership = leadership
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -75,11 +80,14 @@ class Publisher:
         task_status.started()
         asked: list[UUID] = []
         while True:
-            done = await patiently(context, lambda asked=tuple(asked): self.step(asked), "unsent messages")  # type: ignore[misc]  # bound now
-            if done.lost:
-                log.warning("messages.lost", executions=done.lost)
+            next_look = LOOK_SECONDS
+            if asked or self._leadership.leads:  # standing by, it still sends what its own API asks for
+                done = await patiently(context, lambda asked=tuple(asked): self.step(asked), "unsent messages")  # type: ignore[misc]  # bound now
+                next_look = min(next_look, done.next_retry)
+                if done.lost:
+                    log.warning("messages.lost", executions=done.lost)
             asked = []
-            with anyio.move_on_after(min(LOOK_SECONDS, done.next_retry)):
+            with anyio.move_on_after(next_look):
                 messages: list[Publish] = await gather(context.inbox, BATCH_ROWS)
                 asked = [execution_id for message in messages for execution_id in message.execution_ids]
 

@@ -11,6 +11,9 @@ cursor that can be made again from them at any time. Four things bring a change 
 
 A config that cannot be understood (its schedule was written by hand, say) becomes `error`, and says why in its history;
 the others are loaded all the same.
+
+Where several processes share the index, each brings in the changes that it makes and those that it hears of (the first
+two), so that an edit is answered when the index shows it. Healing and comparing (the last two) are the leader's.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from horarium.actors.patience import patiently
 from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
+from horarium.leadership import ALONE
 from horarium.messages import Nudge, Reload
 from horarium.sql.queries import QUERIES
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from horarium.keyspace.due_index import DueIndex
+    from horarium.leadership import Leads
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
@@ -71,10 +76,11 @@ class Loaded:
 class ScheduleLoader:
     """The actor."""
 
-    def __init__(self, database: Database, index: DueIndex, mailboxes: Mailboxes) -> None:
+    def __init__(self, database: Database, index: DueIndex, mailboxes: Mailboxes, *, leadership: Leads = ALONE) -> None:
         self._database = database
         self._index = index
         self._mailboxes = mailboxes
+        self._leadership = leadership
         self._changed: set[int] = set()
         self._compared_until = 0
         self._beat: Callable[[], None] = lambda: None
@@ -166,6 +172,8 @@ class ScheduleLoader:
                 context.working_on(None)
 
     async def _look(self, looks: int) -> None:
+        if not self._leadership.leads:  # one that heals a flush, and compares, is enough
+            return
         if not await self._index.is_loaded():
             log.warning("due_index.lost")
             await self.load_all()

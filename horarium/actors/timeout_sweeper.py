@@ -24,6 +24,7 @@ from horarium.actors.patience import patiently
 from horarium.endings import tell_ending
 from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
+from horarium.leadership import ALONE
 from horarium.outcome import Cancelled, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish, attempt_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.keyspace.workers import Workers
+    from horarium.leadership import Leads
     from horarium.messages import Mailboxes
     from horarium.outcome import Outcome
     from horarium.sql.database import Database
@@ -89,6 +91,7 @@ class TimeoutSweeper:
         *,
         clock: Callable[[], datetime],
         resume: Callable[[int], Awaitable[object]],
+        leadership: Leads = ALONE,
     ) -> None:
         self._database = database
         self._timeouts = timeouts
@@ -96,6 +99,7 @@ class TimeoutSweeper:
         self._mailboxes = mailboxes
         self._clock = clock
         self._resume = resume
+        self._leadership = leadership
         self._missing_since: dict[str, float] = {}
         self._overdue_since: dict[Claim, float] = {}
         self._cancelled_since: dict[Claim, float] = {}
@@ -104,6 +108,11 @@ class TimeoutSweeper:
         """Sweep every second; now and then make the timeout index anew."""
         task_status.started()
         while True:
+            if not self._leadership.leads:
+                # nobody counts while standing by
+                self._missing_since, self._overdue_since, self._cancelled_since = {}, {}, {}
+                await context.sleep(SWEEP_SECONDS)
+                continue
             swept = await patiently(context, self.step, "what is overdue")
             if swept != Swept(0, 0, 0):
                 log.info("swept", **asdict(swept))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from horarium.http.liveness import Liveness
     from horarium.identity.authenticator import Authenticator
     from horarium.keyspace.workers import Workers
+    from horarium.leadership import Leadership
     from horarium.lifecycle import TaskConfigs
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
@@ -42,6 +43,7 @@ class Services:
     task_configs: TaskConfigs
     executions: Executions
     views: Views
+    leadership: Leadership
     supervisor: Callable[[], Supervisor]
     liveness: Liveness
     clock: Callable[[], datetime]

@@ -48,12 +48,14 @@ class Ready(BaseModel):
 
 
 class SchedulerState(BaseModel):
-    """The due index and who reads it; `leader` says whether this process dispatches."""
+    """The due index and who reads it: whether this process does (`leader`), or who else, by which take-over."""
 
     initialized: bool
     scheduled_tasks: int
     redis_connected: bool
     leader: bool
+    leader_id: str | None
+    epoch: int
 
 
 class WorkerState(BaseModel):
@@ -118,11 +120,12 @@ async def status(call: Call) -> Reply:
     workers = await services.workers.living()
     depths, broker_connected = await _depths(services)
     dispatcher = services.supervisor().snapshot().find("dispatcher")
-    dispatching = dispatcher is not None and dispatcher.state == "running"
+    leadership = services.leadership
+    leads = leadership.leads and dispatcher is not None and dispatcher.state == "running"
     return Reply(
         SystemStatus(
             broker_connected=broker_connected,
-            scheduler_running=dispatching,
+            scheduler_running=leads or (leadership.is_led and not leadership.leads),
             total_configs=totals["total"],
             active_configs=totals["active"],
             total_scheduled_jobs=scheduled,
@@ -132,7 +135,9 @@ async def status(call: Call) -> Reply:
                 initialized=await services.views.index.is_loaded(),
                 scheduled_tasks=scheduled,
                 redis_connected=True,
-                leader=dispatching,
+                leader=leads,
+                leader_id=leadership.leader if leadership.is_led else None,
+                epoch=leadership.epoch,
             ),
             worker=WorkerState(
                 broker_connected=broker_connected,

@@ -18,6 +18,7 @@ from horarium.actors import cleanup, token_service, worker
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
@@ -121,6 +122,7 @@ HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
     "history_writer": _in_method(HistoryWriter, "step"),
     "token_service": _without_a_seat,
     "schedule_loader": _in_method(ScheduleLoader, "_look"),
+    "leader": _in_method(Leader, "step"),
     "dispatcher": _in_method(Dispatcher, "step"),
     "publisher": _in_method(Publisher, "step"),
     "timeout_sweeper": _in_method(TimeoutSweeper, "step"),

@@ -12,6 +12,7 @@ is asked of it is noted in `asked` and done at once, unless the test says `loade
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ import pytest
 
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
@@ -35,6 +37,7 @@ from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex, Watch
 from horarium.keyspace.workers import Workers
+from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs
 from horarium.messages import Mailboxes, Reload
 from horarium.model import RunRequest, TaskConfigCreate
@@ -50,7 +53,7 @@ from tests.support.relay import relayed
 from tests.support.servers import _execute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
     import asyncpg
@@ -78,7 +81,7 @@ __all__ = [
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
 
-EMPTY = "DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
+EMPTY = "DELETE FROM leases; DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
 
 
 @dataclass
@@ -173,6 +176,11 @@ class Rig:
 
     def publisher(self, broker: Broker | None = None) -> Publisher:
         return Publisher(self.database, broker or self.broker, self.clock)
+
+    def leader(self, name: str, clock: Callable[[], float] = time.monotonic) -> tuple[Leader, Leadership]:
+        """The leader actor of a process of this name, and what that process knows by it."""
+        leadership = Leadership(name, clock)
+        return Leader(self.database, leadership, self.mailboxes), leadership
 
     def cleanup(self, *, days: float = 30) -> Cleanup:
         return Cleanup(self.database, retention=timedelta(days=days), clock=self.clock)

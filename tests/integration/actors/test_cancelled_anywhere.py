@@ -225,6 +225,23 @@ class SweeperSweeps(OnARig):
 
 
 @dataclass
+class LeaderTakesOver(OnARig):
+    """A lease that has run out."""
+
+    async def prepare(self) -> None:
+        await self.rig.sql("INSERT INTO leases VALUES ('scheduler', 'a dead one', 7, clock_timestamp())")
+
+    async def step(self) -> object:
+        leader, _ = self.rig.leader("ours")
+        return await leader.step()
+
+    async def then(self) -> None:
+        leader, leadership = self.rig.leader("ours")
+        await leader.step()
+        assert (leadership.leads, leadership.leader, leadership.epoch) == (True, "ours", 8)
+
+
+@dataclass
 class CleanupCleans(OnARig):
     """Executions past their retention, and a deleted config that nothing speaks of."""
 
@@ -309,6 +326,10 @@ async def test_a_sweeper_cancelled_anywhere_leaves_all_to_be_ended_once(
     monkeypatch.setattr(timeout_sweeper, "GONE_SECONDS", 0.0)
 
     assert await checkpoints_of(SweeperSweeps(rig)) > 20
+
+
+async def test_a_leader_cancelled_anywhere_in_its_take_over_leads_with_the_next_look(rig: Rig) -> None:
+    assert await checkpoints_of(LeaderTakesOver(rig)) > 2
 
 
 async def test_a_cleanup_cancelled_anywhere_cleans_up_with_the_next(rig: Rig) -> None:

@@ -1,0 +1,211 @@
+"""Two to five `horarium up` on one Postgres and one Redis: one leads, and whatever becomes of it another takes over."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.ledger import gaps, overlaps
+from tests.support.processes import PASSWORD, Client, Running, horarium, servers_of
+from tests.support.waiting import report, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(150)
+
+TAKE_OVER_SECONDS = 10.0
+HAND_OVER_SECONDS = 2.5
+STOPPED_SECONDS = 15.0
+AWAY_SECONDS = 9.0
+KEY = "a signing key of tests, which all the processes share"
+
+
+@dataclass
+class Member:
+    """One of several processes."""
+
+    running: Running
+    client: Client
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """What it says of who leads."""
+        answer: dict[str, Any] = self.client.get("/system/status")["scheduler"]
+        return answer
+
+    @property
+    def leads(self) -> bool:
+        return bool(self.scheduler["leader"])
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Its log lines of this event."""
+        return [line for line in self.running.events if line["event"] == event]
+
+
+@pytest.fixture
+def several(
+    database_url: str, redis_url: str, redis_prefix: str, data_dir: Path
+) -> Callable[[ExitStack, int], list[Member]]:
+    """Start so many processes, one after the other, on the same servers."""
+
+    def start(stack: ExitStack, number: int) -> list[Member]:
+        shared = {"database_url": database_url, "redis_url": redis_url, "key_prefix": redis_prefix}
+        shared |= {"secret_key": KEY, "admin_password": PASSWORD, "inline_worker": 1, "drain_seconds": 0}
+        houses = [stack.enter_context(horarium(data_dir.parent / f"data-{n}", **shared)) for n in range(number)]
+        token = houses[0].client().token
+        return [Member(house, Client(house.url, token)) for house in houses]
+
+    return start
+
+
+def the_leader(members: list[Member]) -> Member:
+    (leader,) = until(lambda: [member for member in members if member.leads], within=20)
+    return leader
+
+
+def all_know_who_leads(members: list[Member]) -> bool:
+    """Whether each says that somebody dispatches, and all name the same one."""
+    running = [member.client.get("/system/status")["scheduler_running"] for member in members]
+    named = {member.scheduler["leader_id"] for member in members}
+    return all(running) and len(named) == 1 and None not in named
+
+
+def firing(member: Member) -> int:
+    """A config that has fired three times."""
+    config = member.client.config(catchup="all", overlap="allow_all")
+    until(lambda: len(member.client.executions(config, status="success")) >= 3, within=20)
+    return config
+
+
+def assert_each_tick_has_one_row(member: Member, config: int) -> None:
+    rows = member.client.executions(config)
+    assert (gaps(rows), overlaps(rows)) == ([], [])
+    assert {row["reason"] for row in rows if row["status"] == "skipped"} == set()
+
+
+def fires_again(member: Member, config: int, since: datetime) -> None:
+    """Wait for the first row of a tick after an instant."""
+    until(lambda: member.client.executions(config, since=since.isoformat()), within=30)
+
+
+@pytest.mark.parametrize(("number", "kills"), [(2, 1), (4, 2)], ids=["one of two", "two of four, in turn"])
+def test_a_killed_leader_is_succeeded_within_ten_seconds_and_each_tick_has_one_row(
+    several: Callable[[ExitStack, int], list[Member]], number: int, kills: int
+) -> None:
+    with ExitStack() as stack:
+        members = several(stack, number)
+        config = firing(the_leader(members))
+        for _ in range(kills):
+            leader = the_leader(members)
+            epoch = leader.scheduler["epoch"]
+            leader.running.kill()
+            killed_at, began = datetime.now(UTC), time.monotonic()
+            members.remove(leader)
+            successor = the_leader(members)
+            led = time.monotonic() - began
+            fires_again(successor, config, killed_at)
+            fired = time.monotonic() - began
+            report(f"{number} processes: another leads {led:.1f} s after kill -9, and has fired after {fired:.1f} s")
+            assert fired < TAKE_OVER_SECONDS
+            assert successor.scheduler["epoch"] == epoch + 1
+            until(lambda: all_know_who_leads(members))
+
+        later = datetime.now(UTC)
+        fires_again(successor, config, later)
+        assert_each_tick_has_one_row(successor, config)
+
+
+def test_a_leader_that_stops_in_order_hands_over_at_once(
+    several: Callable[[ExitStack, int], list[Member]],
+) -> None:
+    with ExitStack() as stack:
+        members = several(stack, 2)
+        leader = the_leader(members)
+        config = firing(leader)
+        members.remove(leader)
+
+        stopped_at, began = datetime.now(UTC), time.monotonic()
+        leader.running.process.send_signal(signal.SIGTERM)
+        successor = the_leader(members)
+        took = time.monotonic() - began
+        assert leader.running.ended() == 0
+
+        report(f"another leads {took:.1f} s after SIGTERM")
+        assert took < HAND_OVER_SECONDS
+        fires_again(successor, config, stopped_at)
+        assert_each_tick_has_one_row(successor, config)
+
+
+def test_a_leader_that_is_stopped_for_a_while_and_goes_on_fires_nothing_twice(
+    several: Callable[[ExitStack, int], list[Member]],
+) -> None:
+    with ExitStack() as stack:
+        members = several(stack, 2)
+        leader = the_leader(members)
+        (other,) = [member for member in members if member is not leader]
+        config = firing(leader)
+
+        leader.running.process.send_signal(signal.SIGSTOP)
+        stopped_at, began = datetime.now(UTC), time.monotonic()
+        the_leader([other])
+        report(f"another leads {time.monotonic() - began:.1f} s after SIGSTOP")
+        until(lambda: time.monotonic() > began + STOPPED_SECONDS, within=STOPPED_SECONDS + 5)
+        leader.running.process.send_signal(signal.SIGCONT)
+        woken_at = datetime.now(UTC)
+
+        until(lambda: leader.told("leader.stands_by"))
+        fires_again(other, config, woken_at)
+        assert (leader.leads, other.leads) == (False, True)
+        assert leader.told("leader.lost")
+        assert len(other.client.executions(config, since=stopped_at.isoformat())) >= STOPPED_SECONDS - 5
+        assert_each_tick_has_one_row(other, config)
+
+
+def test_a_leader_whose_postgres_is_away_leads_no_more_and_leads_again_when_it_is_back(data_dir: Path) -> None:
+    with horarium(data_dir) as house:
+        member = Member(house, house.client())
+        config = firing(member)
+        postgres = [process for process in servers_of(data_dir) if "postgres" in process.name()]
+        assert postgres
+
+        for process in postgres:
+            process.suspend()
+        began = time.monotonic()
+        try:
+            until(lambda: member.told("leader.lost"))
+            report(f"lost {time.monotonic() - began:.1f} s after Postgres fell silent")
+            until(lambda: time.monotonic() > began + AWAY_SECONDS)
+        finally:
+            for process in postgres:
+                process.resume()
+        back_at, began = datetime.now(UTC), time.monotonic()
+        until(lambda: len(member.told("leader.acquired")) == 2)
+        fires_again(member, config, back_at)
+
+        report(f"fires again {time.monotonic() - began:.1f} s after Postgres went on")
+        assert time.monotonic() - began < TAKE_OVER_SECONDS
+        assert_each_tick_has_one_row(member, config)
+
+
+def test_a_run_by_hand_asked_of_one_that_stands_by_starts_at_once(
+    several: Callable[[ExitStack, int], list[Member]],
+) -> None:
+    with ExitStack() as stack:
+        members = several(stack, 2)
+        (other,) = [member for member in members if not member.leads]
+        config = other.client.config(scheduler_type="manual", schedule_config={})
+
+        began = time.monotonic()
+        task_id = other.client.post(f"/task-configs/{config}/run")["task_id"]
+        ended = other.client.ended(task_id)
+
+        assert ended["status"] == "success"
+        assert time.monotonic() - began < 3
