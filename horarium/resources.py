@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskiq import async_shared_broker
 
+from horarium.audit import Audit
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.executions import Executions
 from horarium.identity.access_tokens import AccessTokens
@@ -70,6 +71,11 @@ class Resources:
     def leadership(self) -> Leadership:
         """Whether this process leads; its leader actor sees to that."""
         return Leadership(self.worker_id)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What the auditor of this process has found."""
+        return Audit()
 
     @cached_property
     def due_index(self) -> DueIndex:

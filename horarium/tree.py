@@ -11,7 +11,8 @@
     │   ├─ dispatcher            due index -> execution rows -> broker
     │   ├─ publisher             re-publishes rows whose message never made it
     │   ├─ timeout_sweeper       past-deadline and orphaned executions -> final state
-    │   └─ cleanup               retention
+    │   ├─ cleanup               retention, orphan keys, stream trimming
+    │   └─ auditor               recomputes expected ticks and compares them with the ledger
     ├─ worker                    where tasks run inside this process
     └─ api
 
@@ -27,6 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from horarium.actors.api import Api
+from horarium.actors.auditor import Auditor
 from horarium.actors.bootstrap import Bootstrap, SchemaGate
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
@@ -130,6 +132,7 @@ def _core(r: Resources) -> SupervisorSpec:
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
     )
     cleanup = Cleanup(r.database, retention=timedelta(days=r.settings.retention_days), clock=r.clock)
+    auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
     return SupervisorSpec(
         "core",
         (
@@ -141,6 +144,7 @@ def _core(r: Resources) -> SupervisorSpec:
             _actor("publisher", publisher.run, mailbox=m.publisher),
             _actor("timeout_sweeper", sweeper.run),
             _actor("cleanup", cleanup.run),
+            _actor("auditor", auditor.run),
         ),
     )
 
@@ -174,6 +178,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         executions=r.executions,
         views=r.views,
         leadership=r.leadership,
+        audit=r.audit,
         supervisor=supervisor,
         liveness=liveness,
         clock=r.clock,

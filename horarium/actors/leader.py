@@ -7,7 +7,7 @@ at its next look.
 
 A process starts ready once it has asked: as the leader where nobody else is, standing by otherwise. When Postgres is
 away the lease runs out by itself (`leadership.py`), for there is nothing to dispatch to, and whoever reaches Postgres
-first leads. Nothing that is promised rests on all this: see docs/decisions/0016.
+first leads. Nothing that is promised rests on all this: see docs/decisions/0017.
 """
 
 from __future__ import annotations

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from horarium.http import auth, executions, next_runs, schedules, supervision, system, task_configs, task_types
+from horarium.http import (
+    audit,
+    auth,
+    executions,
+    metrics,
+    next_runs,
+    schedules,
+    supervision,
+    system,
+    task_configs,
+    task_types,
+)
 from horarium.http.openapi import openapi_route
 from horarium.http.problems import problems
 from horarium.http.routing import add_routes
@@ -22,6 +33,8 @@ BODY_LIMIT_BYTES = 1024 * 1024
 
 _RESOURCES: tuple[Route, ...] = (
     *system.ROUTES,
+    *metrics.ROUTES,
+    *audit.ROUTES,
     *supervision.ROUTES,
     *auth.ROUTES,
     *task_types.ROUTES,

@@ -107,7 +107,8 @@ def _operation(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
 def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": route.summary}
     if route.answer is not None:
-        answer["content"] = {"application/json": {"schema": _answer_schema(route.answer, schemas)}}
+        media_type = "text/plain" if route.answer is str else "application/json"
+        answer["content"] = {media_type: {"schema": _answer_schema(route.answer, schemas)}}
     problem = {"content": {"application/problem+json": {"schema": schemas[Problem]}}}
     responses: dict[str, Any] = {str(route.status if route.answer is not None else 204): answer}
     for status, description in _problems(route).items():

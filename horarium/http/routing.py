@@ -52,6 +52,7 @@ class Reply:
     content: Any = None
     headers: Mapping[str, str] | None = None
     status: int | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ class Route:
         made = isinstance(reply.content, bytes)
         body = reply.content if made else _adapter(self.answer).dump_json(reply.content)
         status = reply.status or self.status
-        return web.Response(body=body, status=status, headers=reply.headers, content_type="application/json")
+        return web.Response(
+            body=body, status=status, headers={"Content-Type": reply.content_type, **(reply.headers or {})}
+        )
 
     async def _authenticated(self, request: web.Request, services: Services) -> CachedUser | None:
         if self.role is None:

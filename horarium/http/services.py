@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from horarium.audit import Audit
     from horarium.executions import Executions
     from horarium.http.liveness import Liveness
     from horarium.identity.authenticator import Authenticator
@@ -44,6 +45,7 @@ class Services:
     executions: Executions
     views: Views
     leadership: Leadership
+    audit: Audit
     supervisor: Callable[[], Supervisor]
     liveness: Liveness
     clock: Callable[[], datetime]

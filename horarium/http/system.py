@@ -7,7 +7,7 @@ While the event loop itself is blocked none of this can be served: `stand_in.py`
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -32,6 +32,8 @@ __all__ = ["ROUTES"]
 log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 2.0
+LEDGER_BLOCKS = timedelta(minutes=15)
+"""How long missing ticks keep a leader from being ready, from when there was one more of them."""
 
 
 class Alive(BaseModel):
@@ -105,6 +107,7 @@ async def readyz(call: Call) -> Reply:
             group.start_soon(_probe, name, probe, away)
     down = [node.id for node in _actors(services.supervisor().snapshot()) if node.state != "running"]
     blocked_by = sorted(away) + down
+    blocked_by += ["ledger"] if _ledger_suffers(services) else []
     ready = Ready(status="not_ready" if blocked_by else "ready", blocked_by=blocked_by)
     return Reply(ready, status=503 if blocked_by else None)
 
@@ -177,6 +180,15 @@ async def _probe(name: str, probe: Coroutine[Any, Any, object], away: list[str])
     except Exception:  # whatever keeps a server from answering, it is not ready, and the log says why
         log.exception("probe.failed", server=name)
         away.append(name)
+
+
+def _ledger_suffers(services: Services) -> bool:
+    """Whether ticks go missing, or executions are stuck, under this process' lead.
+
+    A hole from this morning keeps nobody out: it is in the audit and the figures, and a leader that has gone on without
+    fault since is as good as any. Who stands by answers for no ledger.
+    """
+    return services.leadership.leads and services.audit.blocks(services.clock(), LEDGER_BLOCKS)
 
 
 def _actors(node: TreeNode) -> Iterator[TreeNode]:

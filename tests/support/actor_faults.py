@@ -14,7 +14,8 @@ import anyio
 from aiohttp import web
 
 from horarium import asking
-from horarium.actors import cleanup, token_service, worker
+from horarium.actors import auditor, cleanup, token_service, worker
+from horarium.actors.auditor import Auditor
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.history_writer import HistoryWriter
@@ -76,7 +77,7 @@ def _in_method(owner: type, name: str, **faster: Any) -> Callable[[pytest.Monkey
         monkeypatch.setattr(owner, name, hangs_once)
         for constant, value in faster.items():
             module, _, attribute = constant.partition("__")
-            monkeypatch.setattr({"cleanup": cleanup, "worker": worker}[module], attribute, value)
+            monkeypatch.setattr({"auditor": auditor, "cleanup": cleanup, "worker": worker}[module], attribute, value)
         return hang
 
     return install
@@ -127,6 +128,7 @@ HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
     "publisher": _in_method(Publisher, "step"),
     "timeout_sweeper": _in_method(TimeoutSweeper, "step"),
     "cleanup": _in_method(Cleanup, "step", cleanup__EVERY_SECONDS=SOON_SECONDS),
+    "auditor": _in_method(Auditor, "step", auditor__PASS_SECONDS=SOON_SECONDS),
     "worker": _in_method(Workers, "beat", worker__HEARTBEAT_SECONDS=SOON_SECONDS),
     "api": _mute,
 }

@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from horarium.actors.auditor import Auditor
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.audit import Audit
 from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
@@ -181,6 +183,11 @@ class Rig:
         """The leader actor of a process of this name, and what that process knows by it."""
         leadership = Leadership(name, clock)
         return Leader(self.database, leadership, self.mailboxes), leadership
+
+    def auditor(self) -> tuple[Auditor, Audit]:
+        """An auditor, and what it will have found."""
+        audit = Audit()
+        return Auditor(self.database, self.workers, audit, clock=self.clock), audit
 
     def cleanup(self, *, days: float = 30) -> Cleanup:
         return Cleanup(self.database, retention=timedelta(days=days), clock=self.clock)

@@ -1,0 +1,386 @@
+"""The auditor finds what is wrong with the ledger, each thing once, and nothing in a ledger that is sound."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from horarium.actors import auditor as auditor_module
+from horarium.actors.auditor import Auditor
+from horarium.audit import Audit
+from horarium.keyspace.due_index import DueEntry
+from horarium.keyspace.workers import WorkerBeat
+from horarium.model import TaskConfigPatch
+from horarium.sql.queries import QUERIES
+from horarium.supervisor import ChildContext
+from tests.support.rig import NOON
+from tests.support.waiting import eventually, report
+
+if TYPE_CHECKING:
+    from tests.support.rig import Rig
+
+pytestmark = pytest.mark.anyio
+
+LATER = 40
+"""Seconds after which ticks that have no row are late enough to be missed."""
+
+
+@pytest.fixture(autouse=True)
+def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditor_module, "IDLE_SHARE", 0.0)
+
+
+async def punctual(rig: Rig) -> None:
+    """Rows were made at their tick: the rig's clock stands in 2024, Postgres' does not."""
+    await rig.sql("UPDATE executions SET created_at = coalesce(tick_until, tick_at) WHERE tick_at IS NOT NULL")
+
+
+async def audited(rig: Rig, *, after: float = LATER) -> list[tuple[str, str, int]]:
+    """What two passes find, seconds after the present."""
+    await punctual(rig)
+    await rig.sql("UPDATE executions SET status = 'success', completed_at = now() WHERE completed_at IS NULL")
+    auditor, audit = rig.auditor()
+    rig.clock.passes(after)
+    await auditor.step()
+    await auditor.step()
+    rig.clock.passes(-after)
+    return [(finding.kind, finding.subject, finding.count) for finding in audit.findings]
+
+
+async def truth(answer: bool) -> bool:
+    return answer
+
+
+async def drop(rig: Rig, config: int, second: int) -> None:
+    """Take the row of a tick out of the ledger."""
+    await rig.sql(
+        "DELETE FROM executions WHERE config_id = $1 AND tick_at = $2", config, NOON + timedelta(seconds=second)
+    )
+
+
+# What is wrong
+
+
+async def test_a_row_that_was_taken_out_of_the_ledger_is_missed(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(60)
+    await drop(rig, config, 7)
+
+    assert await audited(rig, after=0) == [("missing", f"config {config}", 1)]
+
+
+async def test_a_tick_that_the_cursor_was_moved_past_is_missed(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(10)
+    (entry,) = await rig.index.page(0, 1)
+    moved = DueEntry(config, entry.version, NOON + timedelta(seconds=14), entry.spec)
+    await rig.index.upsert([moved])
+    await rig.fire_each_second(50)
+
+    assert await audited(rig, after=0) == [("missing", f"config {config}", 3)]
+
+
+async def test_everything_is_missed_while_nobody_dispatches(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(5)
+
+    assert await audited(rig, after=60) == [("missing", f"config {config}", 30)]
+
+
+async def test_a_tick_before_the_window_is_missed_as_well_when_no_row_follows_it(rig: Rig) -> None:
+    config = await rig.config(schedule_config={"cron_expression": "0 * * * *"})
+    await rig.fire(after=3600)
+
+    assert await audited(rig, after=3600 + 1800) == [("missing", f"config {config}", 1)]
+
+
+async def test_a_row_for_what_is_no_tick_is_one_too_many(rig: Rig) -> None:
+    config = await rig.config(schedule_config={"cron_expression": "* * * * *"})
+    await rig.fire(after=60)
+    await rig.fire(after=60)
+    await rig.sql("UPDATE executions SET tick_at = tick_at + interval '7 s' WHERE tick_at = $1", rig.clock.now)
+
+    found = await audited(rig)
+
+    assert found == [("missing", f"config {config}", 1), ("extra", f"config {config}", 1)]
+
+
+async def test_a_tick_that_a_stretch_covers_besides_its_own_row_is_one_too_many(rig: Rig) -> None:
+    config = await rig.config(catchup="skip")
+    await rig.fire_each_second(3)
+    await rig.fire(after=20)
+    await rig.sql("UPDATE executions SET tick_at = tick_at - interval '1500 ms' WHERE tick_until IS NOT NULL")
+
+    found = await audited(rig)
+
+    assert ("extra", f"config {config}", 2) in found
+
+
+async def test_a_row_that_was_written_long_after_its_tick_is_late(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(3)
+    await punctual(rig)
+    await rig.sql("UPDATE executions SET status = 'success', completed_at = now() WHERE completed_at IS NULL")
+    await rig.sql("UPDATE executions SET created_at = tick_at + interval '1 min' WHERE tick_at = $1", rig.clock.now)
+    auditor, audit = rig.auditor()
+    rig.clock.passes(31)
+
+    await auditor.step()
+    await auditor.step()
+
+    assert [(f.kind, f.subject, f.count) for f in audit.findings if f.kind == "late"] == [
+        ("late", f"config {config}", 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "columns"),
+    [
+        ("pending", "created_at = clock_timestamp() - interval '2 min'"),
+        ("queued", "queued_at = clock_timestamp() - interval '2 min'"),
+        ("retrying", "retry_at = clock_timestamp() - interval '2 min'"),
+        ("running", "deadline_at = clock_timestamp() - interval '2 min'"),
+    ],
+)
+async def test_an_execution_that_nobody_takes_further_is_stuck(rig: Rig, status: str, columns: str) -> None:
+    config = await rig.config(scheduler_type="manual", schedule_config={})
+    await rig.manual_run(config)
+    await rig.sql(f"UPDATE executions SET status = $1, {columns}", status)  # noqa: S608 - ours
+    auditor, audit = rig.auditor()
+
+    await auditor.step()
+    await auditor.step()
+
+    assert [(f.kind, f.subject, f.count) for f in audit.findings] == [("stuck", f"{status} in queue default", 1)]
+
+
+async def test_what_waits_at_a_worker_that_lives_is_not_stuck(rig: Rig) -> None:
+    await rig.workers.beat(WorkerBeat("alive", ("default",), 1, 1, "now"))
+    await rig.manual_run(await rig.config(scheduler_type="manual", schedule_config={}))
+    await rig.sql("UPDATE executions SET status = 'queued', queued_at = clock_timestamp() - interval '1 hour'")
+    auditor, audit = rig.auditor()
+
+    await auditor.step()
+    await auditor.step()
+
+    assert audit.findings == ()
+
+
+# How it is told
+
+
+async def test_a_finding_is_told_by_the_second_pass_that_sees_it_once_and_once_when_it_is_over(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(60)
+    await punctual(rig)
+    await rig.sql(
+        "CREATE TABLE kept AS SELECT * FROM executions WHERE tick_at = $1".replace("$1", "'2024-05-08 12:00:07Z'")
+    )
+    await drop(rig, config, 7)
+    auditor, audit = rig.auditor()
+
+    with capture_logs() as logs:
+        await auditor.step()
+        assert audit.findings == ()
+        for _ in range(3):
+            await auditor.step()
+        assert audit.count("missing") == 1
+        await rig.sql("INSERT INTO executions SELECT * FROM kept")
+        await rig.sql("DROP TABLE kept")
+        await auditor.step()
+
+    told = [(line["state"], line["kind"], line["since"]) for line in logs if line["event"] == "audit.finding"]
+    at = (NOON + timedelta(seconds=7)).isoformat()
+    assert told == [("found", "missing", at), ("over", "missing", at)]
+    assert (audit.findings, audit.found["missing"]) == ((), 1)
+
+
+async def test_what_is_right_again_in_the_next_pass_was_under_way_and_is_not_told(rig: Rig) -> None:
+    await rig.config(catchup="all")
+    auditor, audit = rig.auditor()
+    rig.clock.passes(60)
+
+    with capture_logs() as logs:
+        await auditor.step()
+        await rig.fire()
+        await punctual(rig)
+        await auditor.step()
+
+    assert [line for line in logs if line["event"] == "audit.finding"] == []
+    assert audit.count("missing") == 0
+
+
+async def test_a_finding_does_not_end_because_a_quarter_of_an_hour_has_passed(rig: Rig) -> None:
+    config = await rig.config(schedule_config={"cron_expression": "* * * * *"})
+    auditor, audit = rig.auditor()
+    for minute in range(1, 45):
+        await rig.fire(after=60)
+        await punctual(rig)
+        if minute == 5:
+            await drop(rig, config, 180)
+        if minute >= 5:
+            await auditor.step()
+
+    assert audit.count("missing") == 1
+    assert not audit.blocks(rig.clock.now, timedelta(minutes=15))
+
+
+async def test_missing_ticks_and_stuck_executions_block_and_late_ones_do_not(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(60)
+    await punctual(rig)
+    await drop(rig, config, 7)
+    auditor, audit = rig.auditor()
+
+    await auditor.step()
+    await auditor.step()
+
+    assert audit.blocks(rig.clock.now, timedelta(minutes=15))
+
+
+async def test_who_stands_by_audits_nothing_and_forgets_what_it_found(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor_module, "PASS_SECONDS", 0.0)
+    leader, leadership = rig.leader("ours")
+    audit = Audit()
+    auditor = Auditor(rig.database, rig.workers, audit, clock=rig.clock, leadership=leadership)
+    await leader.step()
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: auditor.run(ChildContext("auditor", 1), task_status=task_status))
+        await eventually(lambda: truth(audit.last is not None))
+        leadership.resign()
+        await eventually(lambda: truth(audit.last is None))
+        group.cancel_scope.cancel()
+
+    assert audit.passes > 0
+
+
+# What is right
+
+
+async def test_a_paused_config_owes_nothing_until_it_is_resumed(rig: Rig) -> None:
+    config = await rig.config()
+    await rig.fire_each_second(5)
+    await rig.task_configs.pause(config, reason=None, until=None)
+    rig.clock.passes(120)
+    assert await audited(rig) == []
+
+    await rig.task_configs.resume(config)
+    await rig.fire(after=1)
+
+    assert await audited(rig, after=30) == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"schedule_config": {"cron_expression": "30 * * * *"}, "start_at": "2024-05-08T14:00:00Z"},
+        {"schedule_config": {"cron_expression": "* * * * *"}, "end_at": "2024-05-08T12:10:00Z"},
+        {"scheduler_type": "date", "schedule_config": {"run_date": "2024-05-08T12:30:00Z"}},
+        {"scheduler_type": "interval", "schedule_config": {"seconds": 7}},
+        {"schedule_config": {"cron_expression": "0 3 29 2 *"}},
+    ],
+    ids=["starts later", "has ended", "a date", "an interval", "hardly ever"],
+)
+async def test_a_schedule_with_limits_is_sound(rig: Rig, config: dict[str, Any]) -> None:
+    await rig.config(**config)
+    for _ in range(60):
+        await rig.fire(after=240)
+
+    assert await audited(rig, after=29) == []
+
+
+@pytest.mark.parametrize("start", ["2024-03-30T20:00:00+00:00", "2024-10-26T20:00:00+00:00"], ids=["spring", "autumn"])
+@pytest.mark.parametrize("expression", ["30 2 * * *", "*/15 * * * *", "15 1-4 * * *"])
+async def test_a_night_in_which_the_clocks_change_is_sound(rig: Rig, start: str, expression: str) -> None:
+    rig.clock.now = type(NOON).fromisoformat(start)
+    await rig.config(schedule_config={"cron_expression": expression, "timezone": "Europe/Berlin"})
+    found = []
+    for _ in range(10):
+        await rig.fire(after=3600)
+        found += await audited(rig, after=29)
+
+    assert found == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_is_done_to_configs_an_audit_of_what_the_dispatcher_wrote_finds_nothing(
+    rig: Rig, seed: int
+) -> None:
+    """Outages, pauses, edits, stops and clean-ups in any order, under every catch-up policy."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    expressions = ["* * * * * *", "*/7 * * * * *", "* * * * *", "*/13 * * * *"]
+    configs = [
+        await rig.config(
+            catchup=chance.choice(["skip", "latest", "all"]),
+            max_catchup_runs=chance.choice([1, 10]),
+            schedule_config={"cron_expression": chance.choice(expressions)},
+        )
+        for _ in range(4)
+    ]
+    for _ in range(25):
+        config = chance.choice(configs)
+        match chance.choice(["pause", "resume", "edit", "stop", "start", "fire", "fire", "fire", "outage"]):
+            case "pause" if await rig.status(config) == "active":
+                await rig.task_configs.pause(config, reason=None, until=None)
+            case "resume" if await rig.status(config) == "paused":
+                await rig.task_configs.resume(config)
+            case "edit":
+                patch = TaskConfigPatch(schedule_config={"cron_expression": chance.choice(expressions)})
+                await rig.task_configs.edit(config, patch, version=None)
+            case "stop" if await rig.status(config) in ("active", "paused"):
+                await rig.task_configs.stop(config)
+            case "start" if await rig.status(config) == "inactive":
+                await rig.task_configs.start(config)
+            case "outage":
+                rig.clock.passes(chance.choice([30, 600, 5000]))
+        await rig.finish_all()
+        await rig.fire(after=chance.random() * 20)
+        assert await audited(rig, after=29) == []
+
+
+async def test_a_config_that_makes_no_sense_is_counted_and_costs_the_others_nothing(rig: Rig) -> None:
+    bad, good = await rig.config(), await rig.config()
+    await rig.sql("UPDATE task_configs SET schedule_config = '{}' WHERE id = $1", bad)
+    auditor, _ = rig.auditor()
+    rig.clock.passes(60)
+
+    done = await auditor.step()
+
+    assert (done.unreadable, done.configs, done.ticks) == (1, 1, 30)
+    assert good
+
+
+# What it costs
+
+
+async def test_a_page_of_configs_is_audited_by_index_alone(rig: Rig) -> None:
+    for _ in range(5):
+        await rig.config()
+    await rig.fire_each_second(20)
+    ids = await rig.sql("SELECT array_agg(id) FROM task_configs")
+    async with rig.database.connection() as connection:
+        plan = await connection.fetch(
+            "EXPLAIN " + QUERIES.audit_ledger.sql,
+            *QUERIES.audit_ledger._ordered(
+                {
+                    "ids": ids,
+                    "versions": [1] * len(ids),
+                    "sinces": [NOON] * len(ids),
+                    "untils": [NOON + timedelta(minutes=1)] * len(ids),
+                    "earliest": NOON,
+                    "late_seconds": 30.0,
+                }
+            ),
+        )
+    text = "\n".join(line[0] for line in plan)
+
+    report(text)
+    assert "Seq Scan on executions" not in text
+    assert "executions_one_row_per_tick" in text
