@@ -57,6 +57,9 @@ LOOK_SECONDS = 1.0
 PAGE_CONFIGS = 1000
 """Configs loaded or compared at a time: a page takes some ten milliseconds of Postgres."""
 
+LANES = 2
+"""Pages under way at once in a full load: one is packed while Redis writes another and Postgres reads the next."""
+
 COMPARE_EVERY_LOOKS = 5
 """A page is compared every so many looks: 100,000 configs are gone through in about eight minutes."""
 
@@ -106,14 +109,34 @@ class ScheduleLoader:
         return loaded
 
     async def _load_pages(self) -> Loaded:
+        """Load page by page, the next one read while the last ones are packed and written."""
         put, after = 0, 0
-        expected: set[int] = set()
-        while page := await self._versions(after):
-            put += (await self.reload(page)).put
-            expected.update(page)
-            after = max(page)
-        removed = await self._index.remove(set(await self._index.config_ids()) - expected)
-        return Loaded(put, removed)
+        strays = set(await self._index.config_ids())
+        lanes = anyio.Semaphore(LANES)
+
+        async def load(rows: list[asyncpg.Record]) -> None:
+            nonlocal put
+            entries = await self._entries(rows)
+            done = await self._put_page(entries)
+            put += done  # in one go: another page may have been counted meanwhile
+            strays.difference_update(e.config_id for e in entries)
+            lanes.release()  # not after an error, which ends them all
+
+        async with anyio.create_task_group() as group:
+            while rows := await self._page(after):
+                after = rows[-1]["id"]
+                await lanes.acquire()
+                group.start_soon(load, rows)
+        return Loaded(put, await self._index.remove(strays))
+
+    async def _put_page(self, entries: Sequence[DueEntry]) -> int:
+        """Put a page in, and let what is due in it fire without waiting for the others."""
+        put = await self._index.upsert(entries)
+        self._mailboxes.dispatcher.send_nowait(Nudge())
+        if put == len(entries):
+            return put
+        # Some are newer than what was read: edited since, or of a database that is no more. A reload tells which.
+        return (await self.reload(e.config_id for e in entries)).put
 
     async def reload(self, config_ids: Iterable[int]) -> Loaded:
         """Bring these configs' entries up to what Postgres says now."""
@@ -125,7 +148,7 @@ class ScheduleLoader:
             rows = await QUERIES.task_config_schedules.rows(connection, ids=ids)
         # Postgres was asked second: an entry that is newer than its answer comes from a database that is no more
         await self._index.remove(row["id"] for row in rows if indexed.get(row["id"], 0) > row["version"])
-        entries = [entry for row in rows if (entry := await self._entry(row)) is not None]
+        entries = await self._entries(rows)
         put = await self._index.upsert(entries)
         removed = await self._index.remove(set(ids) - {e.config_id for e in entries})
         return Loaded(put, removed)
@@ -196,11 +219,19 @@ class ScheduleLoader:
         if self._mailboxes.loader.depth == 0:
             self._mailboxes.loader.send_nowait(Reload(()))
 
+    async def _page(self, after: int) -> list[asyncpg.Record]:
+        self._beat()
+        async with self._database.connection() as connection:
+            return await QUERIES.task_config_schedules_page.rows(connection, after=after, max_rows=PAGE_CONFIGS)
+
     async def _versions(self, after: int) -> dict[int, int]:
         self._beat()
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_versions.rows(connection, after=after, max_rows=PAGE_CONFIGS)
         return {row["id"]: row["version"] for row in rows}
+
+    async def _entries(self, rows: Iterable[asyncpg.Record]) -> list[DueEntry]:
+        return [entry for row in rows if (entry := await self._entry(row)) is not None]
 
     async def _entry(self, row: asyncpg.Record) -> DueEntry | None:
         """The index's entry; None for a config that makes no sense, which becomes `error`."""

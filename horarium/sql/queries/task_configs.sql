@@ -92,6 +92,25 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 WHERE c.id = ANY(:ids::bigint[]) AND c.status = 'active' AND c.scheduler_type <> 'manual' AND c.deleted_at IS NULL;
 
+-- name: task_config_schedules_page(after, max_rows)
+-- The same for a page of all configs, by id. The page is cut before newest ticks are looked for: none is read in vain.
+SELECT c.*, greatest(c.scheduled_from, last.tick) AS decided_until
+FROM (
+    SELECT
+        id, version, task_type, parameters, scheduler_type, schedule_config, queue, priority, overlap,
+        catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, name, scheduled_from
+    FROM task_configs
+    WHERE id > :after::bigint AND status = 'active' AND scheduler_type <> 'manual' AND deleted_at IS NULL
+    ORDER BY id
+    LIMIT :max_rows::integer
+) AS c
+LEFT JOIN LATERAL (
+    SELECT coalesce(e.tick_until, e.tick_at) AS tick FROM executions AS e
+    WHERE e.config_id = c.id AND e.tick_at IS NOT NULL
+    ORDER BY e.tick_at DESC LIMIT 1
+) AS last ON true
+ORDER BY c.id;
+
 -- name: task_config_versions(after, max_rows)
 -- A page of what ought to be in the due index, by id.
 SELECT id, version FROM task_configs

@@ -21,7 +21,7 @@ from tests.support.rig import NOON, Rig
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 pytestmark = pytest.mark.anyio
 
@@ -163,6 +163,34 @@ async def test_loading_all_takes_out_what_does_not_belong(rig: Rig) -> None:
 
     assert loaded == Loaded(put=1, removed=1)
     assert await rig.index.config_ids() == [config]
+
+
+async def test_a_full_load_replaces_an_entry_that_is_newer_than_postgres(rig: Rig) -> None:
+    """After a restore from a backup a full load is as good as a reload of each config."""
+    config, other = await rig.config(), await rig.config()
+    await rig.index.upsert([DueEntry(config, 7, NOON + timedelta(hours=1), b"{}")])
+
+    await rig.loader.load_all()
+
+    assert await rig.index.versions([config, other]) == {config: 1, other: 1}
+
+
+async def test_what_is_loaded_may_fire_before_the_rest_is_loaded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dispatcher is told after the first of two pages, and not only when the load has ended."""
+    await many(rig, PAGE_CONFIGS + 200)
+    told: list[int] = []
+    upsert = rig.index.upsert
+
+    async def noted(entries: Sequence[DueEntry]) -> int:
+        told.append(rig.mailboxes.dispatcher.depth)
+        return await upsert(entries)
+
+    monkeypatch.setattr(rig.index, "upsert", noted)
+    monkeypatch.setattr("horarium.actors.schedule_loader.LANES", 1)
+
+    await rig.loader.load_all()
+
+    assert told == [0, 1]
 
 
 async def test_loading_all_again_loses_and_doubles_no_tick(rig: Rig) -> None:
