@@ -49,13 +49,22 @@ class Audited:
     schedule: Schedule
     start_at: datetime | None
     end_at: datetime | None
+    jitter_seconds: int
     owes: bool
 
     @classmethod
     def of(cls, row: Row) -> Audited:
         """From a row of `audit_configs`; raises ScheduleError when the stored schedule makes no sense."""
         schedule = _stored_schedule(row["scheduler_type"], orjson.dumps(row["schedule_config"]))
-        return cls(row["id"], row["version"], schedule, row["start_at"], row["end_at"], row["status"] == "active")
+        return cls(
+            id=row["id"],
+            version=row["version"],
+            schedule=schedule,
+            start_at=row["start_at"],
+            end_at=row["end_at"],
+            jitter_seconds=row["jitter_seconds"],
+            owes=row["status"] == "active",
+        )
 
 
 @lru_cache(maxsize=16_384)

@@ -66,9 +66,9 @@ LOOKED_AT_ROWS = 20_000
 Key = tuple["FindingKind", str]
 
 
-def slack(config: Audited) -> timedelta:  # noqa: ARG001 - here belongs whatever delays a config's firing on purpose
+def slack(config: Audited) -> timedelta:
     """How long after its instant a tick of this config may be without a row."""
-    return SLACK
+    return SLACK + timedelta(seconds=config.jitter_seconds)
 
 
 @dataclass

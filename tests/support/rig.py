@@ -170,6 +170,7 @@ class Rig:
         await self.redis.flushdb()
         self.broker.forget()
         self.clock.now = NOON
+        self.loader_answers = True
         self.events()
 
     def dispatcher(self, index: DueIndex | None = None) -> Dispatcher:

@@ -183,7 +183,12 @@ class World:
         self.delivered = 0
         self.tally["flushes"] += 1
 
+    async def loader_sleeps(self) -> None:
+        """Changes are not brought to the index until the loader looks for them itself."""
+        self.rig.loader_answers = False
+
     async def look_at_index(self) -> None:
+        self.rig.loader_answers = True
         await self.rig.loader._look(1)
         await self.rig.loader.compare_all()
 

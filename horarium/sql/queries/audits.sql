@@ -2,7 +2,7 @@
 
 -- name: audit_configs(after, max_rows)
 -- A page of configs that owe ticks, by id; those of a paused one are written when it is resumed.
-SELECT id, version, scheduler_type, schedule_config, start_at, end_at, status FROM task_configs
+SELECT id, version, scheduler_type, schedule_config, start_at, end_at, jitter_seconds, status FROM task_configs
 WHERE id > :after::bigint AND status IN ('active', 'paused') AND scheduler_type <> 'manual' AND deleted_at IS NULL
 ORDER BY id
 LIMIT :max_rows::integer;
@@ -41,7 +41,8 @@ CROSS JOIN LATERAL (
     FROM executions AS e
     CROSS JOIN LATERAL (
         SELECT e.trigger = 'schedule' AND e.status <> 'skipped'
-            AND e.created_at > e.tick_at + make_interval(secs => :late_seconds::double precision) AS yes
+            AND e.created_at > e.tick_at + make_interval(secs => c.jitter_seconds + :late_seconds::double precision)
+            AS yes
     ) AS late
     WHERE e.config_id = c.id AND e.tick_at > span.since AND e.tick_at <= a.until
 ) AS found;
@@ -55,7 +56,8 @@ LIMIT :max_rows::integer;
 
 -- name: audit_stuck(seconds, served)
 -- Executions that ought to have gone on so many seconds ago: without a message, queued where no living worker reads, past
--- the time of their retry, past their deadline. What waits behind others at a worker that lives is not stuck.
+-- the time of their retry, past their deadline. What waits behind others at a worker that lives is not stuck, nor what
+-- waits for its turn, or for an attempt that is not really over.
 SELECT w.status, w.queue, count(*) AS executions, min(w.since) AS since, max(w.since) AS until
 FROM (
     SELECT
@@ -66,7 +68,7 @@ FROM (
             WHEN 'retrying' THEN e.retry_at
             ELSE e.deadline_at
         END AS since
-    FROM executions AS e WHERE e.completed_at IS NULL
+    FROM executions AS e WHERE e.completed_at IS NULL AND NOT e.buffered AND e.held_by IS NULL
 ) AS w
 WHERE w.since < clock_timestamp() - make_interval(secs => :seconds::double precision)
     AND (w.status <> 'queued' OR w.queue <> ALL(:served::text[]))

@@ -98,7 +98,7 @@ SELECT c.*, greatest(c.scheduled_from, last.tick) AS decided_until
 FROM (
     SELECT
         id, version, task_type, parameters, scheduler_type, schedule_config, queue, priority, overlap,
-        catchup, catchup_window_seconds, max_catchup_runs, start_at, end_at, name, scheduled_from
+        catchup, catchup_window_seconds, max_catchup_runs, jitter_seconds, start_at, end_at, name, scheduled_from
     FROM task_configs
     WHERE id > :after::bigint AND status = 'active' AND scheduler_type <> 'manual' AND deleted_at IS NULL
     ORDER BY id

@@ -174,6 +174,30 @@ async def test_what_waits_at_a_worker_that_lives_is_not_stuck(rig: Rig) -> None:
 # How it is told
 
 
+async def test_what_waits_for_its_turn_is_not_stuck(rig: Rig) -> None:
+    await rig.config(overlap="buffer_all")
+    await rig.fire_each_second(3)
+    await rig.sql("UPDATE executions SET status = 'success', completed_at = now() WHERE NOT buffered")
+    await rig.age(3600)
+    auditor, audit = rig.auditor()
+
+    await auditor.step()
+    await auditor.step()
+
+    assert [finding for finding in audit.findings if finding.kind == "stuck"] == []
+
+
+async def test_a_tick_that_jitter_puts_off_is_neither_missing_nor_late(rig: Rig) -> None:
+    """An hour's jitter of an hourly schedule: the tick of an instant ago fires some minutes from now."""
+    await rig.config(
+        scheduler_type="interval", schedule_config={"hours": 1, "anchor": NOON.isoformat()}, jitter_seconds=3600
+    )
+    rig.clock.passes(2 * 3600 + 1)
+    await rig.fire()
+
+    assert await audited(rig, after=LATER) == []
+
+
 async def test_a_finding_is_told_by_the_second_pass_that_sees_it_once_and_once_when_it_is_over(rig: Rig) -> None:
     config = await rig.config()
     await rig.fire_each_second(60)

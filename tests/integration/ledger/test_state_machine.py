@@ -61,13 +61,13 @@ PICK = st.integers(0, 1000)
 WORKER = st.sampled_from(WORKERS)
 SECONDS = st.sampled_from([1, 1, 1, 2, 7, 30, 200])
 OUTCOME = st.sampled_from([Succeeded(None), Succeeded(None), Unsuccessful("failed", "it broke")])
-LIVES = 50
+LIVES = 35
 MOST_CONFIGS = 4
 
 USERS_DEEDS = (
-    "run_by_hand", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule", "cancel",
+    "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule", "cancel",
 )  # fmt: skip
-SUPERVISORS_DEEDS = (*PHASES, "publish", "sweep", "look_at_index", "flush")
+SUPERVISORS_DEEDS = (*PHASES, "publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
     "deliver", "deliver", "deliver_again", "end", "end", "heed_cancels", "worker_dies", "late_word", "late_word",
 )  # fmt: skip
@@ -135,6 +135,19 @@ class LivesOfALedger(RuleBasedStateMachine):
         if dies:
             self._do("worker_dies", worker)
             self._do("sweep")
+        self.an_ordinary_moment(7, worker, messages=4, ends=0)
+
+    @rule(pick=PICK, messages=st.integers(1, 4))
+    def a_worker_dies_and_speaks_when_others_have_its_work(self, pick: int, messages: int) -> None:
+        self._do("worker_dies", WORKERS[0])
+        self._do("sweep")
+        self._do("pass_time", 10)
+        self._do("publish")
+        for _ in range(messages):
+            self._do("deliver", WORKERS[1])
+        for _ in range(3):
+            self._do("late_word", pick)
+            pick += 1
 
     @rule(deed=st.sampled_from(WORKERS_DEEDS), worker=WORKER, pick=PICK, outcome=OUTCOME)
     def a_worker_does_something(self, deed: str, worker: str, pick: int, outcome: Succeeded | Unsuccessful) -> None:
