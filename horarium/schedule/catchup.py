@@ -11,6 +11,15 @@ Time is cut at four points, oldest first, and every rule is about one of the pie
 
 How old a tick is counts from when it was to fire, which jitter may have put off (`horarium.schedule.jitter`): a piece
 begins with the first tick that fires at or after its point. The config's own limits are about the ticks themselves.
+
+Ticks are instants of the wall clock, and where a config stands is what its rows say, so that a clock that is set is
+nothing special, for crons and intervals alike:
+
+* set back, nothing fires until the clock is past what is decided: a decided tick comes up no second time, whether it
+  ran or not. A minute set back is a minute without ticks, a day a day;
+* set forward, the ticks it jumped over are late, and those older than the grace are missed as after an outage: what the
+  policy lets run runs, the rest is one row or two;
+* set forward by mistake and back again, both of these: what was jumped over keeps its rows, and is not run once more.
 """
 
 from __future__ import annotations
