@@ -25,6 +25,7 @@ from horarium.identity.users import Users
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
 from horarium.keyspace.keys import Keys
+from horarium.keyspace.orphans import Orphans
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.tokens import RefreshTokens
@@ -96,6 +97,11 @@ class Resources:
     def workers(self) -> Workers:
         """Heartbeats."""
         return Workers(self.redis, self.keys)
+
+    @cached_property
+    def orphans(self) -> Orphans:
+        """Keys that nobody will ask for again."""
+        return Orphans(self.redis, self.keys)
 
     @cached_property
     def refresh_tokens(self) -> RefreshTokens:

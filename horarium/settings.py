@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(30, ge=1, le=3650)
     """How long finished executions are kept. The newest tick of every config always is."""
 
+    retention_rows: int = Field(100_000, ge=0)
+    """How many executions of one config are kept, 0: any number. Those that ended within three hours always are."""
+
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: readable lines on a terminal, JSON elsewhere."""
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from horarium.actors.api import Api
 from horarium.actors.auditor import Auditor
 from horarium.actors.bootstrap import Bootstrap, SchemaGate
-from horarium.actors.cleanup import Cleanup
+from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.leader import Leader
@@ -43,6 +43,7 @@ from horarium.embedded import START_SECONDS, STOP_SECONDS
 from horarium.http.app import make_app
 from horarium.http.services import Services
 from horarium.supervisor import ChildSpec, SupervisorSpec
+from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +132,9 @@ def _core(r: Resources) -> SupervisorSpec:
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
     )
-    cleanup = Cleanup(r.database, retention=timedelta(days=r.settings.retention_days), clock=r.clock)
+    retention = Retention(timedelta(days=r.settings.retention_days), r.settings.retention_rows)
+    tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
+    cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
     return SupervisorSpec(
         "core",

@@ -58,6 +58,11 @@ CLOCK_MARGIN = timedelta(seconds=5)
 PUBLISH_ROWS = 500
 """Messages sent to Redis in one script call."""
 
+TIDIED_KEYS = 10_000
+TIDIED_ENTRIES = 1000
+SILENT_MS = 3_600_000
+"""How long a consumer that holds nothing must have been silent to be deleted; one that lives asks every second."""
+
 _Entry = tuple[bytes, bytes, bytes]  # stream, entry id, data
 
 
@@ -82,6 +87,8 @@ class StreamBroker(RedisStreamBroker):
         )
         self._redis = Redis(connection_pool=self.connection_pool)
         self._publish = script(self._redis, "queue_publish")
+        self._tidy = script(self._redis, "queue_tidy")
+        self._walked = 0
         self._acks: Batcher[tuple[str, bytes], None] = Batcher(self._ack_all)
 
     async def _declare_consumer_group(self) -> None:
@@ -150,6 +157,19 @@ class StreamBroker(RedisStreamBroker):
                 return from_ms(int(oldest[0][0].split(b"-")[0])) - CLOCK_MARGIN
             seconds, microseconds = await self._redis.time()
         return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC) - CLOCK_MARGIN
+
+    async def tidy(self) -> int:
+        """Delete what is left of the queues' past, those that only others read included; returns how much it was."""
+        with redis_errors("broker"):
+            self._walked, names = await self._redis.scan(
+                self._walked, match=self._keys.queue("*"), count=TIDIED_KEYS, _type="stream"
+            )
+        tidied = 0
+        for stream in {*self._streams, *(name.decode() for name in cast("list[bytes]", names))}:
+            with redis_errors("broker"):
+                entries, consumers = await self._tidy(keys=[stream], args=[GROUP, TIDIED_ENTRIES, SILENT_MS])
+            tidied += entries + consumers
+        return tidied
 
     async def _new(self) -> list[_Entry]:
         with redis_errors("broker"):

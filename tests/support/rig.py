@@ -25,7 +25,7 @@ import anyio
 import pytest
 
 from horarium.actors.auditor import Auditor
-from horarium.actors.cleanup import Cleanup
+from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
@@ -36,6 +36,7 @@ from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
 from horarium.keyspace.keys import Keys
+from horarium.keyspace.orphans import Orphans
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex, Watch
 from horarium.keyspace.workers import Workers
@@ -190,8 +191,9 @@ class Rig:
         audit = Audit()
         return Auditor(self.database, self.workers, audit, clock=self.clock), audit
 
-    def cleanup(self, *, days: float = 30) -> Cleanup:
-        return Cleanup(self.database, retention=timedelta(days=days), clock=self.clock)
+    def cleanup(self, *, days: float = 30, rows: int = 0) -> Cleanup:
+        retention = Retention(timedelta(days=days), rows)
+        return Cleanup(self.database, Orphans(self.redis, self.keys), retention, clock=self.clock)
 
     async def answer_reloads(self) -> None:
         """Play the loader's part until cancelled."""

@@ -398,22 +398,59 @@ SELECT
     max(started_at) AS last_run_at
 FROM executions WHERE config_id = :config_id::bigint;
 
--- name: execution_delete_expired(completed_before, created_before, max_rows)
--- Retention, a small batch at a time. The newest tick row of a config stays for as long as the config does: after a
--- flush the due index restarts from it. `created_before` is the least UUIDv7 of the same instant: what was created later
--- cannot have been completed earlier, and the primary key says so without a look at the rows.
-DELETE FROM executions AS e
-USING (
-    SELECT x.id FROM executions AS x
-    WHERE x.id < :created_before::uuid AND x.completed_at < :completed_before::timestamptz
-        AND NOT (
-            x.tick_at IS NOT NULL
-            AND x.tick_at = (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = x.config_id)
-            AND EXISTS (SELECT 1 FROM task_configs AS c WHERE c.id = x.config_id AND c.deleted_at IS NULL)
-        )
+-- name: execution_delete_expired(after, completed_before, created_before, max_rows)^
+-- Retention by age, a page of the oldest rows at a time; answers how many went, how many were looked at and the last of
+-- them, from where the next page goes on: what stays is not looked at again each time. The newest tick row of a config
+-- stays for as long as the config does: after a flush the due index restarts from it. `created_before` is the least
+-- UUIDv7 of the same instant: what was created later cannot have been completed earlier, and the primary key says so.
+WITH page AS MATERIALIZED (
+    SELECT x.id, x.config_id, x.tick_at FROM executions AS x
+    WHERE x.id > :after::uuid AND x.id < :created_before::uuid AND x.completed_at < :completed_before::timestamptz
     ORDER BY x.id
     LIMIT :max_rows::integer
+),
+expired AS MATERIALIZED (
+    SELECT x.id FROM executions AS x
+    WHERE x.id IN (
+        SELECT p.id FROM page AS p
+        WHERE p.tick_at IS NULL
+            OR p.tick_at < (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = p.config_id)
+            OR NOT EXISTS (SELECT 1 FROM task_configs AS c WHERE c.id = p.config_id AND c.deleted_at IS NULL)
+    )
+    ORDER BY x.id
     FOR UPDATE SKIP LOCKED
-) AS expired
-WHERE e.id = expired.id
+),
+gone AS (
+    DELETE FROM executions AS e USING expired AS x WHERE e.id = x.id RETURNING e.id
+)
+SELECT
+    (SELECT count(*) FROM gone) AS deleted, (SELECT count(*) FROM page) AS looked_at,
+    (SELECT p.id FROM page AS p ORDER BY p.id DESC LIMIT 1) AS last;
+
+-- name: execution_delete_surplus(config_ids, kept_rows, completed_before, max_rows)
+-- Retention by number: of each of these configs, what is older than its newest rows, a small batch. What ended lately
+-- stays whatever the number, for whoever waits to read it and for the auditor; and so do what is in flight and, as
+-- above, the newest tick row.
+WITH surplus AS MATERIALIZED (
+    SELECT old.id
+    FROM unnest(:config_ids::bigint[]) AS c (id)
+    CROSS JOIN LATERAL (
+        SELECT b.id FROM executions AS b
+        WHERE b.config_id = c.id ORDER BY b.id DESC OFFSET :kept_rows::integer LIMIT 1
+    ) AS newest_surplus
+    CROSS JOIN LATERAL (
+        SELECT r.id FROM executions AS r
+        WHERE r.config_id = c.id AND r.id <= newest_surplus.id AND r.completed_at < :completed_before::timestamptz
+            AND (
+                r.tick_at IS NULL
+                OR r.tick_at < (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = r.config_id)
+            )
+        ORDER BY r.id LIMIT :max_rows::integer
+    ) AS old
+    LIMIT :max_rows::integer
+),
+locked AS MATERIALIZED (
+    SELECT x.id FROM executions AS x WHERE x.id IN (SELECT s.id FROM surplus AS s) ORDER BY x.id FOR UPDATE SKIP LOCKED
+)
+DELETE FROM executions AS e USING locked AS l WHERE e.id = l.id
 RETURNING e.id;

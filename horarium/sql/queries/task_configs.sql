@@ -179,6 +179,15 @@ WHERE config_id = :id::bigint ORDER BY id DESC LIMIT 1;
 SELECT count(*) AS total, count(*) FILTER (WHERE status = 'active') AS active
 FROM task_configs WHERE deleted_at IS NULL;
 
+-- name: task_config_ids(after, max_rows)
+-- A page of all configs there are, by id.
+SELECT id FROM task_configs WHERE id > :after::bigint AND deleted_at IS NULL ORDER BY id LIMIT :max_rows::integer;
+
+-- name: task_config_gone(ids)
+-- Those of these ids that no config has.
+SELECT x.id FROM unnest(:ids::bigint[]) AS x (id)
+WHERE NOT EXISTS (SELECT 1 FROM task_configs AS c WHERE c.id = x.id AND c.deleted_at IS NULL);
+
 -- name: task_config_purge(max_rows)
 -- Deleted configs that no execution speaks of any more.
 DELETE FROM task_configs AS c
