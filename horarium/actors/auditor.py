@@ -63,6 +63,9 @@ LOOKED_AT_CONFIGS = 20
 """Configs of a page that are gone through tick by tick; of the others it is told how many ticks and no more."""
 LOOKED_AT_ROWS = 20_000
 
+TOLD_FINDINGS = 50
+"""Findings of a pass that are told one by one."""
+
 Key = tuple["FindingKind", str]
 
 
@@ -208,11 +211,10 @@ class Auditor:
             for key, finding in found.wrong.items()
             if key in self._open or key in self._suspected
         }
-        for key in still.keys() - self._open.keys():
-            self._audit.found[key[0]] += 1
-            log.warning("audit.finding", state="found", **_told(still[key]))
-        for key in self._open.keys() - still.keys():
-            log.info("audit.finding", state="over", **_told(self._open[key]))
+        new = [finding for key, finding in still.items() if key not in self._open]
+        self._audit.found.update(finding.kind for finding in new)
+        _tell("found", new, log.warning)
+        _tell("over", [finding for key, finding in self._open.items() if key not in still], log.info)
         self._open, self._suspected, self._pins = still, set(found.wrong), found.pins
 
     def _publish(self, done: AuditPass) -> None:
@@ -247,11 +249,17 @@ def _aged(before: Finding | None, now: Finding) -> Finding:
     return replace(now, grown_at=before.grown_at) if before is not None and now.count <= before.count else now
 
 
-def _told(finding: Finding) -> dict[str, object]:
-    return {
-        "kind": finding.kind,
-        "subject": finding.subject,
-        "count": finding.count,
-        "since": finding.since.isoformat(),
-        "until": finding.until.isoformat(),
-    }
+def _tell(state: str, findings: Sequence[Finding], tell: Callable[..., None]) -> None:
+    """A line for each, up to a bound: when nothing is dispatched, every config has its finding."""
+    for finding in findings[:TOLD_FINDINGS]:
+        tell(
+            "audit.finding",
+            state=state,
+            kind=finding.kind,
+            subject=finding.subject,
+            count=finding.count,
+            since=finding.since.isoformat(),
+            until=finding.until.isoformat(),
+        )
+    if len(findings) > TOLD_FINDINGS:
+        tell("audit.findings_untold", state=state, findings=len(findings) - TOLD_FINDINGS)

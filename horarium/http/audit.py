@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
+SHOWN_FINDINGS = 200
+"""Findings in one answer: when nothing is dispatched, every config has one."""
+
 
 class PassAnswer(BaseModel):
     """One audit of everything: when it began, how many seconds it took, what it went through."""
@@ -41,12 +44,13 @@ class FindingAnswer(BaseModel):
 
 
 class AuditAnswer(BaseModel):
-    """The leader's audit; where another process leads there is none, and `leader_id` says which to ask."""
+    """The leader's audit, and the first of its findings; elsewhere there is none, and `leader_id` says whom to ask."""
 
     leader: bool
     leader_id: str | None
     last_pass: PassAnswer | None
     findings: list[FindingAnswer]
+    total_findings: int
 
 
 async def audit(call: Call) -> Reply:
@@ -57,7 +61,8 @@ async def audit(call: Call) -> Reply:
             leader=leadership.leads,
             leader_id=leadership.leader if leadership.is_led else None,
             last_pass=None if known.last is None else PassAnswer.model_validate(known.last),
-            findings=[FindingAnswer.model_validate(finding) for finding in known.findings],
+            findings=[FindingAnswer.model_validate(finding) for finding in known.findings[:SHOWN_FINDINGS]],
+            total_findings=len(known.findings),
         )
     )
 

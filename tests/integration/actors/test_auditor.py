@@ -224,6 +224,28 @@ async def test_a_finding_is_told_by_the_second_pass_that_sees_it_once_and_once_w
     assert (audit.findings, audit.found["missing"]) == ((), 1)
 
 
+async def test_when_every_config_has_its_finding_only_the_first_are_told_one_by_one(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor_module, "TOLD_FINDINGS", 2)
+    for _ in range(5):
+        await rig.config()
+    auditor, audit = rig.auditor()
+    rig.clock.passes(60)
+
+    with capture_logs() as logs:
+        await auditor.step()
+        await auditor.step()
+
+    assert (len(audit.findings), audit.found["missing"]) == (5, 5)
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == [
+        "audit.finding",
+        "audit.finding",
+        "audit.findings_untold",
+    ]
+    assert logs[-2]["findings"] == 3
+
+
 async def test_what_is_right_again_in_the_next_pass_was_under_way_and_is_not_told(rig: Rig) -> None:
     await rig.config(catchup="all")
     auditor, audit = rig.auditor()
