@@ -110,6 +110,18 @@ async def test_a_row_for_what_is_no_tick_is_one_too_many(rig: Rig) -> None:
     assert found == [("missing", f"config {config}", 1), ("extra", f"config {config}", 1)]
 
 
+async def test_rows_as_many_as_the_ticks_and_between_the_same_ends_are_told_from_the_ticks(rig: Rig) -> None:
+    config = await rig.config(schedule_config={"cron_expression": "* * * * *"})
+    for _ in range(3):
+        await rig.fire(after=60)
+    middle = NOON + timedelta(seconds=120)
+    await rig.sql("UPDATE executions SET tick_at = tick_at + interval '7 s' WHERE tick_at = $1", middle)
+
+    found = await audited(rig)
+
+    assert found == [("missing", f"config {config}", 1), ("extra", f"config {config}", 1)]
+
+
 async def test_a_tick_that_a_stretch_covers_besides_its_own_row_is_one_too_many(rig: Rig) -> None:
     config = await rig.config(catchup="skip")
     await rig.fire_each_second(3)
