@@ -402,7 +402,8 @@ FROM executions WHERE config_id = :config_id::bigint;
 -- Retention by age, a page of the oldest rows at a time; answers how many went, how many were looked at and the last of
 -- them, from where the next page goes on: what stays is not looked at again each time. The newest tick row of a config
 -- stays for as long as the config does: after a flush the due index restarts from it. `created_before` is the least
--- UUIDv7 of the same instant: what was created later cannot have been completed earlier, and the primary key says so.
+-- UUIDv7 of the same instant: what was created later cannot have been completed earlier, and the primary key says so. What a worker
+-- still holds stays, too.
 WITH page AS MATERIALIZED (
     SELECT x.id, x.config_id, x.tick_at FROM executions AS x
     WHERE x.id > :after::uuid AND x.id < :created_before::uuid AND x.completed_at < :completed_before::timestamptz
@@ -411,7 +412,7 @@ WITH page AS MATERIALIZED (
 ),
 expired AS MATERIALIZED (
     SELECT x.id FROM executions AS x
-    WHERE x.id IN (
+    WHERE x.held_by IS NULL AND x.id IN (
         SELECT p.id FROM page AS p
         WHERE p.tick_at IS NULL
             OR p.tick_at < (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = p.config_id)
@@ -429,8 +430,8 @@ SELECT
 
 -- name: execution_delete_surplus(config_ids, kept_rows, completed_before, max_rows)
 -- Retention by number: of each of these configs, what is older than its newest rows, a small batch. What ended lately
--- stays whatever the number, for whoever waits to read it and for the auditor; and so do what is in flight and, as
--- above, the newest tick row.
+-- stays whatever the number, for whoever waits to read it and for the auditor; and so do what is in flight or held
+-- and, as above, the newest tick row.
 WITH surplus AS MATERIALIZED (
     SELECT old.id
     FROM unnest(:config_ids::bigint[]) AS c (id)
@@ -441,6 +442,7 @@ WITH surplus AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT r.id FROM executions AS r
         WHERE r.config_id = c.id AND r.id <= newest_surplus.id AND r.completed_at < :completed_before::timestamptz
+            AND r.held_by IS NULL
             AND (
                 r.tick_at IS NULL
                 OR r.tick_at < (SELECT max(n.tick_at) FROM executions AS n WHERE n.config_id = r.config_id)

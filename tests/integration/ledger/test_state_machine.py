@@ -65,7 +65,8 @@ LIVES = 35
 MOST_CONFIGS = 4
 
 USERS_DEEDS = (
-    "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule", "cancel",
+    "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
+    "cancel",
 )  # fmt: skip
 SUPERVISORS_DEEDS = (*PHASES, "publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
