@@ -20,6 +20,7 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
+from horarium.crashpoints import crashpoint
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
@@ -91,8 +92,10 @@ class TaskConfigs:
         wanted["queue"] = body.queue or task_type
         async with self._database.transaction() as connection:
             row = await QUERIES.task_config_insert.row(connection, **wanted, scheduled_from=now, created_by=created_by)
+            crashpoint("lifecycle.create_inserted")
         if row is None:
             raise _name_taken(body.name)
+        crashpoint("lifecycle.create_committed")
         await self._tell(row["id"], "task_loaded")
         return row
 
@@ -109,8 +112,10 @@ class TaskConfigs:
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
+                crashpoint("lifecycle.edit_written")
         except asyncpg.UniqueViolationError:
             raise _name_taken(changed["name"]) from None
+        crashpoint("lifecycle.edit_committed")
         await self._tell(config_id, "task_updated")
         return _there(row, config_id)
 
@@ -121,6 +126,8 @@ class TaskConfigs:
             await _pass_over(connection, old, "deleted", self._clock())
             await QUERIES.execution_cancel_waiting.rows(connection, config_id=config_id, reason="config_deleted")
             await QUERIES.task_config_delete.rows(connection, id=config_id)
+            crashpoint("lifecycle.delete_written")
+        crashpoint("lifecycle.delete_committed")
         await self._tell(config_id, "task_deleted")
 
     async def start(self, config_id: int) -> asyncpg.Record:
@@ -174,6 +181,8 @@ class TaskConfigs:
             )
             if execution_id is None:
                 return await _earlier_run(connection, config_id, idempotency_key, body.parameters)
+            crashpoint("lifecycle.run_inserted")
+        crashpoint("lifecycle.run_committed")
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
         self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id)))
         return execution_id
@@ -194,6 +203,8 @@ class TaskConfigs:
                 paused_until=None,
                 scheduled_from=now,
             )
+            crashpoint("lifecycle.move_written")
+        crashpoint("lifecycle.move_committed")
         await self._tell(config_id, event)
         return _there(row, config_id)
 

@@ -17,6 +17,7 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.keyspace.due_index import to_ms
 from horarium.leadership import ALONE
 from horarium.sql.queries import QUERIES
@@ -140,6 +141,7 @@ class Cleanup:
                 max_rows=BATCH_ROWS,
             )
         assert page is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
+        crashpoint("cleanup.executions_deleted")
         self._walked_until = page["last"] or self._walked_until
         return page["deleted"], page["looked_at"] == BATCH_ROWS
 

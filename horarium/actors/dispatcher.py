@@ -28,6 +28,7 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.endings import tell_cancelled
 from horarium.errors import Unavailable
 from horarium.firing import decide, first_undecided
@@ -177,6 +178,7 @@ class Dispatcher:
 
     async def _fire(self, batch: _Batch, now: datetime, lanes: anyio.Semaphore) -> None:
         """Decide, write, publish."""
+        crashpoint("dispatcher.due_read")
         batch.firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
         batch.cancelled += await self._write([f for f in batch.firings if not f.skips_a_stretch])
         batch.cancelled += await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
@@ -188,6 +190,7 @@ class Dispatcher:
         if batch.published:
             async with self._database.connection() as connection:
                 await mark_queued(connection, [Claim(m.execution_id, m.attempt) for m in batch.published])
+            crashpoint("dispatcher.marked_queued")
         await self._advance([f for f in batch.firings if not f.stale])
         fired = {f.due.config_id for f in batch.firings if not f.stale}
         self._reload([due.config_id for due in batch.due if due.config_id not in fired])
@@ -202,7 +205,10 @@ class Dispatcher:
         async with self._database.transaction() as connection:
             await QUERIES.task_config_hold.rows(connection, ids=[f.due.config_id for f in firings])
             await _insert(connection, firings)
-            return await _make_room(connection, firings)
+            cancelled = await _make_room(connection, firings)
+            crashpoint("dispatcher.ticks_inserted")
+        crashpoint("dispatcher.ticks_committed")
+        return cancelled
 
     async def _catch_up(self, firings: Sequence[Firing], now: datetime) -> list[asyncpg.Record]:
         """Write stretches of ticks, planned from what the ledger holds: the index may lag behind it after a crash."""
@@ -218,7 +224,10 @@ class Dispatcher:
                     since = config["scheduled_from"]
                     firing.decide_again(max(since, last.get(config["id"], since)), now)
             await _insert(connection, firings)
-            return await _make_room(connection, firings)
+            cancelled = await _make_room(connection, firings)
+            crashpoint("dispatcher.catch_up_inserted")
+        crashpoint("dispatcher.catch_up_committed")
+        return cancelled
 
     async def _publish(self, messages: list[TaskMessage]) -> list[TaskMessage]:
         """Send messages and answer those that the broker holds; the publisher sees to the others."""
@@ -230,6 +239,7 @@ class Dispatcher:
             log.warning("publish.failed", executions=len(messages), error=str(error))
             self._mailboxes.publisher.send_nowait(Publish(tuple(m.execution_id for m in messages)))
             return []
+        crashpoint("dispatcher.published")
         return messages
 
     async def _advance(self, firings: Sequence[Firing]) -> None:
@@ -240,8 +250,10 @@ class Dispatcher:
                 await QUERIES.task_config_exhaust.rows(
                     connection, ids=[due.config_id for due in ended], versions=[due.version for due in ended]
                 )
+            crashpoint("dispatcher.exhausted")
         moves = [Advance(f.due.config_id, f.due.version, f.due.tick, f.moves_to) for f in firings]
         await self._index.advance([move for move in moves if move.following != move.tick])
+        crashpoint("dispatcher.advanced")
 
     def _reload(self, config_ids: list[int]) -> None:
         """Ask for entries that do not match Postgres to be made anew; the loader's own comparison finds them too."""

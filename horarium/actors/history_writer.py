@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,4 +46,5 @@ class HistoryWriter:
         """Write these events; returns how many."""
         for first in range(0, len(events), BATCH_EVENTS):
             await self._history.push(events[first : first + BATCH_EVENTS])
+            crashpoint("history_writer.pushed")
         return len(events)

@@ -21,6 +21,7 @@ import structlog
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.leadership import ALONE
 from horarium.sql.queries import QUERIES
 from horarium.tasks.sending import send, send_next
@@ -95,6 +96,7 @@ class Publisher:
         """Send what waits, these rows first of all."""
         published = 0
         while rows := await self._rows(asked):
+            crashpoint("publisher.rows_read")
             await send(self._database, self._broker, rows)
             published += len(rows)
             self._beat()
@@ -130,6 +132,7 @@ class Publisher:
                             connection, queue=queue["queue"], published_before=before
                         )
                     )
+                crashpoint("publisher.lost_requeued")
         return lost
 
     async def _next_retry(self) -> float:

@@ -27,6 +27,7 @@ import structlog
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
@@ -100,7 +101,9 @@ class ScheduleLoader:
         """Make the whole index, and take out what does not belong there; again, if it is flushed meanwhile."""
         while True:
             await self._index.begin_load()
+            crashpoint("schedule_loader.load_begun")
             loaded = await self._load_pages()
+            crashpoint("schedule_loader.pages_loaded")
             if await self._index.end_load():
                 break
             log.warning("due_index.lost")
@@ -118,6 +121,7 @@ class ScheduleLoader:
             nonlocal put
             entries = await self._entries(rows)
             done = await self._put_page(entries)
+            crashpoint("schedule_loader.page_loaded")
             put += done  # in one go: another page may have been counted meanwhile
             strays.difference_update(e.config_id for e in entries)
             lanes.release()  # not after an error, which ends them all
@@ -150,6 +154,7 @@ class ScheduleLoader:
         await self._index.remove(row["id"] for row in rows if indexed.get(row["id"], 0) > row["version"])
         entries = await self._entries(rows)
         put = await self._index.upsert(entries)
+        crashpoint("schedule_loader.entries_put")
         removed = await self._index.remove(set(ids) - {e.config_id for e in entries})
         return Loaded(put, removed)
 
@@ -208,6 +213,7 @@ class ScheduleLoader:
         self._changed.update(*(r.config_ids for r in reloads))
         ids = set(self._changed)
         loaded = await self.reload(ids)
+        crashpoint("schedule_loader.reloaded")
         self._changed -= ids
         if loaded.put or loaded.removed:
             self._mailboxes.dispatcher.send_nowait(Nudge())

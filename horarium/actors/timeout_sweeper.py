@@ -21,6 +21,7 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
 from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
@@ -123,6 +124,7 @@ class TimeoutSweeper:
         running = await self._running()
         overdue = await self._overdue(running)
         await self._keep_index(running)
+        crashpoint("timeout_sweeper.index_kept")
         holders = await self._holders()
         gone = await self._gone({row["worker"] for row in running} | holders)
         return Swept(
@@ -180,6 +182,7 @@ class TimeoutSweeper:
         ]
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
+        crashpoint("timeout_sweeper.attempts_ended")
         await self._timeouts.unwatch([a.execution_id for a in attempts])
         for attempt, finish, done in zip(attempts, finishes, ended, strict=True):
             if done is not None:
@@ -202,6 +205,7 @@ class TimeoutSweeper:
         """End a pause; False when somebody else (another supervisor's sweeper, a user) was first."""
         try:
             await self._resume(config_id)
+            crashpoint("timeout_sweeper.pause_ended")
         except (Conflict, NotFound) as error:
             log.info("resume.not_needed", config_id=config_id, error=str(error))
             return False

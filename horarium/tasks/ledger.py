@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from horarium.crashpoints import crashpoint
 from horarium.errors import Unavailable
 from horarium.keyspace.timeouts import Watch
 from horarium.sql import executions
@@ -71,6 +72,7 @@ class Ledger:
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
+        crashpoint("ledger.claims_committed")
         won = [Watch(a.execution_id, a.attempt, a.deadline_at) for a in attempts if a is not None]
         await self._follow(self._timeouts.watch(won))
         return attempts
@@ -78,6 +80,7 @@ class Ledger:
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
+        crashpoint("ledger.finishes_committed")
         # a refused finish speaks of an attempt that was given up; the one that is watched now is another
         done = [f.execution_id for f, end in zip(finishes, ended, strict=True) if end is not None]
         await self._follow(self._timeouts.unwatch(done))

@@ -29,6 +29,7 @@ from taskiq.message import TaskiqMessage  # noqa: TC002 - part of a signature th
 from taskiq.receiver import Receiver as TaskiqReceiver
 from taskiq.receiver.params_parser import parse_params
 
+from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import Cancelled, HandBack, Succeeded, Unsuccessful, decide
@@ -112,6 +113,7 @@ class Receiver(TaskiqReceiver):
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        crashpoint("receiver.handed_back")
 
     async def callback(self, message: bytes | AckableMessage, raise_err: bool = False) -> None:  # noqa: ARG002 - taskiq's signature
         """Work on one message.
@@ -144,9 +146,13 @@ class Receiver(TaskiqReceiver):
     async def _work_on(self, work: _Work) -> None:
         attempt = await self._claim(work.claim)
         if attempt is not None:
+            crashpoint("receiver.claimed")
             outcome = await self._run(attempt, work)
+            crashpoint("receiver.ran")
             await _to_the_end(self._end(attempt, outcome))
+            crashpoint("receiver.finished")
         await work.ack.ack()
+        crashpoint("receiver.acknowledged")
 
     async def _claim(self, claim: Claim) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""

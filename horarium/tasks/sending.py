@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from horarium.crashpoints import crashpoint
 from horarium.sql.executions import Claim, mark_queued, release_buffered
 from horarium.tasks.message import TaskMessage
 
@@ -28,6 +29,7 @@ async def send(database: Database, broker: Publisher, rows: Sequence[Row]) -> No
     if not rows:
         return
     await broker.publish([TaskMessage.of(row) for row in rows])
+    crashpoint("sending.published")
     async with database.connection() as connection:
         await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
 
@@ -38,5 +40,7 @@ async def send_next(database: Database, broker: Publisher, config_ids: Sequence[
         return 0
     async with database.transaction() as connection:
         rows = await release_buffered(connection, config_ids)
+    if rows:
+        crashpoint("sending.released")
     await send(database, broker, rows)
     return len(rows)

@@ -1,0 +1,51 @@
+"""`horarium`, killed at a crash point: `python -m tests.support.crashing NAME NTH MARK -- up --port 0`.
+
+When the place NAME is passed for the NTH time, a line goes to the file MARK (name, pass, pid, Unix seconds), is on the
+disk, and then the process kills itself as `kill -9` does: no handler runs, nothing is flushed, every socket closes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from horarium.cli import main
+from horarium.crashpoints import arm
+from tests.support.crash_names import in_the_package
+
+__all__ = ["kill_at"]
+
+
+def kill_at(name: str, nth: int, mark: str) -> None:
+    """Arm the place."""
+    passes = 0
+
+    def passed(place: str) -> None:
+        nonlocal passes
+        if place != name:
+            return
+        passes += 1
+        if passes == nth:
+            _leave(mark, f"{name} {nth} {os.getpid()} {time.time():.6f}\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    arm(passed)
+
+
+def _leave(mark: str, line: str) -> None:
+    file = os.open(mark, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(file, line.encode())
+    os.fsync(file)
+    os.close(file)
+
+
+if __name__ == "__main__":
+    name, nth, mark, _, *arguments = sys.argv[1:]
+    if name not in {place.name for place in in_the_package()}:
+        sys.stderr.write(f"no crash point is called {name}\n")
+        sys.exit(2)
+    kill_at(name, int(nth), mark)
+    sys.argv = ["horarium", *arguments]
+    main()
