@@ -1,27 +1,43 @@
 """Plain functions run in processes of their own, because a thread that hangs cannot be stopped and a process can.
 
 pebble's pool kills the process whose call is cancelled and starts another. Processes are spawned, not forked: the
-worker has threads and an event loop. They ignore Ctrl-C, which the worker answers for them.
+worker has threads and an event loop. They ignore Ctrl-C, which the worker answers for them, and what they start ends
+with them (`process_group.py`).
+
+A call that is cancelled ends when its process is dead and not before: whoever writes down that an attempt has ended
+opens the way for the next one, and two must not run at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import ctypes
-import multiprocessing
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pebble import ProcessPool
+
+from horarium.tasks.process_group import GroupContext, lead_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["SyncPool"]
 
+log = structlog.get_logger(__name__)
+
 STOP_SECONDS = 2.0
+START_SECONDS = 10.0
+"""How long a process may take to start; a call cancelled before that is killed as it begins."""
+
+KILL_SECONDS = 5.0
+"""How long a killed process may take to be gone: a process in the middle of a disk access ends after it."""
+
+LOOK_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal to get when the parent dies
 
 
@@ -34,15 +50,18 @@ class SyncPool:
         self._pool: ProcessPool | None = None
 
     async def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run `function` in a process; cancelling this call kills that process."""
-        if self._pool is None:
-            self._pool = ProcessPool(
-                max_workers=self._processes,
-                initializer=_serve,
-                initargs=[os.getpid()],
-                context=multiprocessing.get_context("spawn"),
-            )
-        return await asyncio.wrap_future(self._pool.schedule(function, args=list(args), kwargs=dict(kwargs)))
+        """Run `function` in a process; cancelling this call kills that process and waits for its end."""
+        future = self._serving().schedule(function, args=list(args), kwargs=dict(kwargs))
+        try:
+            # shielded: pebble forgets a call that is cancelled before its process has told of its beginning
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            killing = asyncio.ensure_future(_kill(future))
+            try:
+                await asyncio.shield(killing)
+            except asyncio.CancelledError:
+                await killing
+            raise
 
     def stop(self) -> None:
         """Kill whatever still runs."""
@@ -51,9 +70,40 @@ class SyncPool:
             self._pool.join(timeout=STOP_SECONDS)
             self._pool = None
 
+    def _serving(self) -> ProcessPool:
+        """The pool; a new one where pebble gave the old one up, as it does when an idle process is killed."""
+        if self._pool is not None and not self._pool.active:
+            log.warning("sync_pool.replaced")
+            self.stop()
+        if self._pool is None:
+            self._pool = ProcessPool(
+                max_workers=self._processes, initializer=_serve, initargs=[os.getpid()], context=GroupContext()
+            )
+        return self._pool
+
+
+async def _kill(future: concurrent.futures.Future[Any]) -> None:
+    """Cancel a call once it runs, and wait until pebble has seen its process end."""
+    if not await _within(START_SECONDS, lambda: future.running() or future.done()):
+        log.warning("sync_pool.slow_start", seconds=START_SECONDS)
+    future.cancel()
+    if not await _within(KILL_SECONDS, lambda: bool(concurrent.futures.wait([future], timeout=0).done)):
+        log.error("sync_pool.process_outlives_its_kill", seconds=KILL_SECONDS)
+
+
+async def _within(seconds: float, happened: Callable[[], bool]) -> bool:
+    """Whether it happened within so many seconds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not happened():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(LOOK_SECONDS)
+    return True
+
 
 def _serve(worker: int) -> None:
-    """Leave Ctrl-C to the worker, and do not outlive it: it may be killed, and its work given to another."""
+    """Take all that is started along to one's end, leave Ctrl-C to the worker, and do not outlive it."""
+    lead_group()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
