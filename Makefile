@@ -40,7 +40,7 @@ docs: $(VENV)/.dev ## Makes the pages of docs/ that are drawn from the code
 
 chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is running
 	@$(VENV)/bin/python -m pytest tests/chaos $(ARGS)
-	@$(VENV)/bin/python -m pytest tests/unit/supervisor/test_state_machine.py --hypothesis-profile=long
+	@$(VENV)/bin/python -m pytest tests/unit/supervisor/test_state_machine.py tests/integration/ledger --hypothesis-profile=long
 
 bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENCH_ARGS=--short: small ones)
 	@$(VENV)/bin/python bench/mailbox.py $(BENCH_ARGS)

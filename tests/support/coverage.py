@@ -7,6 +7,7 @@ fields of `*`, numbers, lists, ranges and steps of `*`, and ticks on whole secon
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ SOUND = Faults()
 
 
 def faults(rows: Iterable[Mapping[str, Any]], ticks: Sequence[datetime]) -> Faults:
-    """Hold the rows of one config against the ticks it owes; a row covers `tick_at` to `tick_until`."""
+    """Hold the rows of one config against the ticks it owes, ascending; a row covers `tick_at` to `tick_until`."""
     known = set(ticks)
     counted: Counter[datetime] = Counter()
     extra, miscounted = [], []
@@ -43,7 +44,7 @@ def faults(rows: Iterable[Mapping[str, Any]], ticks: Sequence[datetime]) -> Faul
         if first is None:  # a run by hand is for no tick
             continue
         last = row["tick_until"] or first
-        covered = [tick for tick in ticks if first <= tick <= last]
+        covered = ticks[bisect_left(ticks, first) : bisect_right(ticks, last)]
         counted.update(covered)
         extra += [end for end in {first, last} if end not in known]
         miscounted += [first] if row["tick_count"] != len(covered) else []

@@ -66,13 +66,22 @@ class Crash(Exception):
     """The process dies here."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Era:
-    """A time in which a config owes the ticks of one schedule; `config` is its row."""
+    """A time in which a config owes the ticks of one schedule; `config` is its row, `until` None while it lasts."""
 
     config: asyncpg.Record
     after: datetime
     until: datetime | None = None
+    ticks: list[datetime] = field(default_factory=list)
+
+    def owed(self, now: datetime) -> list[datetime]:
+        """Its ticks by now; each second is looked at once."""
+        end = self.until or now
+        if end > self.after:
+            self.ticks += expected_ticks(self.config, self.after, end)
+            self.after = end
+        return self.ticks
 
 
 @dataclass(frozen=True)
@@ -336,14 +345,12 @@ class World:
             return await connection.fetch("SELECT * FROM executions ORDER BY id")
 
     def _owed(self, config: int) -> list[datetime]:
-        now = self.rig.clock.now
-        eras = self.eras[config]
-        return [tick for era in eras for tick in expected_ticks(era.config, era.after, era.until or now)]
+        return [tick for era in self.eras[config] for tick in era.owed(self.rig.clock.now)]
 
     def _era_ends(self, config: int) -> None:
-        *before, last = self.eras[config]
+        last = self.eras[config][-1]
         if last.until is None:
-            self.eras[config] = [*before, replace(last, until=self.rig.clock.now)]
+            last.until = self.rig.clock.now
 
     async def _era_begins(self, config: int) -> None:
         self.eras[config].append(Era(await self.rig.config_row(config), self.rig.clock.now))
