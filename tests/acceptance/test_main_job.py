@@ -174,7 +174,7 @@ def test_the_tree_shows_every_actor_running(admin: Client) -> None:
     assert [child["id"] for child in tree["children"]] == ["servers", "bootstrap", "core", "worker", "api"]
     running = [node["id"] for child in tree["children"] for node in child["children"] if node["state"] == "running"]
     assert running == [
-        "postgres", "redis", "history_writer", "token_service", "schedule_loader", "dispatcher", "publisher",
+        "postgres", "redis", "history_writer", "token_service", "schedule_loader", "leader", "dispatcher", "publisher",
         "timeout_sweeper", "cleanup",
     ]  # fmt: skip
 
