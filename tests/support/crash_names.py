@@ -28,8 +28,9 @@ class Place:
 
     @property
     def at_the_worker(self) -> bool:
-        """Whether a worker process is where it is passed."""
-        return self.path.parent.name == "tasks" or self.path.name == "worker.py"
+        """Whether a worker process is where it is passed; what both pass is killed at the supervisor's side."""
+        at_both = self.name == "sending.published"
+        return self.path.name == "worker.py" or (self.path.parent.name == "tasks" and not at_both)
 
 
 def in_the_package() -> list[Place]:

@@ -21,7 +21,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from email.message import Message
     from pathlib import Path
 
@@ -208,15 +208,20 @@ def servers_of(data_dir: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def running(data_dir: Path, /, *arguments: str, **settings: object) -> Iterator[Running]:
-    """`horarium` with these arguments and settings (None: unset), whatever it does; killed when the block ends."""
+def running(
+    data_dir: Path, /, *arguments: str, program: Sequence[str] = ("-m", "horarium"), **settings: object
+) -> Iterator[Running]:
+    """`horarium` with these arguments and settings (None: unset), whatever it does; killed when the block ends.
+
+    `program` is what Python is given to run in its place.
+    """
     folder = data_dir.parent / f"run-{next(NUMBERS)}"
     folder.mkdir()
     with (
         (folder / "out").open("wb") as out,
         (folder / "err").open("wb") as err,
         subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "horarium", *arguments],
+            [sys.executable, *program, *arguments],
             env=environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=out,
