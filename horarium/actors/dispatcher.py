@@ -77,7 +77,7 @@ NOT_RUN: tuple[Decision, ...] = ("skip", "overlap", "buffer_full")
 WRITTEN: tuple[Decision, ...] = ("run", "buffer", "replace", *NOT_RUN)
 
 LONGEST_SLEEP_SECONDS = 1.0
-"""A stepped wall clock is noticed within this time."""
+"""A stepped wall clock is noticed within this time, and so is a lease that ran out for a moment and is ours again."""
 
 DEFERRED_SECONDS = 0.05
 """When a deferred tick is looked at again."""
@@ -140,8 +140,9 @@ class Dispatcher:
         self._beat = context.beat
         task_status.started()
         while True:
-            if not self._leadership.leads:  # whoever becomes the leader is nudged
-                await context.inbox.receive()
+            if not self._leadership.leads:
+                with anyio.move_on_after(LONGEST_SLEEP_SECONDS):  # whoever becomes the leader is nudged before
+                    await context.inbox.receive()
                 continue
             done = await patiently(context, self.step, "due ticks")
             if done.written:

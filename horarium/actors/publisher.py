@@ -79,18 +79,23 @@ class Publisher:
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
         self._beat = context.beat
         task_status.started()
-        asked: list[UUID] = []
+        next_look = anyio.current_time()
         while True:
-            next_look = LOOK_SECONDS
-            if asked or self._leadership.leads:  # standing by, it still sends what its own API asks for
-                done = await patiently(context, lambda asked=tuple(asked): self.step(asked), "unsent messages")  # type: ignore[misc]  # bound now
-                next_look = min(next_look, done.next_retry)
+            if not self._leadership.leads:  # standing by, it still sends what its own API asks for
+                next_look = anyio.current_time() + LOOK_SECONDS
+            elif anyio.current_time() >= next_look:
+                done = await patiently(context, self.step, "unsent messages")
+                next_look = anyio.current_time() + min(LOOK_SECONDS, done.next_retry)
                 if done.lost:
                     log.warning("messages.lost", executions=done.lost)
-            asked = []
-            with anyio.move_on_after(next_look):
-                messages: list[Publish] = await gather(context.inbox, BATCH_ROWS)
-                asked = [execution_id for message in messages for execution_id in message.execution_ids]
+            messages: list[Publish] = []
+            with anyio.move_on_at(next_look):
+                messages = await gather(context.inbox, BATCH_ROWS)
+            asked = tuple(execution_id for message in messages for execution_id in message.execution_ids)
+            if asked:
+                await patiently(context, lambda asked=asked: self.step(asked), "messages asked for")  # type: ignore[misc]  # bound now
+            elif messages:
+                next_look = anyio.current_time()
 
     async def step(self, asked: Sequence[UUID] = ()) -> Published:
         """Send what waits, these rows first of all."""
