@@ -16,7 +16,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +23,12 @@ from typing import TYPE_CHECKING
 import anyio
 import asyncpg
 import orjson
+from common import COLUMNS, MAKE_CONFIGS, QUEUE, servers, start_afresh
 from uuid_utils.compat import uuid7
 
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.schedule_loader import ScheduleLoader
-from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.embedded import DataDir
 from horarium.host import calm_collector
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.keys import Keys
@@ -42,30 +42,13 @@ from horarium.supervisor import ChildSpec, Supervisor, SupervisorSpec
 from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from redis.asyncio import Redis
 
     from horarium.tasks.message import TaskMessage
 
-QUEUE = "default"
 RAW_ROWS = 2000
-
-MAKE_CONFIGS = """
-INSERT INTO task_configs (
-    name, task_type, parameters, scheduler_type, schedule_config, status, queue, priority, timeout_seconds, max_retries,
-    retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, scheduled_from
-)
-SELECT
-    'config ' || n, 'echo', jsonb_build_object('message', 'hello ' || n), 'cron',
-    jsonb_build_object('cron_expression', CASE WHEN n <= $2 THEN $3 ELSE '0 0 1 1 *' END, 'timezone', 'UTC'),
-    'active', 'default', 5, 300, 0, 10, 'skip', 'latest', 3600, 100, $4
-FROM generate_series(1, $1) AS n
-"""
-COLUMNS = (
-    "id", "config_id", "task_type", "trigger", "tick_at", "status", "parameters", "queue", "priority",
-    "timeout_seconds", "max_retries", "retry_backoff_seconds", "scheduler_type",
-)  # fmt: skip
 
 
 class TimedBroker(StreamBroker):
@@ -84,24 +67,6 @@ class TimedBroker(StreamBroker):
         self.last_at = time.time()
         if self.missing <= 0:
             self.all_confirmed.set()
-
-
-@asynccontextmanager
-async def servers(data_dir: Path) -> AsyncIterator[tuple[str, str]]:
-    """A private Postgres and Redis, as `horarium up` runs them."""
-    postgres, redis = EmbeddedPostgres(data_dir), EmbeddedRedis(data_dir)
-    spec = SupervisorSpec(
-        "servers",
-        tuple(
-            ChildSpec(name, server.run, shutdown=7, start_timeout=120)
-            for name, server in (("postgres", postgres), ("redis", redis))
-        ),
-    )
-    supervisor = Supervisor(spec, on_event=lambda _: None)
-    async with anyio.create_task_group() as group:
-        await group.start(lambda *, task_status: supervisor.run(task_status=task_status))
-        yield postgres.url, redis.url
-        supervisor.stop()
 
 
 async def ours(database: Database, redis: Redis, redis_url: str, configs: int, due: int) -> float:
@@ -173,14 +138,6 @@ def message(row: tuple[object, ...]) -> bytes:
     return orjson.dumps(
         {"task_id": row[0], "task_name": "echo", "labels": labels, "labels_types": None, "args": [], "kwargs": row[6]}
     )
-
-
-async def start_afresh(database: Database, redis: Redis) -> None:
-    """Empty both servers."""
-    async with database.connection() as connection:
-        await connection.execute("TRUNCATE executions, task_configs RESTART IDENTITY")
-        await connection.execute("CHECKPOINT")
-    await redis.flushall()
 
 
 async def measure(configs: int, due: int, rounds: int) -> None:
