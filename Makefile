@@ -45,6 +45,9 @@ chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is runni
 bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENCH_ARGS=--short: small ones)
 	@$(VENV)/bin/python bench/mailbox.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/burst.py $(BENCH_ARGS)
+	@$(VENV)/bin/python bench/steady.py $(BENCH_ARGS)
+	@$(VENV)/bin/python bench/flush.py $(BENCH_ARGS)
+	@$(VENV)/bin/python bench/idle.py $(BENCH_ARGS)
 
 clean: ## Removes .venv, caches and builds; the data directory stays
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
