@@ -185,13 +185,13 @@ async def timed(r: Resources) -> AsyncIterator[tuple[Resources, Confirmed]]:
 
 
 @asynccontextmanager
-async def core(r: Resources, *, only: str = "", without: str = "") -> AsyncIterator[None]:
-    """The core of the real tree, up and running: all of it, `only` one of its actors, or all `without` one."""
+async def core(r: Resources, *, only: str = "", without: Sequence[str] = ()) -> AsyncIterator[None]:
+    """The core of the real tree, up and running: all of it, `only` one of its actors, or all `without` some."""
     tree = supervisor_tree(
         r, supervisor=cast("Any", None), tell_password=print, listening=print, liveness=cast("Any", None)
     )  # what only the API asks for, which is not started here
     spec = next(child for child in tree.children if isinstance(child, SupervisorSpec) and child.id == "core")
-    chosen = tuple(child for child in spec.children if child.id != without and only in ("", child.id))
+    chosen = tuple(child for child in spec.children if child.id not in without and only in ("", child.id))
     assert chosen, (only, without)
     async with running(replace(spec, children=chosen)):
         yield

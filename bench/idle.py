@@ -1,11 +1,11 @@
 """Measures what it costs to wait: CPU of a million configs of which none is due, and of a due tick among so many.
 
-Lets the whole core of the tree run over CONFIGS configs, first without the auditor, then with it in the middle of a
-pass, and reads the CPU seconds of this process, of Postgres and of Redis. Beside it, in the same run, a peer: what
-`taskiq scheduler` does each minute, which is to read every schedule from taskiq-redis' list source. Then fires DUE
-configs each second among ever more of them: what a due tick costs must not depend on how many are not due.
+Lets the whole core of the tree run over CONFIGS configs, first without those who walk through all configs (cleanup
+once an hour, the auditor again and again), then with each of them in the middle of its walk, and reads the CPU seconds
+of this process, of Postgres and of Redis. Beside it, in the same run, a peer: what `taskiq scheduler` does each minute,
+which is to read every schedule from taskiq-redis' list source. Then fires DUE configs each second among ever more of them: what a due tick costs must not depend on how many are not due.
 
-    idle      CPU of our process in percent of one core      aim: at most 1 % (the auditor takes its own share)
+    idle      CPU of our process in percent of one core      aim: at most 1 %
     flat      CPU of a due tick, most configs / fewest       aim: 1; more than 1.3 would mean that idle configs cost
 
 Prints figures; fails only when a tick has no row or two, never because a machine is slow.
@@ -62,14 +62,15 @@ async def spent(seconds: float) -> Cpu:
 
 
 async def idle(r: Resources, configs: int, seconds: float, audit_after: float) -> None:
-    """Print what waiting costs, without the auditor and with it."""
+    """Print what waiting costs: while nobody walks through all configs, and with each of those who do now and then."""
     await calm_down()
     cost = await spent(seconds)
-    print(f"idle      {cost.shares(seconds)}, {configs:,} configs, without the auditor (aim: ours at most 1 %)")
-    async with core(r, only="auditor"):
-        await anyio.sleep(audit_after)
-        audited = await spent(seconds)
-    print(f"          {audited.shares(seconds)}, the auditor in the middle of a pass")
+    print(f"idle      {cost.shares(seconds)}, {configs:,} configs, nobody walks through them (aim: ours at most 1 %)")
+    for name, after in (("cleanup", 1.0), ("auditor", audit_after)):
+        async with core(r, only=name):
+            await anyio.sleep(after)
+            cost = await spent(seconds)
+        print(f"          {cost.shares(seconds)}, {name} in the middle of its walk")
 
 
 async def tick_cost(r: Resources, broker: Confirmed, due: int, seconds: int) -> tuple[float, float]:
@@ -94,7 +95,7 @@ async def among(r: Resources, configs: int, options: argparse.Namespace) -> floa
     await start_afresh(r.database, r.redis)
     await make_configs(r.database, configs)
     began = time.perf_counter()
-    async with timed(r) as (process, broker), core(process, without="auditor"):
+    async with timed(r) as (process, broker), core(process, without=("auditor", "cleanup")):
         loaded = time.perf_counter() - began
         if configs == options.sizes[-1]:
             await idle(process, configs, options.seconds, options.audit_after)
