@@ -1,9 +1,10 @@
 """Measures what it costs to wait: CPU of a million configs of which none is due, and of a due tick among so many.
 
 Lets the whole core of the tree run over CONFIGS configs, first without those who walk through all configs (cleanup
-once an hour, the auditor again and again), then with each of them in the middle of its walk, and reads the CPU seconds
-of this process, of Postgres and of Redis. Beside it, in the same run, a peer: what `taskiq scheduler` does each minute,
-which is to read every schedule from taskiq-redis' list source. Then fires DUE configs each second among ever more of them: what a due tick costs must not depend on how many are not due.
+once an hour, the auditor again and again), then with each of them in the middle of its walk, and reads the CPU
+seconds of this process, of Postgres and of Redis. Beside it, in the same run, a peer: what `taskiq scheduler` does
+each minute, which is to read every schedule from taskiq-redis' list source. Then fires DUE configs each second among
+ever more of them: what a due tick costs must not depend on how many are not due.
 
     idle      CPU of our process in percent of one core      aim: at most 1 %
     flat      CPU of a due tick, most configs / fewest       aim: 1; more than 1.3 would mean that idle configs cost
