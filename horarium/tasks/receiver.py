@@ -54,6 +54,8 @@ __all__ = ["Receiver"]
 log = structlog.get_logger(__name__)
 
 FINISH_RETRY_SECONDS = 0.5
+MAX_ATTEMPT = 2**15 - 1
+"""What a smallint holds."""
 
 UNSTORABLE = Unsuccessful("failed", "the task ended, and how it ended could not be stored", "unstorable")
 
@@ -171,8 +173,8 @@ class Receiver(TaskiqReceiver):
         try:
             parsed = self.broker.formatter.loads(data)
             parsed.parse_labels()
-            claim = Claim(UUID(parsed.task_id), int(parsed.labels.get("attempt", 1)))
-        except (ValueError, TypeError, KeyError) as error:
+            claim = Claim(UUID(parsed.task_id), _attempt_in(parsed.labels))
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # not the error's own words: they quote the message, and with it parameters that may be secrets
             log.warning("message.unreadable", error=type(error).__name__, length=len(data))
             return None
@@ -260,6 +262,14 @@ class Receiver(TaskiqReceiver):
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
+
+
+def _attempt_in(labels: dict[str, Any]) -> int:
+    """The attempt that a message is for; ValueError for what no row can have, and no claim may ask Postgres for."""
+    attempt = labels.get("attempt", 1)
+    if type(attempt) is not int or not 0 <= attempt <= MAX_ATTEMPT:
+        raise ValueError("attempt")
+    return attempt
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

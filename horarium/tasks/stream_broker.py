@@ -177,7 +177,7 @@ class StreamBroker(RedisStreamBroker):
                 GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=READ_COUNT, block=BLOCK_MS
             )
         pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer or [])
-        return [(stream, entry_id, fields[b"data"]) for stream, page in pages for entry_id, fields in page]
+        return [(stream, entry_id, _data(fields)) for stream, page in pages for entry_id, fields in page]
 
     async def _orphans(self, stream: str) -> list[_Entry]:
         with redis_errors("broker"):
@@ -186,7 +186,7 @@ class StreamBroker(RedisStreamBroker):
             )
         page = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", answer[1])
         # Redis 6.2 answers an entry that was deleted meanwhile without fields
-        return [(stream.encode(), entry_id, fields[b"data"]) for entry_id, fields in page if fields]
+        return [(stream.encode(), entry_id, _data(fields)) for entry_id, fields in page if fields]
 
     def _ackable(self, entry: _Entry) -> AckableMessage:
         stream, entry_id, data = entry
@@ -209,6 +209,11 @@ class StreamBroker(RedisStreamBroker):
                     pipe.xdel(stream, *ids)
                 await pipe.execute()
         return [None] * len(entries)
+
+
+def _data(fields: dict[bytes, bytes]) -> bytes:
+    """The message in an entry; nothing in one that somebody else has put there, which the receiver then drops."""
+    return fields.get(b"data", b"")
 
 
 def _end_if_cancelled() -> None:
