@@ -166,6 +166,13 @@ async def test_an_orphan_is_delivered_again_though_nothing_new_comes(redis_db: s
             assert id_of(await take(messages)) == orphan
 
 
+async def comes(messages: AsyncGenerator[AckableMessage, None], wanted: str) -> bool:
+    """Whether this message comes, among whatever others; a time in which none comes at all is an error."""
+    while id_of(await take(messages)) != wanted:
+        pass
+    return True
+
+
 async def test_the_stock_broker_leaves_an_orphan_until_something_new_comes(redis_db: str) -> None:
     async with ours(redis_db) as sender, stock(redis_db) as broker:
         await sender.publish([message()])
@@ -174,8 +181,9 @@ async def test_the_stock_broker_leaves_an_orphan_until_something_new_comes(redis
         async with listening(broker) as messages:
             assert await nothing_comes(messages)
         async with listening(broker) as messages:
-            await sender.publish([message()])
-            assert orphan in {id_of(await take(messages)), id_of(await take(messages))}
+            for _ in range(2):  # Redis may still give one to the reader that was cut off above
+                await sender.publish([message()])
+            assert await comes(messages, orphan)
 
 
 async def test_an_acknowledged_message_is_no_orphan(redis_db: str) -> None:
