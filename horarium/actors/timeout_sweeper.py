@@ -3,9 +3,10 @@
 A worker times its own tasks out, and stops those that are cancelled; the sweeper is for workers that cannot, because
 they hang or are dead, and for tasks that do not heed it. An attempt that is ended here while its worker lives may still
 run there: the worker goes on holding it (`held_by`), so that neither a retry nor the config's next tick runs beside it,
-until the worker says that it is over, or is gone. The timeout
-index in Redis says which deadlines have passed, Postgres says so by the clock that set them, and ends the attempt by
-the same fenced statement a worker uses, so a late answer from a worker that was given up is refused.
+until the worker says that it is over, or is gone.
+
+The timeout index in Redis says which deadlines have passed, Postgres says so by the clock that set them, and ends the
+attempt by the same fenced statement a worker uses, so a late answer from a worker that was given up is refused.
 
 Both waits are counted here, by the monotonic clock. A worker is gone when its heartbeat has been missing for
 `GONE_SECONDS`: one flush of Redis takes all heartbeats away at once, and they are back within seconds. A deadline is

@@ -22,7 +22,7 @@ from horarium.tasks.receiver import Receiver
 from horarium.tasks.sync_pool import SyncPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from anyio.abc import TaskStatus
@@ -42,6 +42,9 @@ HEARTBEAT_SECONDS = HEARTBEAT_TTL_SECONDS / 3
 
 CANCEL_SECONDS = 0.5
 """How often a worker that runs something asks the ledger whether it is to be stopped."""
+
+HOLDS_SECONDS = 2.0
+"""How often a worker sees to it that it holds nothing that it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ class Worker:
             await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._beat, worker_id, receiver, context)
-                group.start_soon(self._heed_cancels, receiver)
+                group.start_soon(_repeat, receiver.heed_cancels, CANCEL_SECONDS)
+                group.start_soon(_repeat, receiver.let_go_rest, HOLDS_SECONDS)
                 task_status.started()
                 await self._receive(receiver, context)
                 group.cancel_scope.cancel()
@@ -131,19 +135,21 @@ class Worker:
                 ready = True
             await anyio.sleep(HEARTBEAT_SECONDS)
 
-    async def _heed_cancels(self, receiver: Receiver) -> None:
-        while True:
-            try:
-                await receiver.heed_cancels()
-            except Unavailable as error:
-                log.warning("cancels.unheard", error=str(error))
-            await anyio.sleep(CANCEL_SECONDS)
-
     async def _leave(self, worker_id: str) -> None:
         try:
             await self._workers.leave(worker_id)
         except Unavailable as error:
             log.warning("heartbeat.left_to_expire", worker=worker_id, error=str(error))
+
+
+async def _repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do `step` again and again; what Postgres is away for is done the next time."""
+    while True:
+        try:
+            await step()
+        except Unavailable as error:
+            log.warning("ledger.unheard", error=str(error))
+        await anyio.sleep(seconds)
 
 
 async def _pass_on(context: ChildContext, finish: asyncio.Event) -> None:

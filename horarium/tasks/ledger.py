@@ -64,6 +64,11 @@ class Ledger:
             rows = await QUERIES.execution_to_cancel.rows(connection, ids=execution_ids, worker=self._worker)
         return {Claim(row["id"], row["attempt"]): row["cancel_reason"] for row in rows}
 
+    async def let_go_rest(self, in_hand: Sequence[UUID]) -> int:
+        """Hold nothing but what is in hand; returns how many executions are free for it. Raises Unavailable."""
+        async with self._database.connection() as connection:
+            return len(await QUERIES.execution_let_go_rest.rows(connection, in_hand=list(in_hand), worker=self._worker))
+
     async def _let_go(self, execution_id: UUID) -> None:
         """Whoever ended the attempt without us may have kept its slot until it is over here too: it is."""
         async with self._database.connection() as connection:

@@ -108,6 +108,12 @@ class Receiver(TaskiqReceiver):
                 self._cancelled[claim] = reason
                 self._stoppable[claim].cancel()
 
+    async def let_go_rest(self) -> None:
+        """Free what the ledger believes to be held here and is not in hand; raises Unavailable."""
+        freed = await self._ledger.let_go_rest([claim.execution_id for claim in self._running.values()])
+        if freed:
+            log.warning("holds.freed", executions=freed)
+
     async def hand_back_all(self) -> None:
         """Cancel what still runs and wait until each has been given back."""
         self._stopping = True

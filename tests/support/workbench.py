@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
 
-__all__ = ["FaultyLedger", "Workbench", "a_workbench"]
+__all__ = ["WORKER", "FaultyLedger", "Workbench", "a_workbench"]
 
 WORKER = "worker-of-tests"
 

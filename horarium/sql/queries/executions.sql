@@ -245,6 +245,18 @@ RETURNING
 UPDATE executions SET held_by = NULL WHERE id = ANY(:ids::uuid[]) AND held_by = :worker::text
 RETURNING id;
 
+-- name: execution_let_go_rest(in_hand, worker)
+-- A worker holds what it has in hand and nothing else: of a claim whose answer was lost it may never have known.
+UPDATE executions SET held_by = NULL
+WHERE id IN (
+    SELECT h.id FROM executions AS h
+    WHERE (h.completed_at IS NULL OR h.held_by IS NOT NULL) AND h.held_by = :worker::text
+        AND h.id <> ALL(:in_hand::uuid[])
+    ORDER BY h.id
+    FOR UPDATE
+)
+RETURNING id;
+
 -- name: execution_holders()
 -- The workers that still hold an execution which was ended without them.
 SELECT DISTINCT held_by AS worker FROM executions

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from horarium.tasks.message import TaskMessage
 from tests.support import tasks
 from tests.support.waiting import eventually
-from tests.support.workbench import a_workbench
+from tests.support.workbench import WORKER, a_workbench
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,6 +252,29 @@ async def test_a_late_result_of_an_attempt_given_up_is_refused(bench: Workbench,
     row = await bench.read(execution_id)
     assert (row["status"], row["result"]) == ("lost", None)
     assert bench.events == []
+
+
+async def test_a_worker_holds_what_it_runs_and_nothing_else(bench: Workbench, tmp_path: Path) -> None:
+    """The answer to a claim can be lost for good: then the ledger believes in an attempt that nobody runs."""
+    in_hand = await bench.running("test.finishes_all_the_same", tmp_path / "mark")
+    never_known = await bench.row("echo", {"message": "hello"})
+    for execution_id in (in_hand, never_known):
+        await ended_without_its_worker(bench, execution_id)
+
+    await bench.receiver.let_go_rest()
+
+    assert (await bench.read(in_hand))["held_by"] == WORKER
+    assert (await bench.read(never_known))["held_by"] is None
+
+
+async def ended_without_its_worker(bench: Workbench, execution_id: UUID) -> None:
+    """End an execution as the sweeper does at a worker that lives."""
+    async with bench.database.connection() as connection:
+        await connection.execute(
+            "UPDATE executions SET status = 'timeout', completed_at = clock_timestamp(), held_by = $2 WHERE id = $1",
+            execution_id,
+            WORKER,
+        )
 
 
 async def given_up(bench: Workbench, execution_id: UUID) -> None:
