@@ -169,7 +169,11 @@ async def release_buffered(connection: Connection, config_ids: Sequence[int]) ->
 async def cancel_others(
     connection: Connection, config_ids: Sequence[int], *, keep: Sequence[UUID]
 ) -> list[asyncpg.Record]:
-    """Cancel what is in flight of these configs, except `keep`; what runs goes on until its worker has stopped it."""
+    """Cancel what is in flight of these configs, except `keep`; what runs goes on until its worker has stopped it.
+
+    The configs are locked first, as by whoever releases what is buffered: in one order, nobody waits for each other.
+    """
+    await QUERIES.task_config_serialise.rows(connection, ids=config_ids)
     return await QUERIES.execution_cancel_others.rows(connection, config_ids=config_ids, keep=keep)
 
 
