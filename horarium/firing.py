@@ -30,6 +30,7 @@ from horarium.schedule import (
     ManualSchedule,
     fires_at,
     first_firing,
+    jitter_of,
     next_tick,
     parse_schedule,
     plan,
@@ -101,7 +102,7 @@ class FiringSpec:
 
     def jitter(self, config_id: int) -> Jitter | None:
         """What moves this config's ticks."""
-        return Jitter(config_id, self.jitter_seconds) if self.jitter_seconds else None
+        return jitter_of(config_id, self.jitter_seconds)
 
     def to_json(self) -> bytes:
         """As the due index keeps it."""

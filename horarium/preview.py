@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 from horarium.lifecycle import check_limits, refused
 from horarium.schedule import (
-    Jitter,
     ManualSchedule,
     NeverFires,
     Schedule,
     ScheduleError,
     Surprise,
     Terms,
+    jitter_of,
     normalise_config,
     parse_schedule,
     runs_to_come,
@@ -52,7 +52,7 @@ def preview(asked: SchedulePreview, saved: TaskConfig | None, now: datetime) -> 
     check_limits(asked.start_at, asked.end_at)
     terms = Terms(asked.start_at, asked.end_at, asked.jitter_seconds, asked.timeout_seconds)
     schedule, zone, warnings = _read(asked.scheduler_type, _with_anchor(asked, saved), now)
-    jitter = Jitter(saved.id, asked.jitter_seconds) if saved is not None and asked.jitter_seconds else None
+    jitter = None if saved is None else jitter_of(saved.id, asked.jitter_seconds)
     coming = runs_to_come(schedule, now, now, not_before=asked.start_at, end_at=asked.end_at, jitter=jitter)
     return Preview(
         runs=list(islice(coming, asked.count)),

@@ -15,7 +15,7 @@ from horarium.http.paging import Page
 from horarium.http.routing import Reply, Route
 from horarium.model import SchedulePreview
 from horarium.preview import preview
-from horarium.schedule import Jitter, SurpriseCode, parse_schedule, runs_to_come
+from horarium.schedule import SurpriseCode, jitter_of, parse_schedule, runs_to_come
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,7 +90,7 @@ def coming(config: TaskConfig, decided_until: datetime | None, now: datetime) ->
         now,
         not_before=config.start_at,
         end_at=config.end_at,
-        jitter=Jitter(config.id, config.jitter_seconds) if config.jitter_seconds else None,
+        jitter=jitter_of(config.id, config.jitter_seconds),
     )
 
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 from horarium.schedule.catchup import CatchUp, Missed, Plan, missed_between, plan
 from horarium.schedule.coming import Run, runs_to_come
 from horarium.schedule.config import normalise_config, parse_schedule
-from horarium.schedule.jitter import Jitter, fires_at, first_firing
+from horarium.schedule.jitter import Jitter, fires_at, first_firing, jitter_of
 from horarium.schedule.kinds import (
     CronSchedule,
     DateSchedule,
@@ -62,6 +62,7 @@ __all__ = [
     "Terms",
     "fires_at",
     "first_firing",
+    "jitter_of",
     "missed_between",
     "next_tick",
     "normalise_config",

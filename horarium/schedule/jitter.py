@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from horarium.schedule.kinds import Schedule
 
-__all__ = ["Jitter", "cut", "fires_at", "first_firing"]
+__all__ = ["Jitter", "cut", "fires_at", "first_firing", "jitter_of"]
 
 HASH_BYTES = 8
 
@@ -46,6 +46,11 @@ class Jitter:
         fraction = int.from_bytes(blake2b(key, digest_size=HASH_BYTES).digest(), "big")
         widest = min(self.seconds * SECOND, gap) // MILLISECOND
         return (fraction * widest >> 8 * HASH_BYTES) * MILLISECOND
+
+
+def jitter_of(config_id: int, seconds: int) -> Jitter | None:
+    """What moves the ticks of a config that has so many seconds of jitter; None where nothing does."""
+    return Jitter(config_id, seconds) if seconds else None
 
 
 def _firing(schedule: Schedule, jitter: Jitter, tick: int) -> int:
