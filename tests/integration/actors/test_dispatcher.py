@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import anyio
 import orjson
 import pytest
 
+from horarium.actors.dispatcher import Dispatcher
 from horarium.keyspace.due_index import DueEntry
 from horarium.messages import Publish
 from horarium.model import TaskConfigPatch
+from horarium.supervisor import ChildContext
 from tests.support.coverage import SOUND
 from tests.support.rig import NOON, Rig
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -614,3 +618,32 @@ async def test_a_flush_between_the_row_and_the_index_loses_nothing_and_doubles_n
 
     assert await rig.faults(config) == SOUND
     assert len(rig.broker.sent) == 3
+
+
+# Standing by
+
+
+class Lease:
+    """Whether this process leads, as a test says."""
+
+    leads = False
+
+
+async def test_a_lease_that_is_ours_again_needs_no_nudge(rig: Rig) -> None:
+    """It can run out while its renewal is under way: to the leader nothing has changed then."""
+    config, lease = await rig.config(), Lease()
+    dispatcher = Dispatcher(rig.database, rig.index, rig.broker, rig.mailboxes, rig.clock, leadership=lease)
+
+    async def written() -> bool:
+        return bool(await rig.rows(config))
+
+    with rig.mailboxes.dispatcher.bind() as inbox:
+        async with anyio.create_task_group() as group:
+            context = ChildContext("dispatcher", 1, inbox)
+            await group.start(lambda *, task_status: dispatcher.run(context, task_status=task_status))
+            rig.clock.passes(1)
+            await anyio.wait_all_tasks_blocked()
+            lease.leads = True
+
+            await eventually(written, within=5)
+            group.cancel_scope.cancel()

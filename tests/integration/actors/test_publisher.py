@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from horarium.errors import Unavailable
+from horarium.messages import Publish
+from horarium.supervisor import ChildContext
 from horarium.tasks.stream_broker import StreamBroker
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -226,3 +231,38 @@ async def test_what_runs_is_never_taken_for_lost(rig: Rig, broker: StreamBroker)
     done = await rig.publisher(broker).step()
 
     assert (done.lost, done.published) == (0, 0)
+
+
+# Asked for without a break
+
+
+async def test_whoever_asks_without_a_break_keeps_no_buffered_execution_waiting(rig: Rig) -> None:
+    asked, config = await pending(rig), await rig.config(overlap="buffer_one")
+    await rig.fire_each_second(2)
+    first, waiting = [row["id"] for row in await rig.rows(config)]
+
+    async def ask_again() -> None:
+        while True:
+            rig.mailboxes.publisher.send_nowait(Publish((asked,)))
+            await checkpoint()
+
+    async def has_begun() -> bool:
+        return asked in {message.execution_id for message in rig.broker.sent}
+
+    async def is_sent() -> bool:
+        return waiting in {message.execution_id for message in rig.broker.sent}
+
+    with rig.mailboxes.publisher.bind() as inbox:
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_again)
+            context = ChildContext("publisher", 1, inbox)
+            await group.start(lambda *, task_status: rig.publisher().run(context, task_status=task_status))
+
+            await eventually(has_begun)
+
+            await rig.sql(
+                "UPDATE executions SET status = 'lost', completed_at = clock_timestamp() WHERE id = $1", first
+            )
+
+            await eventually(is_sent, within=5)
+            group.cancel_scope.cancel()
