@@ -35,6 +35,27 @@ async def test_it_prepares_and_takes_the_parameters_it_names(rig: Rig, query: Qu
         assert len(prepared.get_parameters()) == len(query.parameters)
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("task_config_due_to_resume", "task_configs_paused"),
+        ("execution_running", "executions_occupied"),
+        ("execution_holders", "executions_occupied"),
+        ("execution_next_retry", "executions_occupied"),
+        ("execution_queues_waiting", "executions_occupied"),
+        ("execution_awaiting_turn", "executions_buffered"),
+    ],
+)
+async def test_what_is_asked_every_second_reads_an_index_of_nothing_else(rig: Rig, name: str, index: str) -> None:
+    """Its cost is that of what is paused or in flight, whatever else there is."""
+    query = {query.name: query for query in QUERIES.all()}[name]
+    values = [1000] * len(query.parameters)
+    async with rig.database.connection() as connection:
+        plan = "\n".join(line[0] for line in await connection.fetch("EXPLAIN " + query.sql, *values))
+
+    assert re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan) == [index], plan
+
+
 def test_the_files_say_why_of_every_query() -> None:
     text = "".join(path.read_text() for path in QUERY_DIR.glob("*.sql"))
 
