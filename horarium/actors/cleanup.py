@@ -45,6 +45,9 @@ PAGE_CONFIGS = 500
 """Configs whose rows are counted in one step: for each, an index is read as far as its rows are kept."""
 
 LATELY = timedelta(hours=3)
+BEATS_SECONDS = 3600.0
+"""How long what a worker wrote of itself in Postgres is kept."""
+
 AGAIN_SECONDS = 3600.0
 """How often the walks by age and by number begin anew: for what was in flight, or newest, when they came by."""
 
@@ -122,6 +125,7 @@ class Cleanup:
         surplus, more_configs = await self._surplus()
         async with self._database.connection() as connection:
             configs = await QUERIES.task_config_purge.rows(connection, max_rows=BATCH_ROWS)
+            await QUERIES.worker_beats_expire.rows(connection, seconds=BEATS_SECONDS)
         more = more_old or more_configs or len(configs) == BATCH_ROWS
         keys = 0 if more else await self._in_redis()  # once a minute is enough, however long the walks take
         return Cleaned(executions, len(configs), surplus, keys, more)

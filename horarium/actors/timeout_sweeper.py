@@ -8,9 +8,11 @@ until the worker says that it is over, or is gone.
 The timeout index in Redis says which deadlines have passed, Postgres says so by the clock that set them, and ends the
 attempt by the same fenced statement a worker uses, so a late answer from a worker that was given up is refused.
 
-Both waits are counted here, by the monotonic clock. A worker is gone when its heartbeat has been missing for
-`GONE_SECONDS`: one flush of Redis takes all heartbeats away at once, and they are back within seconds. A deadline is
-past for `DEADLINE_GRACE_SECONDS`: when Postgres returns after a while, workers first say what ended meanwhile.
+Both waits are counted here, by the monotonic clock. A worker is gone when it has given no sign of life for
+`GONE_SECONDS`: one flush of Redis takes all heartbeats away at once, and they are back within seconds. Those that are
+missing in Redis are looked for in Postgres, where a worker goes that Redis does not hear; one that nobody hears has
+stopped its work by then (`tasks/heartbeat.py`). A deadline is past for `DEADLINE_GRACE_SECONDS`: when Postgres returns
+after a while, workers first say what ended meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
 from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
+from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS
 from horarium.leadership import ALONE
 from horarium.outcome import Cancelled, Unsuccessful, decide
 from horarium.sql import executions
@@ -60,8 +63,8 @@ DEADLINE_GRACE_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 5.0
 """How long a worker has to stop what was cancelled, counted from when the sweeper first sees it so."""
 
-GONE_SECONDS = 6.0
-"""How long a heartbeat must be missing after it ran out; a worker renews it every two seconds."""
+GONE_SECONDS = 8.0
+"""How long a sign of life must be missing. After a kill it is missed once it has run out: 4.5 s, so 14 s in all."""
 
 SWEEP_ROWS = 1000
 
@@ -102,7 +105,9 @@ class TimeoutSweeper:
         self._clock = clock
         self._resume = resume
         self._leadership = leadership
+        self._looked_at = 0.0
         self._missing_since: dict[str, float] = {}
+        self._beaten_at: dict[str, datetime] = {}
         self._overdue_since: dict[Claim, float] = {}
         self._cancelled_since: dict[Claim, float] = {}
 
@@ -169,8 +174,21 @@ class TimeoutSweeper:
 
     async def _gone(self, workers: set[str]) -> set[str]:
         """Which of these workers have given no sign of life for long enough."""
-        self._missing_since = _since(self._missing_since, await self._workers.gone(workers))
+        before, self._looked_at = self._looked_at, anyio.current_time()
+        missing = await self._workers.gone(workers)
+        if missing:
+            missing -= await self._heard_by_postgres(missing)
+        if anyio.current_time() - before > HEARTBEAT_TTL_SECONDS:
+            self._missing_since = {}  # signs may have come and run out between this look and the last
+        self._missing_since = _since(self._missing_since, missing)
         return _longer_than(self._missing_since, GONE_SECONDS)
+
+    async def _heard_by_postgres(self, workers: set[str]) -> set[str]:
+        """Which of these workers have given a sign there since the last look, or may have, where it is the first."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.worker_beats.rows(connection, workers=sorted(workers))
+        before, self._beaten_at = self._beaten_at, {row["worker"]: row["beaten_at"] for row in rows}
+        return {worker for worker, instant in self._beaten_at.items() if before.get(worker) != instant}
 
     async def _end(self, rows: Sequence[asyncpg.Record], outcome: Outcome, gone: set[str]) -> int:
         """End these attempts as their policy has it; returns how many were still there to be ended."""

@@ -1,8 +1,8 @@
 """Runs tasks: in a process of its own (`horarium worker`), or inside `horarium up`.
 
-It lives by a heartbeat in Redis, renewed three times before it runs out; whoever stops renewing it is taken for gone,
-and what it ran is given to others. Twice a second it asks the ledger which of its executions are to be cancelled. Asked
-to stop, it takes no more messages, lets what runs go on for a while, and then cancels it and hands it back.
+It lives by its heartbeat (`tasks/heartbeat.py`); whoever stops giving it is taken for gone, and what it ran is given to
+others. Twice a second it asks the ledger which of its attempts are to be stopped. Asked to stop, it takes no more
+messages, lets what runs go on for a while, and then cancels it and hands it back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import structlog
 
 from horarium.actors.patience import patiently
 from horarium.errors import Unavailable
-from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS, WorkerBeat
+from horarium.keyspace.workers import WorkerBeat
+from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.receiver import Receiver
 from horarium.tasks.sync_pool import SyncPool
@@ -38,9 +39,7 @@ __all__ = ["Worker", "WorkerConfig"]
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_SECONDS = HEARTBEAT_TTL_SECONDS / 3
-
-CANCEL_SECONDS = 0.5
+STOPS_SECONDS = 0.5
 """How often a worker that runs something asks the ledger whether it is to be stopped."""
 
 HOLDS_SECONDS = 2.0
@@ -96,8 +95,8 @@ class Worker:
         try:
             await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
-                await group.start(self._beat, worker_id, receiver, context)
-                group.start_soon(_repeat, receiver.heed_cancels, CANCEL_SECONDS)
+                await group.start(self._heartbeat(worker_id, receiver).keep, context.beat)
+                group.start_soon(_repeat, receiver.heed_ledger, STOPS_SECONDS)
                 group.start_soon(_repeat, receiver.let_go_rest, HOLDS_SECONDS)
                 task_status.started()
                 await self._receive(receiver, context)
@@ -117,23 +116,13 @@ class Worker:
             await receiver.listen(finish)
             group.cancel_scope.cancel()
 
-    async def _beat(
-        self, worker_id: str, receiver: Receiver, context: ChildContext, *, task_status: TaskStatus[None]
-    ) -> None:
-        """Tell the others that this worker lives; to its supervisor the telling is the sign of it."""
+    def _heartbeat(self, worker_id: str, receiver: Receiver) -> Heartbeat:
         started_at = self._clock().isoformat()
-        ready = False
-        while True:
-            beat = WorkerBeat(worker_id, self._config.queues, self._config.concurrency, receiver.active, started_at)
-            context.beat()
-            try:
-                await self._workers.beat(beat)
-            except Unavailable as error:
-                log.warning("heartbeat.failed", worker=worker_id, error=str(error))
-            if not ready:
-                task_status.started()
-                ready = True
-            await anyio.sleep(HEARTBEAT_SECONDS)
+
+        def describe() -> WorkerBeat:
+            return WorkerBeat(worker_id, self._config.queues, self._config.concurrency, receiver.active, started_at)
+
+        return Heartbeat(worker_id, self._workers, self._database, describe, receiver)
 
     async def _leave(self, worker_id: str) -> None:
         try:

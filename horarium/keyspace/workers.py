@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HEARTBEAT_TTL_SECONDS", "WorkerBeat", "Workers"]
 
-HEARTBEAT_TTL_SECONDS = 6
+HEARTBEAT_TTL_SECONDS = 4.5
+"""How long a heartbeat lasts; a worker renews it three times in that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ class Workers:
     async def beat(self, beat: WorkerBeat) -> None:
         """Say that this worker lives."""
         with redis_errors():
-            await self._redis.set(self._keys.worker(beat.id), orjson.dumps(asdict(beat)), ex=HEARTBEAT_TTL_SECONDS)
+            await self._redis.set(
+                self._keys.worker(beat.id), orjson.dumps(asdict(beat)), px=int(HEARTBEAT_TTL_SECONDS * 1000)
+            )
 
     async def leave(self, worker_id: str) -> None:
         """Say that this worker is gone on purpose."""

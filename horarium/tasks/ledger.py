@@ -15,6 +15,7 @@ import structlog
 from horarium.crashpoints import crashpoint
 from horarium.errors import Unavailable
 from horarium.keyspace.timeouts import Watch
+from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from horarium.sql.queries import QUERIES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
-    from horarium.outcome import Attempt, Ending
+    from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
     from horarium.tasks.broker import Publisher
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Ledger"]
 
 log = structlog.get_logger(__name__)
+
+SUPERSEDED = HandBack("superseded")
+"""What an attempt comes to that was ended without its worker; the ledger refuses it, as any late word."""
 
 
 class Ledger:
@@ -58,11 +62,17 @@ class Ledger:
             await self._let_go(attempt.execution_id)
         return finished
 
-    async def to_cancel(self, execution_ids: Sequence[UUID]) -> dict[Claim, str]:
-        """Which of these running attempts are to be stopped, and why. Raises Unavailable."""
+    async def to_stop(self, claims: Sequence[Claim]) -> dict[Claim, Outcome]:
+        """Which of these running attempts are to be stopped, and as what they end then. Raises Unavailable."""
         async with self._database.connection() as connection:
-            rows = await QUERIES.execution_to_cancel.rows(connection, ids=execution_ids, worker=self._worker)
-        return {Claim(row["id"], row["attempt"]): row["cancel_reason"] for row in rows}
+            rows = await QUERIES.execution_to_stop.rows(
+                connection,
+                ids=[claim.execution_id for claim in claims],
+                attempts=[claim.attempt for claim in claims],
+                worker=self._worker,
+            )
+        reasons = {Claim(row["id"], row["attempt"]): row["cancel_reason"] for row in rows}
+        return {claim: SUPERSEDED if reason is None else Cancelled(reason) for claim, reason in reasons.items()}
 
     async def let_go_rest(self, in_hand: Sequence[UUID]) -> int:
         """Hold nothing but what is in hand; returns how many executions are free for it. Raises Unavailable."""

@@ -6,7 +6,8 @@ a message:
 
 1. *Claim* the attempt in Postgres. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
 2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
-   asks for the execution to be stopped.
+   asks for the execution to be stopped, when the attempt was ended without this worker, and when the worker may be
+   taken for gone (`fence`).
 3. *Finish* it, fenced by its attempt, and try again for as long as Postgres is away: the answer is worth it.
 4. *Acknowledge*, last. A worker that dies before leaves a message that somebody claims in vain, or a row that the
    sweeper ends.
@@ -32,7 +33,7 @@ from taskiq.receiver.params_parser import parse_params
 from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
 from horarium.errors import Unavailable
-from horarium.outcome import Cancelled, HandBack, Succeeded, Unsuccessful, decide
+from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
 from horarium.tasks.amqp_broker import Delivery
 
@@ -57,6 +58,7 @@ FINISH_RETRY_SECONDS = 0.5
 MAX_ATTEMPT = 2**15 - 1
 """What a smallint holds."""
 
+CUT_OFF = HandBack("worker_cut_off")
 UNSTORABLE = Unsuccessful("failed", "the task ended, and how it ended could not be stored", "unstorable")
 
 
@@ -90,7 +92,9 @@ class Receiver(TaskiqReceiver):
         self._on_event = on_event
         self._running: dict[asyncio.Task[Any], Claim] = {}
         self._stoppable: dict[Claim, asyncio.Task[Any]] = {}
-        self._cancelled: dict[Claim, str] = {}
+        self._stopped_as: dict[Claim, Outcome] = {}
+        self._unfenced = asyncio.Event()
+        self._unfenced.set()
         self._stopping = False
 
     @property
@@ -98,15 +102,29 @@ class Receiver(TaskiqReceiver):
         """How many messages are being worked on."""
         return len(self._running)
 
-    async def heed_cancels(self) -> None:
+    async def heed_ledger(self) -> None:
         """Stop what the ledger says is to be stopped, each once; raises Unavailable."""
-        in_hand = [claim.execution_id for claim in self._stoppable if claim not in self._cancelled]
-        if not in_hand:
-            return
-        for claim, reason in (await self._ledger.to_cancel(in_hand)).items():
-            if claim in self._stoppable:  # and not about to be written down
-                self._cancelled[claim] = reason
-                self._stoppable[claim].cancel()
+        in_hand = [claim for claim in self._stoppable if claim not in self._stopped_as]
+        if in_hand:
+            for claim, outcome in (await self._ledger.to_stop(in_hand)).items():
+                self._stop(claim, outcome)
+
+    def fence(self) -> int:
+        """Stop all that runs, and start nothing until the fence is lifted; returns how many attempts were stopped."""
+        self._unfenced.clear()
+        left = [claim for claim in self._stoppable if claim not in self._stopped_as]
+        for claim in left:
+            self._stop(claim, CUT_OFF)
+        return len(left)
+
+    def lift_fence(self) -> None:
+        """Start again."""
+        self._unfenced.set()
+
+    def _stop(self, claim: Claim, outcome: Outcome) -> None:
+        if claim in self._stoppable:  # and not about to be written down
+            self._stopped_as[claim] = outcome
+            self._stoppable[claim].cancel()
 
     async def let_go_rest(self) -> None:
         """Free what the ledger believes to be held here and is not in hand; raises Unavailable."""
@@ -152,6 +170,7 @@ class Receiver(TaskiqReceiver):
         return self._sync_pool.seats
 
     async def _work_on(self, work: _Work) -> None:
+        await self._unfenced.wait()
         attempt = await self._claim(work.claim)
         if attempt is not None:
             crashpoint("receiver.claimed")
@@ -193,6 +212,8 @@ class Receiver(TaskiqReceiver):
 
     async def _run(self, attempt: Attempt, work: _Work) -> Outcome:
         """Run the task under its timeout; whatever it does becomes an outcome."""
+        if not self._unfenced.is_set():
+            return CUT_OFF
         deadline = asyncio.timeout(attempt.timeout_seconds)
         self._stoppable[work.claim] = work.execution
         try:
@@ -208,13 +229,13 @@ class Receiver(TaskiqReceiver):
             return Unsuccessful("failed", _describe(error))
         finally:
             del self._stoppable[work.claim]
-            self._cancelled.pop(work.claim, None)
+            self._stopped_as.pop(work.claim, None)
 
     def _stopped(self, work: _Work) -> Outcome:
-        """Who cancelled the task: somebody who asked for it, this worker, or the task itself."""
-        if work.claim in self._cancelled:
+        """Who cancelled the task: whoever had it stopped, this worker's end, or the task itself."""
+        if work.claim in self._stopped_as:
             work.execution.uncancel()  # what follows is not cancelled: the outcome is written, the message acknowledged
-            return Cancelled(self._cancelled[work.claim])
+            return self._stopped_as[work.claim]
         if work.execution.cancelling():
             return HandBack("worker_stopped")
         return Unsuccessful("failed", "the task was cancelled from inside")

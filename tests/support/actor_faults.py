@@ -14,7 +14,7 @@ import anyio
 from aiohttp import web
 
 from horarium import asking
-from horarium.actors import auditor, cleanup, token_service, worker
+from horarium.actors import auditor, cleanup, token_service
 from horarium.actors.auditor import Auditor
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
@@ -23,9 +23,10 @@ from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
-from horarium.keyspace.workers import Workers
 from horarium.messages import RotateToken
 from horarium.supervisor import ChildSpec, Reply, SupervisorSpec
+from horarium.tasks import heartbeat
+from horarium.tasks.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,9 @@ def _in_method(owner: type, name: str, **faster: Any) -> Callable[[pytest.Monkey
         monkeypatch.setattr(owner, name, hangs_once)
         for constant, value in faster.items():
             module, _, attribute = constant.partition("__")
-            monkeypatch.setattr({"auditor": auditor, "cleanup": cleanup, "worker": worker}[module], attribute, value)
+            monkeypatch.setattr(
+                {"auditor": auditor, "cleanup": cleanup, "heartbeat": heartbeat}[module], attribute, value
+            )
         return hang
 
     return install
@@ -129,7 +132,7 @@ HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
     "timeout_sweeper": _in_method(TimeoutSweeper, "step"),
     "cleanup": _in_method(Cleanup, "step", cleanup__EVERY_SECONDS=SOON_SECONDS),
     "auditor": _in_method(Auditor, "step", auditor__PASS_SECONDS=SOON_SECONDS),
-    "worker": _in_method(Workers, "beat", worker__HEARTBEAT_SECONDS=SOON_SECONDS),
+    "worker": _in_method(Heartbeat, "_beat", heartbeat__BEAT_SECONDS=SOON_SECONDS),
     "api": _mute,
 }
 

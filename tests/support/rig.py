@@ -84,7 +84,9 @@ __all__ = [
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
 
-EMPTY = "DELETE FROM leases; DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
+EMPTY = (
+    "DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
+)
 
 
 @dataclass

@@ -146,7 +146,7 @@ class Workbench:
     async def cancel(self, execution_id: UUID) -> asyncpg.Record:
         """The row as a cancel answers it; the worker has heard of it then."""
         row = await self.cancel_unheard(execution_id)
-        await self.receiver.heed_cancels()
+        await self.receiver.heed_ledger()
         return row
 
     async def cancel_unheard(self, execution_id: UUID) -> asyncpg.Record:

@@ -21,7 +21,7 @@ from unittest.mock import patch
 from horarium.actors.timeout_sweeper import TimeoutSweeper
 from horarium.keyspace.workers import WorkerBeat
 from horarium.model import TaskConfigPatch
-from horarium.outcome import Cancelled, Succeeded, decide
+from horarium.outcome import Succeeded, decide
 from horarium.sql.executions import Claim
 from tests.support.coverage import SOUND, expected_ticks, faults
 
@@ -234,13 +234,13 @@ class World:
             ended = self.at_work.pop(pick % len(self.at_work))
             await self._say(ended, outcome)
 
-    async def heed_cancels(self) -> None:
+    async def heed_ledger(self) -> None:
+        """Workers stop what was cancelled, and what was ended without them."""
         for each in list(self.at_work):
-            ids = [each.attempt.execution_id]
-            for claim, reason in (await self.rig.ledger(each.worker).to_cancel(ids)).items():
-                if claim == Claim(each.attempt.execution_id, each.attempt.attempt):
-                    self.at_work.remove(each)
-                    await self._say(each, Cancelled(reason))
+            mine = [Claim(each.attempt.execution_id, each.attempt.attempt)]
+            for outcome in (await self.rig.ledger(each.worker).to_stop(mine)).values():
+                self.at_work.remove(each)
+                await self._say(each, outcome)
 
     async def worker_dies(self, slot: str) -> None:
         """The process is gone, and with it what it ran; a word of it may still be on its way."""

@@ -325,10 +325,14 @@ FROM (
 WHERE e.id = other.id
 RETURNING e.id, e.config_id, e.tick_at, e.attempt, e.status, e.reason, e.completed_at;
 
--- name: execution_to_cancel(ids, worker)
--- Which of the executions that a worker has in hand it is asked to stop.
-SELECT id, attempt, cancel_reason FROM executions
-WHERE id = ANY(:ids::uuid[]) AND status = 'running' AND worker = :worker::text AND cancel_requested_at IS NOT NULL;
+-- name: execution_to_stop(ids, attempts, worker)
+-- Which of the attempts that a worker has in hand it is to stop: those that somebody asked to cancel, and, without a
+-- reason, those that are its own no more, because they were ended without it.
+SELECT m.id, m.attempt, e.cancel_reason
+FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
+LEFT JOIN executions AS e
+    ON e.id = m.id AND e.attempt = m.attempt AND e.status = 'running' AND e.worker = :worker::text
+WHERE e.id IS NULL OR e.cancel_requested_at IS NOT NULL;
 
 -- name: execution_running()
 -- Every running attempt, to keep the timeout index equal to and to find those whose worker is gone. Whether a deadline

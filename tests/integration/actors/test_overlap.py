@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from horarium.outcome import Succeeded, Unsuccessful, decide
+from horarium.outcome import Cancelled, Succeeded, Unsuccessful, decide
 from horarium.sql import executions
+from horarium.sql.executions import Claim
 from tests.support.coverage import SOUND
 from tests.support.together import Gate, SharedReading, at_once
 
@@ -179,10 +180,10 @@ async def test_a_tick_waits_until_the_one_it_replaces_has_stopped(rig: Rig) -> N
 
     await rig.fire(after=1)
     assert await states(rig, config) == ["running", "pending buffered"]
-    asked = await rig.ledger().to_cancel([first.execution_id])
+    asked = await rig.ledger().to_stop([Claim(first.execution_id, 1)])
     await ended(rig, first, Unsuccessful("failed", "interrupted"))
 
-    assert list(asked.values()) == ["cancel_other"]
+    assert list(asked.values()) == [Cancelled("cancel_other")]
     assert await states(rig, config) == ["cancelled", "queued"]
     assert (await rig.rows(config))[0]["reason"] == "cancel_other"
 

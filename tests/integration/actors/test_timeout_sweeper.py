@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,11 @@ from horarium.actors.timeout_sweeper import (
     TimeoutSweeper,
 )
 from horarium.keyspace.timeouts import Watch
-from horarium.keyspace.workers import WorkerBeat
+from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS, WorkerBeat
 from horarium.outcome import Succeeded, decide
 from horarium.sql import executions
 from horarium.sql.executions import Finish
+from horarium.sql.queries import QUERIES
 from tests.support.coverage import SOUND
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ async def beat(rig: Rig, worker: str = WORKER) -> None:
     await rig.workers.beat(WorkerBeat(worker, ("default",), 1, 1, "now"))
 
 
+async def beat_in_postgres(rig: Rig, worker: str = WORKER) -> None:
+    async with rig.database.connection() as connection:
+        await QUERIES.worker_beat.value(connection, worker=worker)
+
+
 async def an_attempt(rig: Rig, **fields: object) -> Attempt:
     """A claimed attempt of a config with TIMEOUT, whose worker lives."""
     manual: dict[str, object] = {"scheduler_type": "manual", "schedule_config": {}, "timeout_seconds": TIMEOUT}
@@ -87,6 +93,16 @@ async def swept_after_grace(rig: Rig, monotonic: Monotonic) -> Swept:
     assert await rig.sweeper.step() == NOTHING
     monotonic.now += DEADLINE_GRACE_SECONDS
     return await rig.sweeper.step()
+
+
+async def swept_within(rig: Rig, monotonic: Monotonic, seconds: float) -> Swept:
+    """All that sweeps end of which one is made now and one with each second that passes."""
+    swept = [await rig.sweeper.step()]
+    end = monotonic.now + seconds
+    while monotonic.now < end:
+        monotonic.now = min(monotonic.now + 1, end)
+        swept.append(await rig.sweeper.step())
+    return Swept(*(sum(each) for each in zip(*map(astuple, swept), strict=True)))
 
 
 async def late_success(rig: Rig, attempt: Attempt) -> Finished | None:
@@ -214,9 +230,7 @@ async def test_what_a_worker_held_that_is_gone_is_free(rig: Rig, monotonic: Mono
     attempt = await timed_out_at_a_living_worker(rig, monotonic)
     await rig.workers.leave(WORKER)
 
-    assert await rig.sweeper.step() == NOTHING
-    monotonic.now += GONE_SECONDS
-    assert await rig.sweeper.step() == replace(NOTHING, freed=1)
+    assert await swept_within(rig, monotonic, GONE_SECONDS) == replace(NOTHING, freed=1)
 
     assert await held_by(rig, attempt) is None
     assert (await row_of(rig, attempt))["status"] == "timeout"
@@ -233,10 +247,8 @@ async def test_a_worker_lets_go_only_what_it_holds_itself(rig: Rig, monotonic: M
 async def test_nothing_is_held_by_a_worker_that_is_gone(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
     await rig.workers.leave(WORKER)
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS
 
-    assert await rig.sweeper.step() == replace(NOTHING, orphaned=1)
+    assert await swept_within(rig, monotonic, GONE_SECONDS) == replace(NOTHING, orphaned=1)
 
     assert await held_by(rig, attempt) is None
 
@@ -272,10 +284,8 @@ async def test_what_was_cancelled_at_a_worker_that_is_gone_is_not_tried_again(ri
     attempt = await an_attempt(rig, max_retries=3)
     await rig.executions.cancel(attempt.execution_id)
     await rig.workers.leave(WORKER)
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS
 
-    await rig.sweeper.step()
+    await swept_within(rig, monotonic, GONE_SECONDS)
 
     row = await row_of(rig, attempt)
     assert (row["status"], row["attempt"], row["held_by"]) == ("cancelled", 1, None)
@@ -325,9 +335,7 @@ async def test_a_worker_that_lives_keeps_what_it_runs(rig: Rig, monotonic: Monot
 async def test_a_worker_without_a_heartbeat_for_long_enough_loses_what_it_ran(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
     await rig.workers.leave(WORKER)
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS - 0.1
-    in_time = await rig.sweeper.step()
+    in_time = await swept_within(rig, monotonic, GONE_SECONDS - 0.1)
     monotonic.now += 0.1
     rig.events()
 
@@ -343,14 +351,43 @@ async def test_a_worker_without_a_heartbeat_for_long_enough_loses_what_it_ran(ri
 async def test_a_heartbeat_that_is_back_in_time_saves_its_worker(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig)
     await rig.redis.flushdb()
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS - 1
+    missing = await swept_within(rig, monotonic, GONE_SECONDS - 1)
     await beat(rig)
     await rig.sweeper.step()
     await rig.workers.leave(WORKER)
-    monotonic.now += 2
 
-    assert await rig.sweeper.step() == NOTHING
+    assert (missing, await swept_within(rig, monotonic, 2)) == (NOTHING, NOTHING)
+    assert (await row_of(rig, attempt))["status"] == "running"
+
+
+async def test_a_worker_that_only_postgres_hears_keeps_what_it_runs(rig: Rig, monotonic: Monotonic) -> None:
+    attempt = await an_attempt(rig)
+    await rig.workers.leave(WORKER)
+
+    for _ in range(3):
+        await beat_in_postgres(rig)
+        assert await swept_within(rig, monotonic, GONE_SECONDS - 1) == NOTHING
+
+    assert (await row_of(rig, attempt))["status"] == "running"
+    assert await swept_within(rig, monotonic, 2) == replace(NOTHING, orphaned=1)
+
+
+async def test_what_a_worker_said_to_postgres_long_ago_is_no_sign_of_life(rig: Rig, monotonic: Monotonic) -> None:
+    await beat_in_postgres(rig)
+    await an_attempt(rig)
+    await rig.workers.leave(WORKER)
+
+    assert await swept_within(rig, monotonic, GONE_SECONDS + 1) == replace(NOTHING, orphaned=1)
+
+
+async def test_a_sweeper_that_has_not_looked_for_a_while_counts_anew(rig: Rig, monotonic: Monotonic) -> None:
+    """A sign may have come and run out between two looks."""
+    attempt = await an_attempt(rig)
+    await rig.workers.leave(WORKER)
+    await rig.sweeper.step()
+    monotonic.now += HEARTBEAT_TTL_SECONDS + 1
+
+    assert await swept_within(rig, monotonic, GONE_SECONDS - 1) == NOTHING
     assert (await row_of(rig, attempt))["status"] == "running"
 
 
@@ -368,10 +405,8 @@ async def test_the_wall_clock_has_no_say_in_whether_a_worker_is_gone(rig: Rig, m
 async def test_what_a_gone_worker_ran_is_retried_where_the_config_says_so(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig, max_retries=3)
     await rig.workers.leave(WORKER)
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS
 
-    await rig.sweeper.step()
+    await swept_within(rig, monotonic, GONE_SECONDS)
 
     row = await row_of(rig, attempt)
     assert (row["status"], row["attempt"], row["earlier_attempts"][0]["status"]) == ("retrying", 2, "lost")
@@ -381,10 +416,8 @@ async def test_only_what_ran_at_the_gone_worker_is_lost(rig: Rig, monotonic: Mon
     config = await rig.config(scheduler_type="manual", schedule_config={})
     here, there = await rig.running(config, worker="here"), await rig.running(config, worker="there")
     await beat(rig, "there")
-    await rig.sweeper.step()
-    monotonic.now += GONE_SECONDS
 
-    swept = await rig.sweeper.step()
+    swept = await swept_within(rig, monotonic, GONE_SECONDS)
 
     assert swept.orphaned == 1
     assert [(await row_of(rig, each))["status"] for each in (here, there)] == ["lost", "running"]
@@ -393,11 +426,11 @@ async def test_only_what_ran_at_the_gone_worker_is_lost(rig: Rig, monotonic: Mon
 async def test_an_execution_that_is_both_late_and_orphaned_is_ended_once(rig: Rig, monotonic: Monotonic) -> None:
     attempt = await an_attempt(rig, max_retries=5)
     await rig.workers.leave(WORKER)
-    await past_deadline(rig, attempt)
     await rig.sweeper.step()
-    monotonic.now += max(GONE_SECONDS, DEADLINE_GRACE_SECONDS)
+    monotonic.now += GONE_SECONDS - DEADLINE_GRACE_SECONDS
+    await past_deadline(rig, attempt)
 
-    swept = await rig.sweeper.step()
+    swept = await swept_within(rig, monotonic, DEADLINE_GRACE_SECONDS)
 
     assert swept == Swept(timed_out=1, orphaned=0, resumed=0)
     assert (await row_of(rig, attempt))["attempt"] == 2

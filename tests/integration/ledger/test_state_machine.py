@@ -71,7 +71,7 @@ USERS_DEEDS = (
 )  # fmt: skip
 SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
-    "deliver", "deliver", "deliver_again", "end", "end", "heed_cancels", "worker_dies", "late_word", "late_word",
+    "deliver", "deliver", "deliver_again", "end", "end", "heed_ledger", "worker_dies", "late_word", "late_word",
 )  # fmt: skip
 """What may happen; what happens more often stands there more often."""
 
