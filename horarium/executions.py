@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from horarium.audit_log import SYSTEM, Target, note
 from horarium.endings import tell_cancelled
 from horarium.errors import Conflict, NotFound
 from horarium.messages import Publish
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from horarium.audit_log import Author
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection
@@ -33,12 +35,13 @@ class Executions:
         self._database = database
         self._mailboxes = mailboxes
 
-    async def cancel(self, execution_id: UUID) -> asyncpg.Record:
+    async def cancel(self, execution_id: UUID, *, by: Author = SYSTEM) -> asyncpg.Record:
         """Cancel an execution that is not final; returns its row, still `running` where a worker has to stop it."""
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             row = await QUERIES.execution_cancel.row(connection, id=execution_id)
             if row is None:
                 raise await _not_to_cancel(connection, execution_id)
+            await note(connection, by, "execution.cancelled", Target("execution", execution_id, row["task_type"]))
         if row["status"] == "cancelled":
             tell_cancelled(row, self._mailboxes.record)
             self._mailboxes.publisher.send_nowait(Publish(()))  # another may have waited for this one to end

@@ -20,6 +20,7 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
+from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
 from horarium.crashpoints import crashpoint
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from uuid import UUID
 
+    from horarium.audit_log import Author
     from horarium.keyspace.history import HistoryEventName
     from horarium.messages import Mailboxes
     from horarium.model import RunRequest, TaskConfigCreate, TaskConfigPatch
@@ -85,21 +87,24 @@ class TaskConfigs:
         self._mailboxes = mailboxes
         self._clock = clock
 
-    async def create(self, body: TaskConfigCreate, *, created_by: int | None) -> asyncpg.Record:
+    async def create(self, body: TaskConfigCreate, *, by: Author = SYSTEM) -> asyncpg.Record:
         """A new config."""
         wanted, now = body.model_dump(), self._clock()
         task_type = self._check(wanted, changed=wanted, now=now)
         wanted["queue"] = body.queue or task_type
         async with self._database.transaction() as connection:
-            row = await QUERIES.task_config_insert.row(connection, **wanted, scheduled_from=now, created_by=created_by)
+            row = await QUERIES.task_config_insert.row(connection, **wanted, scheduled_from=now, created_by=by.user_id)
             crashpoint("lifecycle.create_inserted")
-        if row is None:
-            raise _name_taken(body.name)
+            if row is None:
+                raise _name_taken(body.name)
+            await note(connection, by, "task_config.created", _target(row), after=shown(row, EDITABLE))
         crashpoint("lifecycle.create_committed")
         await self._tell(row["id"], "task_loaded")
         return row
 
-    async def edit(self, config_id: int, patch: TaskConfigPatch, *, version: int | None) -> asyncpg.Record:
+    async def edit(
+        self, config_id: int, patch: TaskConfigPatch, *, version: int | None, by: Author = SYSTEM
+    ) -> asyncpg.Record:
         """Change the fields that `patch` gives; `version` is the one the caller has seen, None for any."""
         changed = patch.model_dump(exclude_unset=True)
         try:
@@ -112,6 +117,8 @@ class TaskConfigs:
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
+                before, after = what_changed(old, _there(row, config_id), EDITABLE)
+                await note(connection, by, "task_config.updated", _target(old), before=before, after=after)
                 crashpoint("lifecycle.edit_written")
         except asyncpg.UniqueViolationError:
             raise _name_taken(changed["name"]) from None
@@ -119,26 +126,29 @@ class TaskConfigs:
         await self._tell(config_id, "task_updated")
         return _there(row, config_id)
 
-    async def delete(self, config_id: int, *, version: int | None) -> None:
+    async def delete(self, config_id: int, *, version: int | None, by: Author = SYSTEM) -> None:
         """Take a config away; what waits of it is cancelled, what runs goes on, its executions stay."""
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, version)
             await _pass_over(connection, old, "deleted", self._clock())
             await QUERIES.execution_cancel_waiting.rows(connection, config_id=config_id, reason="config_deleted")
             await QUERIES.task_config_delete.rows(connection, id=config_id)
+            await note(connection, by, "task_config.deleted", _target(old), before=shown(old, EDITABLE))
             crashpoint("lifecycle.delete_written")
         crashpoint("lifecycle.delete_committed")
         await self._tell(config_id, "task_deleted")
 
-    async def start(self, config_id: int) -> asyncpg.Record:
+    async def start(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """From inactive or error to active; ticks are owed from now on."""
-        return await self._move(config_id, ("inactive", "error"), "active", "task_started")
+        return await self._move(config_id, ("inactive", "error"), "active", "task_started", by)
 
-    async def stop(self, config_id: int) -> asyncpg.Record:
+    async def stop(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """To inactive; ticks are owed no more."""
-        return await self._move(config_id, ("active", "paused", "error"), "inactive", "task_stopped")
+        return await self._move(config_id, ("active", "paused", "error"), "inactive", "task_stopped", by)
 
-    async def pause(self, config_id: int, *, reason: str | None, until: datetime | None) -> asyncpg.Record:
+    async def pause(
+        self, config_id: int, *, reason: str | None, until: datetime | None, by: Author = SYSTEM
+    ) -> asyncpg.Record:
         """From active to paused: ticks go on being owed, and are written down as skipped when it is resumed."""
         if until is not None and until <= self._clock():
             raise InvalidInput(FieldError(("until",), "must be in the future"))
@@ -153,15 +163,16 @@ class TaskConfigs:
                 paused_until=until,
                 scheduled_from=old["scheduled_from"],
             )
+            await _note_move(connection, by, old, _there(row, config_id), "task_config.paused")
         await self._tell(config_id, "task_paused", reason=reason, until=until)
         return _there(row, config_id)
 
-    async def resume(self, config_id: int) -> asyncpg.Record:
+    async def resume(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """From paused to active; the ticks of the pause become one skipped row.
 
         A pause that has an end ends there, however much later that is noticed: from then on ticks are owed.
         """
-        return await self._move(config_id, ("paused",), "active", "task_resumed")
+        return await self._move(config_id, ("paused",), "active", "task_resumed", by)
 
     async def reload(self, config_id: int) -> asyncpg.Record:
         """Put the config into the due index anew, as Postgres has it."""
@@ -170,7 +181,7 @@ class TaskConfigs:
         await self._tell(config_id, "task_reloaded")
         return row
 
-    async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None) -> UUID:
+    async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None, by: Author = SYSTEM) -> UUID:
         """Run once, now; the row is committed before its message is sent. The same key again answers the same run."""
         async with self._database.transaction() as connection:
             config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
@@ -181,6 +192,8 @@ class TaskConfigs:
             )
             if execution_id is None:
                 return await _earlier_run(connection, config_id, idempotency_key, body.parameters)
+            ran = {"task_id": str(execution_id)}
+            await note(connection, by, "task_config.run", _target(config), after=ran)
             crashpoint("lifecycle.run_inserted")
         crashpoint("lifecycle.run_committed")
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
@@ -188,7 +201,7 @@ class TaskConfigs:
         return execution_id
 
     async def _move(
-        self, config_id: int, allowed: tuple[str, ...], status: str, event: HistoryEventName
+        self, config_id: int, allowed: tuple[str, ...], status: str, event: HistoryEventName, by: Author
     ) -> asyncpg.Record:
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, None)
@@ -203,6 +216,7 @@ class TaskConfigs:
                 paused_until=None,
                 scheduled_from=now,
             )
+            await _note_move(connection, by, old, _there(row, config_id), event.replace("task_", "task_config.", 1))
             crashpoint("lifecycle.move_written")
         crashpoint("lifecycle.move_committed")
         await self._tell(config_id, event)
@@ -227,6 +241,15 @@ class TaskConfigs:
             await self._mailboxes.loader.ask(lambda reply: Reload((config_id,), reply), timeout=RELOAD_SECONDS)
         except (AskTimeout, TargetDown, MailboxFull) as error:
             log.warning("reload.delayed", config_id=config_id, error=str(error))
+
+
+def _target(config: asyncpg.Record) -> Target:
+    return Target("task_config", config["id"], config["name"])
+
+
+async def _note_move(connection: Connection, by: Author, old: asyncpg.Record, new: asyncpg.Record, action: str) -> None:
+    before, after = what_changed(old, new, ("status", "paused_reason", "paused_until"))
+    await note(connection, by, action, _target(new), before=before, after=after)
 
 
 def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:

@@ -32,14 +32,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Answer",
+    "ApiKey",
+    "ApiKeyCreate",
+    "AuditEntry",
     "ConfigStatus",
     "Execution",
     "ExecutionStatus",
     "Instant",
     "LastExecution",
     "Login",
+    "NewApiKey",
+    "PasswordChange",
     "PauseRequest",
     "Refresh",
+    "Role",
     "RunRequest",
     "SchedulePreview",
     "SchedulerType",
@@ -49,6 +56,8 @@ __all__ = [
     "TokenPair",
     "Trigger",
     "User",
+    "UserCreate",
+    "UserPatch",
 ]
 
 SchedulerType = Literal["cron", "interval", "date", "manual"]
@@ -70,6 +79,8 @@ def _printable(text: str) -> str:
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
 ]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+NewPassword = Annotated[str, StringConstraints(max_length=1000)]
 Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_printable)]
@@ -146,6 +157,92 @@ class User(Answer):
     is_active: bool
     created_at: datetime
     updated_at: datetime
+
+
+class _Account(Request):
+    """The fields of a user that may be left out."""
+
+    email: Email | None = None
+    full_name: Name | None = None
+    role: Role = "viewer"
+    is_active: bool = True
+
+
+class UserCreate(_Account):
+    """A new user."""
+
+    username: Name
+    password: Annotated[NewPassword, Field(repr=False)]
+
+
+class UserPatch(Request):
+    """An edit of a user: the fields that are given change. A role, a password or a disabling end all its sessions."""
+
+    username: Name | None = None
+    email: Email | None = None
+    full_name: Name | None = None
+    role: Role | None = None
+    is_active: bool | None = None
+    password: Annotated[NewPassword | None, Field(repr=False)] = None
+
+    @field_validator("username", "role", "is_active", "password", mode="before")
+    @classmethod
+    def _only_what_may_be_missing_can_be_emptied(cls, given: Any) -> Any:
+        if given is None:
+            raise ValueError("cannot be null; leave the field out to keep it")
+        return given
+
+
+class PasswordChange(Request):
+    """One's own password, and what it is to be."""
+
+    current_password: Annotated[str, StringConstraints(min_length=1, max_length=1000), Field(repr=False)]
+    new_password: Annotated[NewPassword, Field(repr=False)]
+
+
+class ApiKeyCreate(Request):
+    """A new API key; without `expires_at` it is good until it is deleted."""
+
+    name: Name
+    role: Role = "viewer"
+    expires_at: Instant | None = None
+
+
+class ApiKey(Answer):
+    """An API key. `prefix` are its first characters; `last_used_at` is up to five minutes late."""
+
+    id: int
+    name: str
+    prefix: str
+    role: Role
+    expires_at: datetime | None
+    created_by: int | None
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class NewApiKey(ApiKey):
+    """A key that was just made: the one answer that holds its text, `key`."""
+
+    key: Annotated[str, Field(repr=False)]
+
+
+class AuditEntry(Answer):
+    """A change: who made it, from which address, and the fields that differ. Secrets are masked."""
+
+    id: int
+    at: datetime
+    actor_kind: Literal["user", "api_key", "system"]
+    actor_id: int | None
+    actor_name: str
+    action: str
+    target_kind: str
+    target_id: str
+    target_name: str | None
+    address: str | None
+    request_id: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
 
 
 class _Policies(Request):

@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING
 from taskiq import async_shared_broker
 
 from horarium.audit import Audit
+from horarium.audit_log import AuditLog
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.executions import Executions
 from horarium.identity.access_tokens import AccessTokens
+from horarium.identity.accounts import Accounts
+from horarium.identity.api_keys import ApiKeys
 from horarium.identity.authenticator import Authenticator
+from horarium.identity.passwords import Passwords
 from horarium.identity.users import Users
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
@@ -123,7 +127,22 @@ class Resources:
     @cached_property
     def authenticator(self) -> Authenticator:
         """Knows callers by their token."""
-        return Authenticator(self.access_tokens, self.users)
+        return Authenticator(self.access_tokens, self.users, self.api_keys)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The life of users."""
+        return Accounts(self.database, self.users, Passwords(), self.refresh_tokens)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Keys of machines."""
+        return ApiKeys(self.database, self.redis, self.keys, clock=self.clock)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """Who changed what."""
+        return AuditLog(self.database)
 
     @cached_property
     def task_configs(self) -> TaskConfigs:

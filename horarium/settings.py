@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     retention_rows: int = Field(100_000, ge=0)
     """How many executions of one config are kept, 0: any number. Those that ended within three hours always are."""
 
+    audit_days: int = Field(365, ge=1, le=36_500)
+    """How long the audit log is kept."""
+
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: readable lines on a terminal, JSON elsewhere."""
 

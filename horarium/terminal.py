@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["LastExit", "MailboxState", "TreeNode", "human_duration", "printable", "tree_lines"]
+__all__ = ["LastExit", "MailboxState", "TreeNode", "columns", "human_duration", "printable", "tree_lines"]
 
 HEADINGS = ("ACTOR", "STATE", "RUN", "RESTARTS", "UPTIME", "MAILBOX", "NOW")
 RIGHT = frozenset({"RUN", "RESTARTS", "UPTIME", "MAILBOX"})
@@ -159,6 +159,13 @@ def _short(text: str, style: str) -> Text:
     short = Text(printable(text), style)
     short.truncate(NOTE_CELLS, overflow="ellipsis")
     return short
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[Text]:
+    """Rows of words as lines, each column as wide as its widest word; the first row is the headings."""
+    words = [[printable(word) for word in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*words, strict=True)]
+    return [Text(GAP.join(map(str.ljust, row, widths)).rstrip()) for row in words]
 
 
 def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:

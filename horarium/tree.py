@@ -132,7 +132,9 @@ def _core(r: Resources) -> SupervisorSpec:
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
     )
-    retention = Retention(timedelta(days=r.settings.retention_days), r.settings.retention_rows)
+    retention = Retention(
+        timedelta(days=r.settings.retention_days), r.settings.retention_rows, timedelta(days=r.settings.audit_days)
+    )
     tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
     cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
@@ -176,6 +178,9 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         workers=r.workers,
         mailboxes=r.mailboxes,
         authenticator=r.authenticator,
+        accounts=r.accounts,
+        api_keys=r.api_keys,
+        audit_log=r.audit_log,
         task_types=r.task_types,
         task_configs=r.task_configs,
         executions=r.executions,

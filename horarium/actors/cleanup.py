@@ -56,10 +56,11 @@ FIRST = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long finished executions are kept, and how many of one config; 0: any number."""
+    """How long finished executions are kept, and how many of one config, 0: any number; how long the audit log is."""
 
     age: timedelta
     rows: int
+    audit_log: timedelta = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,14 @@ class Cleaned:
     executions: int = 0
     configs: int = 0
     surplus: int = 0
+    audit_entries: int = 0
     keys: int = 0
     more: bool = False
 
     @property
     def anything(self) -> bool:
         """Whether it took away anything at all."""
-        return any((self.executions, self.configs, self.surplus, self.keys))
+        return any((self.executions, self.configs, self.surplus, self.audit_entries, self.keys))
 
 
 class Cleanup:
@@ -114,6 +116,7 @@ class Cleanup:
                     "cleaned",
                     executions=cleaned.executions + cleaned.surplus,
                     configs=cleaned.configs,
+                    audit_entries=cleaned.audit_entries,
                     keys=cleaned.keys,
                 )
             await context.sleep(BETWEEN_BATCHES_SECONDS if cleaned.more else EVERY_SECONDS)
@@ -126,9 +129,12 @@ class Cleanup:
         async with self._database.connection() as connection:
             configs = await QUERIES.task_config_purge.rows(connection, max_rows=BATCH_ROWS)
             await QUERIES.worker_beats_expire.rows(connection, seconds=BEATS_SECONDS)
-        more = more_old or more_configs or len(configs) == BATCH_ROWS
+            entries = await QUERIES.audit_log_expire.rows(
+                connection, before=self._clock() - self._retention.audit_log, max_rows=BATCH_ROWS
+            )
+        more = more_old or more_configs or BATCH_ROWS in (len(configs), len(entries))
         keys = 0 if more else await self._in_redis()  # once a minute is enough, however long the walks take
-        return Cleaned(executions, len(configs), surplus, keys, more)
+        return Cleaned(executions, len(configs), surplus, len(entries), keys, more)
 
     def _begin_anew(self) -> None:
         if anyio.current_time() - self._began_at >= AGAIN_SECONDS or self._began_at == 0.0:

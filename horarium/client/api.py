@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_URL", "ApiClient", "address_of", "log_in", "log_out", "open_client"]
 
+PAGE_ITEMS = 200
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
@@ -48,6 +49,17 @@ class ApiClient:
     async def get(self, path: str, **query: str) -> Any:
         """What can be read there."""
         return await self.call("GET", path, query=query)
+
+    async def items(self, path: str, **query: str) -> list[Any]:
+        """Everything that a list there has, page by page."""
+        found: list[Any] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self.get(path, limit=str(PAGE_ITEMS), **query, **cursor)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
 
 
 def address_of(settings: Settings) -> str:

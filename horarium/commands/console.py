@@ -17,7 +17,7 @@ from horarium.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["complain", "complaints", "fitted", "output", "refusals", "say", "show"]
+__all__ = ["complain", "complaints", "fitted", "output", "refusals", "remark", "say", "show"]
 
 output = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
@@ -42,6 +42,11 @@ def complain(message: str) -> None:
 def say(message: str) -> None:
     """Print what was done, whatever it holds."""
     output.print(Text(printable(message)), soft_wrap=True)
+
+
+def remark(message: str) -> None:
+    """Print to stderr what goes with a result that stands alone on stdout."""
+    complaints.print(Text(printable(message)), soft_wrap=True)
 
 
 def show(lines: Iterable[Text]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from horarium.client import LoginFile, address_of, log_in, log_out
 from horarium.commands.console import refusals, say
-from horarium.commands.talk import EXIT_INTERRUPTED, UrlOption, talk
+from horarium.commands.prompts import asked, asked_password
+from horarium.commands.talk import UrlOption, talk
 from horarium.settings import load_settings
 
 __all__ = ["app"]
@@ -31,7 +32,7 @@ def login(
         settings = load_settings(api_url=url)
         address = address_of(settings)
         username = username or _username()
-        password = _password(f"Password of {username} at {address}")
+        password = asked_password(f"Password of {username} at {address}")
         talk(partial(log_in, settings, username, password))
     say(f"Logged in at {address} as {username}.")
     if settings.token is not None:
@@ -54,21 +55,4 @@ def logout() -> None:
 def _username() -> str:
     if not sys.stdin.isatty():
         raise typer.BadParameter("there is no terminal to ask on: give --username")
-    return _asked("Username", default="admin")
-
-
-def _password(question: str) -> str:
-    if sys.stdin.isatty():
-        return _asked(question, hide_input=True)
-    password = sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        raise typer.BadParameter("there is no terminal to ask on: give the password as the first line of stdin")
-    return password
-
-
-def _asked(question: str, **options: Any) -> str:
-    """The answer of whoever sits at the terminal; stdout stays free for results."""
-    try:
-        return str(typer.prompt(question, err=True, **options))
-    except typer.Abort as error:
-        raise typer.Exit(EXIT_INTERRUPTED) from error
+    return asked("Username", default="admin")

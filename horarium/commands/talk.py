@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import anyio
 import typer
 
+from horarium.model import Role
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["EXIT_INTERRUPTED", "TokenOption", "UrlOption", "talk"]
+__all__ = ["EXIT_INTERRUPTED", "RoleOption", "TokenOption", "UrlOption", "talk"]
 
 T = TypeVar("T")
 
@@ -33,6 +35,8 @@ TokenOption = Annotated[
         "A flag can be seen by others on the machine; the variable cannot."
     ),
 ]
+
+RoleOption = Annotated[str, typer.Option(help=f"What it may do: one of {', '.join(get_args(Role))}.")]
 
 
 def talk(conversation: Callable[[], Awaitable[T]], *, interrupted: int = EXIT_INTERRUPTED) -> T:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from horarium.http import (
+    api_keys,
     audit,
+    audit_log,
     auth,
     executions,
     metrics,
@@ -17,6 +19,7 @@ from horarium.http import (
     system,
     task_configs,
     task_types,
+    users,
 )
 from horarium.http.openapi import openapi_route
 from horarium.http.problems import problems
@@ -37,6 +40,9 @@ _RESOURCES: tuple[Route, ...] = (
     *audit.ROUTES,
     *supervision.ROUTES,
     *auth.ROUTES,
+    *users.ROUTES,
+    *api_keys.ROUTES,
+    *audit_log.ROUTES,
     *task_types.ROUTES,
     *task_configs.ROUTES,
     *next_runs.ROUTES,

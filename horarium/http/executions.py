@@ -65,7 +65,7 @@ async def get_execution(call: Call) -> Reply:
 
 async def cancel_execution(call: Call) -> Reply:
     """Cancel what is not final; what runs is stopped by its worker, and shown as running until it is."""
-    return Reply(Execution.of(await call.services.executions.cancel(call.task_id)))
+    return Reply(Execution.of(await call.services.executions.cancel(call.task_id, by=call.author)))
 
 
 def _before(query: PageQuery) -> UUID | None:

@@ -25,6 +25,8 @@ REF = "#/components/schemas/{model}"
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "config_id": {"type": "integer", "minimum": 1},
     "task_id": {"type": "string", "format": "uuid"},
+    "user_id": {"type": "integer", "minimum": 1},
+    "key_id": {"type": "integer", "minimum": 1},
     "actor_id": {"type": "string", "minLength": 1},
 }
 HEADERS: dict[tuple[str, str], str] = {

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import orjson
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
 from horarium.http.problems import Malformed, UnsupportedMediaType
 from horarium.http.services import SERVICES, Services
@@ -24,6 +26,7 @@ from horarium.http.services import SERVICES, Services
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from horarium.identity.callers import Caller
     from horarium.identity.users import CachedUser
 
 __all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
@@ -61,9 +64,29 @@ class Call:
 
     request: web.Request
     services: Services
-    user: CachedUser | None
+    caller: Caller | None
     query: Any
     body: Any
+
+    @property
+    def user(self) -> CachedUser:
+        """The person who calls; raises Forbidden where it is a machine."""
+        user = self._known_caller.user
+        if user is None:
+            raise Forbidden("this call is for people; an API key has no session and no password")
+        return user
+
+    @property
+    def author(self) -> Author:
+        """Whoever changes something by this call, as the audit log names them."""
+        caller = self._known_caller
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        return Author(caller.kind, caller.id, caller.name, self.request.remote, request_id)
+
+    @property
+    def _known_caller(self) -> Caller:
+        assert self.caller is not None, "the route names a role"  # noqa: S101 - a fault of the table of routes
+        return self.caller
 
     @property
     def config_id(self) -> int:
@@ -109,8 +132,8 @@ class Route:
     async def handle(self, request: web.Request) -> web.Response:
         """Check, read, handle, answer."""
         services = request.app[SERVICES]
-        user = await self._authenticated(request, services)
-        call = Call(request, services, user, self._query(request), await self._body(request))
+        caller = await self._authenticated(request, services)
+        call = Call(request, services, caller, self._query(request), await self._body(request))
         reply = await self.handler(call)
         if self.answer is None:
             return web.Response(status=204, headers=reply.headers)
@@ -121,13 +144,13 @@ class Route:
             body=body, status=status, headers={"Content-Type": reply.content_type, **(reply.headers or {})}
         )
 
-    async def _authenticated(self, request: web.Request, services: Services) -> CachedUser | None:
+    async def _authenticated(self, request: web.Request, services: Services) -> Caller | None:
         if self.role is None:
             return None
-        user = await services.authenticator.authenticate(request.headers.get("Authorization"))
-        if RANK[user.role] < RANK[self.role]:
-            raise Forbidden(f"this call needs the role {self.role}, yours is {user.role}")
-        return user
+        caller = await services.authenticator.authenticate(request.headers.get("Authorization"))
+        if RANK[caller.role] < RANK[self.role]:
+            raise Forbidden(f"this call needs the role {self.role}, yours is {caller.role}")
+        return caller
 
     def _query(self, request: web.Request) -> BaseModel:
         repeated = [name for name in set(request.query) if len(request.query.getall(name)) > 1]

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from horarium.audit import Audit
+    from horarium.audit_log import AuditLog
     from horarium.executions import Executions
     from horarium.http.liveness import Liveness
+    from horarium.identity.accounts import Accounts
+    from horarium.identity.api_keys import ApiKeys
     from horarium.identity.authenticator import Authenticator
     from horarium.keyspace.workers import Workers
     from horarium.leadership import Leadership
@@ -40,6 +43,9 @@ class Services:
     workers: Workers
     mailboxes: Mailboxes
     authenticator: Authenticator
+    accounts: Accounts
+    api_keys: ApiKeys
+    audit_log: AuditLog
     task_types: TaskTypes
     task_configs: TaskConfigs
     executions: Executions

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from horarium.audit_log import Target
 from horarium.errors import Conflict, NotFound
 from horarium.http.paging import LARGEST, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
@@ -147,13 +148,13 @@ async def get_actor(call: Call) -> Reply:
 async def restart_actor(call: Call) -> Reply:
     """Stop a part in order and start it again."""
     actor_id = _actor_id(call)
-    assert call.user is not None, "the route names a role"  # noqa: S101 - a fault of the table below
     try:
-        call.services.supervisor().restart(actor_id, because=f"{call.user.username} asked for it")
+        call.services.supervisor().restart(actor_id, because=f"{call.author.name} asked for it")
     except NoSuchChild as error:
         raise NotFound("actor", actor_id) from error
     except (NotRunning, StillRunning) as error:
         raise Conflict("not_restartable", str(error)) from error
+    await call.services.audit_log.note(call.author, "actor.restarted", Target("actor", actor_id))
     return Reply(RestartAnswer(message=f"{actor_id} restarts", actor_id=actor_id))
 
 

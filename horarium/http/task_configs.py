@@ -110,7 +110,7 @@ async def list_configs(call: Call) -> Reply:
 
 async def create_config(call: Call) -> Reply:
     """A new config."""
-    row = await call.services.task_configs.create(call.body, created_by=call.user.id if call.user else None)
+    row = await call.services.task_configs.create(call.body, by=call.author)
     return await _shown(call, row, Location=f"{BASE}/{row['id']}")
 
 
@@ -132,36 +132,36 @@ async def get_config(call: Call) -> Reply:
 
 async def edit_config(call: Call) -> Reply:
     """Change the fields that are given."""
-    row = await call.services.task_configs.edit(call.config_id, call.body, version=call.if_match)
+    row = await call.services.task_configs.edit(call.config_id, call.body, version=call.if_match, by=call.author)
     return await _shown(call, row)
 
 
 async def delete_config(call: Call) -> Reply:
     """Take a config away; its executions stay."""
-    await call.services.task_configs.delete(call.config_id, version=call.if_match)
+    await call.services.task_configs.delete(call.config_id, version=call.if_match, by=call.author)
     return Reply()
 
 
 async def start_config(call: Call) -> Reply:
     """Owe ticks from now on."""
-    return _done("start", await call.services.task_configs.start(call.config_id))
+    return _done("start", await call.services.task_configs.start(call.config_id, by=call.author))
 
 
 async def stop_config(call: Call) -> Reply:
     """Owe ticks no more."""
-    return _done("stop", await call.services.task_configs.stop(call.config_id))
+    return _done("stop", await call.services.task_configs.stop(call.config_id, by=call.author))
 
 
 async def pause_config(call: Call) -> Reply:
     """Skip ticks, and write them down, until resumed."""
     given: PauseRequest = call.body
-    row = await call.services.task_configs.pause(call.config_id, reason=given.reason, until=given.until)
+    row = await call.services.task_configs.pause(call.config_id, reason=given.reason, until=given.until, by=call.author)
     return _done("pause", row)
 
 
 async def resume_config(call: Call) -> Reply:
     """End a pause."""
-    return _done("resume", await call.services.task_configs.resume(call.config_id))
+    return _done("resume", await call.services.task_configs.resume(call.config_id, by=call.author))
 
 
 async def reload_config(call: Call) -> Reply:
@@ -174,7 +174,7 @@ async def run_config(call: Call) -> Reply:
     key = call.request.headers.get("Idempotency-Key")
     if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 printable ASCII characters"))
-    task_id = await call.services.task_configs.run(call.config_id, call.body, idempotency_key=key)
+    task_id = await call.services.task_configs.run(call.config_id, call.body, idempotency_key=key, by=call.author)
     return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
 
 

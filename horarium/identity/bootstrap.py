@@ -39,6 +39,8 @@ async def ensure_admin(database: Database, password: SecretStr | None, tell: Cal
     text = secrets.token_urlsafe(PASSWORD_BYTES) if password is None else password.get_secret_value()
     hashed = await Passwords().hash(text)
     async with database.transaction() as connection:
-        made = await QUERIES.user_insert.row(connection, username=ADMIN, role="admin", password_hash=hashed)
+        made = await QUERIES.user_insert.row(
+            connection, username=ADMIN, email=None, full_name=None, role="admin", is_active=True, password_hash=hashed
+        )
         if made is not None and password is None:
             tell(text)

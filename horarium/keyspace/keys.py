@@ -11,6 +11,7 @@ auth:token:{hash}          HASH    one refresh token, by its SHA-256
 auth:family:{id}           HASH    the login it descends from
 auth:user_tokens:{user}    ZSET    families of a user -> expiry, Unix ms
 cache:user:{id}            STRING  a user, 300 s
+cache:api_key:{hash}       STRING  an API key, by its SHA-256, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker
 """
@@ -76,6 +77,10 @@ class Keys:
     def user(self, user_id: int) -> str:
         """A cached user."""
         return f"{self.prefix}cache:user:{user_id}"
+
+    def api_key(self, digest: str) -> str:
+        """A cached API key, by the SHA-256 of its text."""
+        return f"{self.prefix}cache:api_key:{digest}"
 
     def worker(self, worker_id: str) -> str:
         """The heartbeat of a worker."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from horarium.actors.token_service import SessionPolicy, TokenService
 from horarium.identity.access_tokens import AccessTokens
+from horarium.identity.api_keys import ApiKeys
 from horarium.identity.authenticator import Authenticator
 from horarium.identity.passwords import Passwords
 from horarium.identity.users import Users
@@ -63,7 +64,8 @@ class House:
         self.access_tokens = AccessTokens(KEY, 900)
         self.refresh_tokens = RefreshTokens(self.redis, self.keys)
         self.users = Users(self.database, self.redis, self.keys)
-        self.authenticator = Authenticator(self.access_tokens, self.users)
+        self.api_keys = ApiKeys(self.database, self.redis, self.keys, clock=self.clock)
+        self.authenticator = Authenticator(self.access_tokens, self.users, self.api_keys)
         self.service = TokenService(
             self.database, self.users, self.access_tokens, self.refresh_tokens, self.policy, clock=self.clock
         )
@@ -84,13 +86,23 @@ class House:
         await reply.wait()
 
     async def enter(self, access_token: str) -> CachedUser:
-        return await self.authenticator.authenticate(f"Bearer {access_token}")
+        caller = await self.authenticator.authenticate(f"Bearer {access_token}")
+        assert caller.user is not None
+        return caller.user
 
     async def account(self, username: str = "ada", *, password_hash: str | None = None) -> int:
         """A new user with PASSWORD; returns its id."""
         hashed = password_hash or await Passwords().hash(PASSWORD)
         async with self.database.connection() as connection:
-            row = await QUERIES.user_insert.row(connection, username=username, role="viewer", password_hash=hashed)
+            row = await QUERIES.user_insert.row(
+                connection,
+                username=username,
+                email=None,
+                full_name=None,
+                role="viewer",
+                is_active=True,
+                password_hash=hashed,
+            )
         assert row is not None
         return int(row["id"])
 

@@ -85,7 +85,8 @@ NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
 
 EMPTY = (
-    "DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
+    "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions;"
+    "DELETE FROM task_configs; DELETE FROM users"
 )
 
 
@@ -217,7 +218,7 @@ class Rig:
             "schedule_config": {"cron_expression": "* * * * * *"},
             "overlap": "allow_all",
         }
-        row = await self.task_configs.create(TaskConfigCreate.model_validate(every_second | fields), created_by=None)
+        row = await self.task_configs.create(TaskConfigCreate.model_validate(every_second | fields))
         return int(row["id"])
 
     async def fire(self, *, after: float = 0) -> Dispatched:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from horarium.resources import Resources
     from horarium.supervisor import SupervisorSpec
 
-__all__ = ["PASSWORD", "Answer", "House", "a_tree"]
+__all__ = ["PASSWORD", "Answer", "House", "a_tree", "credentials"]
 
 PASSWORD = "a password of tests, and of tests only"
 NUMBERS = count(1)
@@ -111,10 +111,35 @@ class House:
         token, _ = self.resources.access_tokens.issue(user_id, 1, now=utc_now())
         return token
 
+    async def user(self, **fields: Any) -> int:
+        """The id of a new user with PASSWORD, a viewer if nothing else is said."""
+        body = {"username": f"user {next(NUMBERS)}", "password": PASSWORD, **fields}
+        answer = await self.call("POST", "/api/v1/users", body)
+        assert answer.status == 201, answer
+        return int(answer.body["id"])
+
+    async def logged_in(self, **fields: Any) -> str:
+        """The access token of a new user's login."""
+        username = (await self.get(f"/users/{await self.user(**fields)}"))["username"]
+        answer = await self.call("POST", "/api/v1/auth/login", credentials(username), token=None)
+        assert answer.status == 200, answer
+        return str(answer.body["access_token"])
+
+    async def api_key(self, **fields: Any) -> dict[str, Any]:
+        """A new API key, a viewer's if nothing else is said, with its text in `key`."""
+        answer = await self.call("POST", "/api/v1/api-keys", {"name": f"key {next(NUMBERS)}", **fields})
+        assert answer.status == 201, answer
+        return dict(answer.body)
+
     async def sql(self, statement: str, *values: object) -> Any:
         """Run a statement; its first value."""
         async with self.resources.database.connection() as connection:
             return await connection.fetchval(statement, *values)
+
+
+def credentials(username: str, password: str = PASSWORD) -> dict[str, str]:
+    """What a login takes."""
+    return {"username": username, "password": password}
 
 
 @asynccontextmanager

@@ -288,7 +288,7 @@ async def test_a_change_in_this_process_is_in_the_index_when_the_change_returns(
             scheduler_type="interval",
             schedule_config={"seconds": 5},
         )
-        row = await here.create(body, created_by=None)
+        row = await here.create(body)
 
         assert await rig.next_tick(row["id"]) == 5
 

@@ -33,6 +33,10 @@ BODIES: dict[str, Any] = {
     f"post {BASE}/{{config_id}}/run": {"parameters": {"message": "by hand"}},
     "post /api/v1/schedules/preview": {"scheduler_type": "interval", "schedule_config": {"hours": 1}},
     "post /api/v1/auth/login": {"username": "admin", "password": PASSWORD},
+    "post /api/v1/auth/password": {"current_password": PASSWORD, "new_password": f"another: {PASSWORD}"},
+    "post /api/v1/users": {"username": "described", "password": PASSWORD, "email": "d@example.org"},
+    "patch /api/v1/users/{user_id}": {"full_name": "De Scribed", "role": "operator"},
+    "post /api/v1/api-keys": {"name": "described", "role": "viewer", "expires_at": "2099-01-01T00:00:00Z"},
 }  # fmt: skip
 FIRST: dict[str, str] = {"start": "stop", "resume": "pause"}
 """Actions that need another one before them."""
@@ -66,6 +70,9 @@ async def test_an_answer_is_as_the_document_says(
     if path.endswith("/auth/refresh"):
         pair = await house.call("POST", "/api/v1/auth/login", BODIES["post /api/v1/auth/login"], token=None)
         body = {"refresh_token": pair.body["refresh_token"]}
+    token = await house.new_token("admin")
+    if path.endswith("/auth/password"):
+        token = await house.logged_in()
     before = FIRST.get(path.rpartition("/")[2])
     if before is not None:
         await house.call("POST", f"{filled.rpartition('/')[0]}/{before}")
@@ -73,7 +80,7 @@ async def test_an_answer_is_as_the_document_says(
         {"verify_scheduler_status": "true", "include_stats": "true"} if operation["operationId"] == "get_config" else {}
     )
 
-    answer = await house.call(method.upper(), filled, body, token=await house.new_token("admin"), **query)
+    answer = await house.call(method.upper(), filled, body, token=token, **query)
 
     described = operation["responses"][str(answer.status)]
     assert answer.status < 300, answer
@@ -97,7 +104,8 @@ async def things(house: House, *, ended: bool) -> dict[str, object]:
         return shown["status"] == ("success" if ended else "running")
 
     await eventually(as_wanted)
-    return {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}
+    known = {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}
+    return {**known, "user_id": await house.user(), "key_id": (await house.api_key())["id"]}
 
 
 def check(schema: dict[str, Any], content: object) -> None:

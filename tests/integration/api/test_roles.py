@@ -26,6 +26,16 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/auth/refresh": None,
     "POST /api/v1/auth/logout": "viewer",
     "GET /api/v1/auth/me": "viewer",
+    "POST /api/v1/auth/password": "viewer",
+    "GET /api/v1/users": "admin",
+    "POST /api/v1/users": "admin",
+    "GET /api/v1/users/{user_id}": "admin",
+    "PATCH /api/v1/users/{user_id}": "admin",
+    "DELETE /api/v1/users/{user_id}": "admin",
+    "GET /api/v1/api-keys": "admin",
+    "POST /api/v1/api-keys": "admin",
+    "DELETE /api/v1/api-keys/{key_id}": "admin",
+    "GET /api/v1/audit": "admin",
     "GET /api/v1/task-types": "viewer",
     f"GET {BASE}": "viewer",
     f"POST {BASE}": "operator",
@@ -64,7 +74,9 @@ def served() -> set[str]:
 def filled(call: str) -> tuple[str, str]:
     """Method and path, about things that are not there."""
     method, _, path = call.partition(" ")
-    return method, path.format(config_id=999_999_999, task_id=uuid.uuid4(), actor_id="nobody")
+    return method, path.format(
+        config_id=999_999_999, user_id=999_999_999, key_id=999_999_999, task_id=uuid.uuid4(), actor_id="nobody"
+    )
 
 
 def test_the_table_names_every_route() -> None:

@@ -126,7 +126,7 @@ async def test_a_wrong_setting_is_code_2_and_its_value_not_repeated(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("arguments", "missing"),
-    [(["login"], "--username"), (["login", "--username", "admin"], "the password as the first line of stdin")],
+    [(["login"], "--username"), (["login", "--username", "admin"], "the password as a line of stdin")],
 )
 async def test_without_a_terminal_what_is_missing_is_code_2(arguments: list[str], missing: str, tmp_path: Path) -> None:
     refused = await run(*arguments, api_url=NOBODY, config_dir=tmp_path)

@@ -303,7 +303,7 @@ async def test_with_redis_away_nobody_is_let_in_and_nobody_refused(house: House,
     pair = await house.log_in()
     await house.enter(pair.access_token)
     async with away() as redis:
-        for part in (house.users, house.refresh_tokens):
+        for part in (house.users._cache, house.refresh_tokens):
             part._redis = redis
         house.refresh_tokens.__init__(redis, house.keys)  # type: ignore[misc]  # its scripts are bound to the client
 

@@ -1,0 +1,96 @@
+"""`horarium api-key`: keys for machines. All of it asks a running Horarium, as an admin."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from horarium.client import NoSuchThing, open_client
+from horarium.commands.console import refusals, remark, say, show
+from horarium.commands.talk import RoleOption, TokenOption, UrlOption, talk
+from horarium.lifecycle import utc_now
+from horarium.settings import load_settings
+from horarium.terminal import columns
+
+if TYPE_CHECKING:
+    from horarium.settings import Settings
+
+__all__ = ["app"]
+
+app = typer.Typer(help="API keys: for machines, each with a role and an end of its own.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The key's name.")]
+
+
+@app.command()
+def create(
+    name: Name,
+    role: RoleOption = "viewer",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends [default: it does not].")] = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+) -> None:
+    """Make a key and print it, this once: nothing else goes to stdout, so it can be put where it belongs."""
+    expires_at = None if days is None else (utc_now() + timedelta(days=days)).isoformat()
+    with refusals():
+        body = {"name": name, "role": role, "expires_at": expires_at}
+        made = talk(partial(_create, load_settings(api_url=url, token=token), body))
+    typer.echo(made["key"])
+    remark(f"Made the {made['role']} key {made['name']}. It is not shown again.")
+
+
+@app.command("list")
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+    url: UrlOption = None,
+    token: TokenOption = None,
+) -> None:
+    """Show all keys, by their first characters."""
+    with refusals():
+        listed = talk(partial(_all, load_settings(api_url=url, token=token)))
+    if as_json:
+        for key in listed:
+            typer.echo(json.dumps(key))
+    else:
+        show(columns([("ID", "NAME", "KEY", "ROLE", "ENDS", "LAST USED"), *map(_words, listed)]))
+
+
+@app.command()
+def delete(name: Name, url: UrlOption = None, token: TokenOption = None) -> None:
+    """Take a key back: it is refused from now on."""
+    with refusals():
+        talk(partial(_delete, load_settings(api_url=url, token=token), name))
+    say(f"Deleted the key {name}.")
+
+
+async def _create(settings: Settings, body: dict[str, Any]) -> Any:
+    async with open_client(settings) as client:
+        return await client.call("POST", "/api-keys", body=body)
+
+
+async def _all(settings: Settings) -> list[dict[str, Any]]:
+    async with open_client(settings) as client:
+        return await client.items("/api-keys")
+
+
+async def _delete(settings: Settings, name: str) -> None:
+    async with open_client(settings) as client:
+        found = [key for key in await client.items("/api-keys") if key["name"].lower() == name.lower()]
+        if not found:
+            raise NoSuchThing(f"{client.url} knows no API key {name!r}")
+        await client.call("DELETE", f"/api-keys/{found[0]['id']}")
+
+
+def _words(key: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(key["id"]),
+        key["name"],
+        f"{key['prefix']}...",
+        key["role"],
+        key["expires_at"] or "never",
+        key["last_used_at"] or "never",
+    )

@@ -1,0 +1,34 @@
+"""What is asked of whoever sits at the terminal; stdout stays free for results.
+
+Where stdin is no terminal a password is its next line, so that scripts need no pseudo-terminal and no password ever
+stands on a command line, which others on the machine can read.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from horarium.commands.talk import EXIT_INTERRUPTED
+
+__all__ = ["asked", "asked_password"]
+
+
+def asked_password(question: str, *, confirmed: bool = False) -> str:
+    """A password; `confirmed` has a new one typed twice."""
+    if sys.stdin.isatty():
+        return asked(question, hide_input=True, confirmation_prompt=confirmed)
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise typer.BadParameter("there is no terminal to ask on: give the password as a line of stdin")
+    return password
+
+
+def asked(question: str, **options: Any) -> str:
+    """The answer, or the exit code of an interrupt."""
+    try:
+        return str(typer.prompt(question, err=True, **options))
+    except typer.Abort as error:
+        raise typer.Exit(EXIT_INTERRUPTED) from error
