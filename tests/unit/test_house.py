@@ -107,9 +107,11 @@ def named_settings() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_every_command_and_flag_named_anywhere_exists(call: list[str]) -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert call[0] in commands
-    flags = {flag for param in commands[call[0]].params for flag in (*param.opts, *param.secondary_opts)}
+    command: Any = typer.main.get_command(app)
+    words = iter(call)
+    while hasattr(command, "commands"):
+        command = command.commands[next(words).partition("|")[0]]
+    flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
     assert {word.partition("=")[0] for word in call if word.startswith("--")} <= flags
 
 
