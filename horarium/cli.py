@@ -20,7 +20,7 @@ from rich.markup import escape
 from horarium.actors.api import cannot_listen
 from horarium.commands import api_key, login, tree, user
 from horarium.commands.console import output, refusals
-from horarium.demo import create_demo
+from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
 from horarium.host import Host, calm_collector
@@ -108,6 +108,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
             async def when_ready() -> None:
                 if demo:
+                    open_own_api(resources.receiver, ports[-1])
                     await create_demo(resources.task_configs, now=resources.clock(), port=ports[-1])
                 _print_banner(resources, ports[-1], passwords)
 

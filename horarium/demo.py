@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from horarium.errors import Conflict
 from horarium.model import TaskConfigCreate
+from horarium.tasks.addresses import Opening
+from horarium.tasks.egress import Egress
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from horarium.lifecycle import TaskConfigs
+    from horarium.tasks.broker import Broker
 
-__all__ = ["create_demo"]
+__all__ = ["create_demo", "open_own_api"]
+
+HOST = "127.0.0.1"
 
 
 async def create_demo(task_configs: TaskConfigs, *, now: datetime, port: int) -> int:
@@ -28,6 +33,12 @@ async def create_demo(task_configs: TaskConfigs, *, now: datetime, port: int) ->
     return made
 
 
+def open_own_api(receiver: Broker, port: int) -> None:
+    """Let requests of our own worker reach our own API, whose address is not public, and nothing beside it."""
+    egress: Egress = receiver.custom_dependency_context[Egress]
+    receiver.add_dependency_context({Egress: egress.also(Opening.parse(f"{HOST}:{port}"))})
+
+
 def _configs(now: datetime, port: int) -> list[TaskConfigCreate]:
     soon = (now + timedelta(seconds=20)).isoformat()
     return [
@@ -37,7 +48,7 @@ def _configs(now: datetime, port: int) -> list[TaskConfigCreate]:
         _config(
             "demo: own health",
             "http_request",
-            {"url": f"http://127.0.0.1:{port}/livez"},
+            {"url": f"http://{HOST}:{port}/livez"},
             "interval",
             {"seconds": 15},
         ),

@@ -39,6 +39,7 @@ from horarium.lifecycle import TaskConfigs, utc_now
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker
+from horarium.tasks.egress import Egress
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.views import Views
 
@@ -175,6 +176,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
     )
     receiver.is_worker_process = True
+    receiver.add_dependency_context({Egress: Egress(settings.http_allow)})
     async_shared_broker.default_broker(sender)  # so that a task may kick another
     client = connect(redis_url)
     try:

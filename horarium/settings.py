@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from horarium.errors import ConfigurationError
+from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +123,9 @@ class Settings(BaseSettings):
     task_modules: Annotated[tuple[str, ...], NoDecode] = ()
     """Modules to import for their `@task` functions, separated by commas: `myapp.tasks,myapp.reports`."""
 
+    http_allow: Annotated[tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...], NoDecode] = ()
+    """Hosts, addresses and networks that `http_request` may reach though they are not public, separated by commas."""
+
     queues: Annotated[tuple[str, ...], NoDecode] = ("default",)
     """Queues a worker of this process reads, separated by commas."""
 
@@ -193,7 +197,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
 def _values(environ: Mapping[str, str]) -> dict[str, object]:
     """The known settings in `environ`, lists split at commas; an empty variable counts as unset."""
-    lists = {"task_modules", "queues"}
+    lists = {"task_modules", "http_allow", "queues"}
     found: dict[str, object] = {}
     for name in Settings.model_fields:
         raw = environ.get(PREFIX + name.upper(), "").strip()

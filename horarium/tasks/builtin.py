@@ -10,6 +10,7 @@ import aiohttp
 from pydantic import Field, HttpUrl
 from taskiq import Context, TaskiqDepends
 
+from horarium.tasks.egress import MAX_REDIRECTS, Egress, EgressRefused
 from horarium.tasks.registry import task
 
 if TYPE_CHECKING:
@@ -57,19 +58,26 @@ async def http_request(
     """Send an HTTP request and fail unless the answer is 2xx, or `expect_status` where that is given.
 
     A body that is not text is sent as JSON. The request says which execution it belongs to, so that the receiver
-    can recognise a repeated attempt.
+    can recognise a repeated attempt. It reaches public addresses, and what `HORARIUM_HTTP_ALLOW` opens.
     """
-    content = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
+    own = headers or {}
     what = f"{method} {_place(url)}"
+    sent: dict[str, Any] = {"headers": {**_identity(context), **own}, **_content(body)}
     with _no_url_quoted(what):
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds)) as session,
-            session.request(method, str(url), headers={**_identity(context), **(headers or {})}, **content) as response,
+            _egress(context).session(timeout_seconds=timeout_seconds, own_headers=own) as session,
+            session.request(method, str(url), max_redirects=MAX_REDIRECTS, **sent) as response,
         ):
             text = _text(await _beginning(response.content), response.charset)
             if not _as_expected(response.status, expect_status):
                 raise TaskFailed(f"{what} answered {response.status}, expected {expect_status or '2xx'}")
             return {"status": response.status, "content_type": response.content_type, "body": text}
+
+
+def _content(body: str | dict[str, Any] | list[Any] | None) -> dict[str, Any]:
+    if body is None:
+        return {}
+    return {"data": body} if isinstance(body, str) else {"json": body}
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
@@ -97,8 +105,15 @@ def _no_url_quoted(what: str) -> Iterator[None]:
     """Keep the URL out of the failure: aiohttp's errors of redirects, and of answers that are no HTTP, quote it."""
     try:
         yield
+    except EgressRefused as refused:
+        raise TaskFailed(f"{what} refused: {refused}") from None
     except (aiohttp.ClientResponseError, aiohttp.RedirectClientError, aiohttp.InvalidURL) as error:
         raise TaskFailed(f"{what} failed: {type(error).__name__}") from None  # its cause would be printed with it
+
+
+def _egress(context: Context) -> Egress:
+    """The way out that this worker was given; nobody has to give one for all but public addresses to be shut."""
+    return context.broker.custom_dependency_context.get(Egress) or Egress()
 
 
 def _identity(context: Context) -> dict[str, str]:

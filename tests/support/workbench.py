@@ -23,6 +23,8 @@ from horarium.sql.database import Database
 from horarium.sql.executions import Claim, claim
 from horarium.sql.migrator import migrate
 from horarium.sql.queries import QUERIES
+from horarium.tasks.addresses import Opening
+from horarium.tasks.egress import Egress
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.receiver import Receiver
@@ -198,6 +200,7 @@ async def a_workbench(
     keys = Keys(prefix)
     broker = StreamBroker(redis_url, keys, consumer=WORKER)
     broker.is_worker_process = True
+    broker.add_dependency_context({Egress: Egress([Opening.parse("127.0.0.1")])})
     pool = SyncPool(1)
     events: list[HistoryEvent] = []
     try:

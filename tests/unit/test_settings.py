@@ -81,6 +81,8 @@ def test_an_unknown_setting_is_a_fault_with_a_suggestion(name: str, suggestion: 
         ("api_url", "http://admin:secret@host"),
         ("api_url", "http://[secret]"),
         ("api_url", "http://host:secret"),
+        ("http_allow", "http://secret"),
+        ("http_allow", "10.0.0.1/8"),
     ],
 )
 def test_no_value_is_repeated_in_a_message(name: str, value: str) -> None:
@@ -118,6 +120,22 @@ def test_what_is_no_address_of_an_api_is_a_fault(given: str) -> None:
 def test_a_key_is_measured_in_bytes() -> None:
     assert load_settings({"HORARIUM_SECRET_KEY": "é" * 16}).secret_key is not None
     assert "at least 32 bytes" in faults(secret_key="k" * 31)[0]
+
+
+def test_what_requests_may_reach_is_read_once_and_in_full() -> None:
+    opened = load_settings({"HORARIUM_HTTP_ALLOW": "api.internal:8443, 10.2.0.0/16,[fd00::1]:80"}).http_allow
+
+    assert [(str(each.to), each.port) for each in opened] == [
+        ("api.internal", 8443),
+        ("10.2.0.0/16", None),
+        ("fd00::1/128", 80),
+    ]
+
+
+def test_what_opens_nothing_is_a_fault() -> None:
+    (fault,) = faults(http_allow="api.internal,http://secret")
+
+    assert fault.startswith("HORARIUM_HTTP_ALLOW: Value error, must be host names, addresses or networks, as in ")
 
 
 def test_lists_are_split_at_commas() -> None:

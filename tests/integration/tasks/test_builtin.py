@@ -11,6 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from horarium.tasks.builtin import BODY_LIMIT_BYTES
+from horarium.tasks.egress import Egress
+from tests.support.names import Answering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,6 +33,7 @@ class Receiver(TestServer):
         app.router.add_route("*", "/pieces", self.pieces)
         app.router.add_route("*", "/again", self.again)
         app.router.add_route("*", "/astray", self.astray)
+        app.router.add_route("*", "/onward", self.onward)
         super().__init__(app)
         self.seen: list[tuple[web.Request, bytes]] = []
 
@@ -51,6 +54,9 @@ class Receiver(TestServer):
 
     async def astray(self, request: web.Request) -> web.Response:
         raise web.HTTPFound(f"ftp://elsewhere/?{request.query_string}")
+
+    async def onward(self, request: web.Request) -> web.Response:
+        raise web.HTTPFound(request.query["to"])
 
     async def pieces(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -148,6 +154,49 @@ async def test_a_failure_shows_nothing_of_a_url_that_may_be_secret(
 
     assert row["error"].endswith(f"GET {receiver.at(path).removesuffix(path)}{told}")
     assert "hunter2" not in row["error"]
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("10.1.2.3", "10.1.2.3 is at 10.1.2.3, which is private"),
+        ("[::1]", "::1 is at ::1, which is loopback"),
+        ("2852039166", "169.254.169.254 is at 169.254.169.254, which is a metadata service"),
+        ("localhost", "localhost is at ::1, which is loopback"),
+    ],
+)
+async def test_a_host_that_is_not_public_fails_the_execution_and_is_named(
+    bench: Workbench, host: str, told: str
+) -> None:
+    bench.broker.add_dependency_context({Egress: Egress([], Answering("::1"))})
+
+    row = await bench.run("http_request", {"url": f"http://someone:hunter2@{host}:8080/x?token=hunter2#hunter2"})
+
+    assert row["status"] == "failed"
+    assert row["error"].endswith(f":8080/x refused: {told}; HORARIUM_HTTP_ALLOW can open a host or a network")
+    assert "hunter2" not in row["error"]
+
+
+async def test_a_worker_that_was_told_nothing_has_all_but_public_addresses_shut(
+    bench: Workbench, receiver: Receiver
+) -> None:
+    del bench.broker.custom_dependency_context[Egress]
+
+    row = await bench.run("http_request", {"url": receiver.at("/200")})
+
+    assert "which is loopback" in row["error"]
+    assert receiver.seen == []
+
+
+async def test_headers_of_a_config_stay_with_its_origin(bench: Workbench, receiver: Receiver) -> None:
+    async with Receiver() as other:
+        url = receiver.make_url("/onward").with_query(to=other.at("/200"))
+
+        row = await bench.run("http_request", {"url": str(url), "headers": {"X-Api-Key": "hunter2"}})
+
+        ((request, _),) = other.seen
+        assert "X-Api-Key" not in request.headers
+        assert request.headers["Idempotency-Key"] == str(row["id"])
 
 
 async def test_a_server_that_never_answers_is_given_up(bench: Workbench, receiver: Receiver) -> None:
