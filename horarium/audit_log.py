@@ -32,11 +32,12 @@ MASKED_VALUES = ("parameters",)
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who changes something, and from where; `address` is an IP address, `request_id` that of the answer."""
+    """Who changes something, as what, and from where: an IP address, and the id of the request."""
 
     kind: Literal["user", "api_key", "system"]
     id: int | None
     name: str
+    is_admin: bool = False
     address: str | None = None
     request_id: str | None = None
 

@@ -22,7 +22,7 @@ from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
 from horarium.crashpoints import crashpoint
-from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
+from horarium.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
 from horarium.schedule import ScheduleError, missed_between, next_tick, normalise_config, parse_schedule
@@ -72,7 +72,10 @@ def refused(error: ScheduleError) -> InvalidInput:
 
 
 class TaskConfigs:
-    """The life of task configs; raises NotFound, Conflict, InvalidInput and Unavailable."""
+    """The life of task configs; raises NotFound, Conflict, Forbidden, InvalidInput and Unavailable.
+
+    `by` is who asks: the audit log says so, and some task types are an admin's alone to say what to run with.
+    """
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class TaskConfigs:
     async def create(self, body: TaskConfigCreate, *, by: Author = SYSTEM) -> asyncpg.Record:
         """A new config."""
         wanted, now = body.model_dump(), self._clock()
+        self._permit(by, body.task_type)
         task_type = self._check(wanted, changed=wanted, now=now)
         wanted["queue"] = body.queue or task_type
         async with self._database.transaction() as connection:
@@ -111,6 +115,7 @@ class TaskConfigs:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
                 wanted, now = {name: changed.get(name, old[name]) for name in EDITABLE}, self._clock()
+                self._permit(by, old["task_type"], wanted["task_type"])
                 _keep_anchor(old, wanted)
                 self._check(wanted, changed=changed, now=now)
                 scheduled_from = await _rescheduled(connection, old, wanted, now)
@@ -186,6 +191,8 @@ class TaskConfigs:
         async with self._database.transaction() as connection:
             config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
             parameters = config["parameters"] if body.parameters is None else body.parameters
+            if body.parameters is not None:
+                self._permit(by, config["task_type"])
             self._task_types.get(config["task_type"]).check(parameters)
             execution_id: UUID | None = await QUERIES.execution_insert_run.value(
                 connection, id=uuid7(), config_id=config_id, parameters=parameters, idempotency_key=idempotency_key
@@ -221,6 +228,12 @@ class TaskConfigs:
         crashpoint("lifecycle.move_committed")
         await self._tell(config_id, event)
         return _there(row, config_id)
+
+    def _permit(self, by: Author, *task_types: str) -> None:
+        """Leave it to administrators what an `admin_only` task type is run with; raises Forbidden."""
+        kept = [each.name for each in self._task_types.all() if each.admin_only and each.name in task_types]
+        if kept and not by.is_admin:
+            raise Forbidden(f"only an admin may say with which parameters {kept[0]} runs")
 
     def _check(self, wanted: dict[str, Any], *, changed: Mapping[str, Any], now: datetime) -> str:
         """Check type, parameters and schedule, and normalise the schedule in place; returns the type's queue."""

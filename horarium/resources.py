@@ -41,6 +41,7 @@ from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker
 from horarium.tasks.egress import Egress
 from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.tasks.shell import Shell
 from horarium.views import Views
 
 if TYPE_CHECKING:
@@ -176,12 +177,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
     )
     receiver.is_worker_process = True
-    receiver.add_dependency_context({Egress: Egress(settings.http_allow)})
+    receiver.add_dependency_context({Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)})
     async_shared_broker.default_broker(sender)  # so that a task may kick another
     client = connect(redis_url)
+    task_types = TaskTypes(allow_shell=settings.allow_shell)
     try:
         async with Database(postgres.url if postgres is not None else _secret(settings.database_url)) as database:
-            yield Resources(settings, database, client, keys, sender, receiver, worker_id, TaskTypes(), postgres, redis)
+            yield Resources(settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis)
     finally:
         await sender.shutdown()
         await client.aclose()

@@ -23,9 +23,12 @@ from horarium.tasks.addresses import Opening
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["TOLD_TO_PROGRAMS", "Settings", "load_settings"]
 
 PREFIX = "HORARIUM_"
+TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT", "HORARIUM_ATTEMPT")
+"""No settings: what `shell_command` tells its program, which may be one of our own commands."""
+
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1
 
@@ -126,6 +129,9 @@ class Settings(BaseSettings):
     http_allow: Annotated[tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...], NoDecode] = ()
     """Hosts, addresses and networks that `http_request` may reach though they are not public, separated by commas."""
 
+    allow_shell: bool = False
+    """Whether `shell_command` is a task type here; an administrator's configs then run programs on the workers."""
+
     queues: Annotated[tuple[str, ...], NoDecode] = ("default",)
     """Queues a worker of this process reads, separated by commas."""
 
@@ -210,7 +216,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     faults = []
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in TOLD_TO_PROGRAMS:
             # compared without the prefix, which alone would make any two names alike
             near = difflib.get_close_matches(name.removeprefix(PREFIX), (n.removeprefix(PREFIX) for n in known), n=1)
             faults.append(f"{name}: unknown setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else ""))

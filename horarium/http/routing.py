@@ -81,7 +81,7 @@ class Call:
         """Whoever changes something by this call, as the audit log names them."""
         caller = self._known_caller
         request_id = structlog.contextvars.get_contextvars().get("request_id")
-        return Author(caller.kind, caller.id, caller.name, self.request.remote, request_id)
+        return Author(caller.kind, caller.id, caller.name, caller.role == "admin", self.request.remote, request_id)
 
     @property
     def _known_caller(self) -> Caller:

@@ -26,23 +26,27 @@ if TYPE_CHECKING:
 
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
-__all__ = ["TaskType", "TaskTypes", "import_task_modules", "task"]
+__all__ = ["SHELL_COMMAND", "TaskType", "TaskTypes", "import_task_modules", "task"]
 
 DEFAULT_QUEUE = "default"
+SHELL_COMMAND = "shell_command"
 
 
-def task(name: str | None = None, *, queue: str = DEFAULT_QUEUE, **labels: Any) -> Callable[..., Any]:
+def task(
+    name: str | None = None, *, queue: str = DEFAULT_QUEUE, admin_only: bool = False, **labels: Any
+) -> Callable[..., Any]:
     """Declare a task type: `@task("reports.send_daily")` above a function, `async def` or plain.
 
-    `name` defaults to `module:function`; `queue` is where its configs go unless they say otherwise. Raises
-    ConfigurationError when another function already has the name.
+    `name` defaults to `module:function`; `queue` is where its configs go unless they say otherwise; `admin_only`
+    leaves it to administrators to say with which parameters it runs. Raises ConfigurationError when another function
+    already has the name.
     """
 
     def declare(function: Callable[..., Any]) -> AsyncTaskiqDecoratedTask[Any, Any]:
         known = AsyncBroker.global_task_registry.get(name or "")
         if known is not None and inspect.unwrap(known.original_func).__module__ != function.__module__:
             raise ConfigurationError(f"two functions are declared as task {name!r}; rename one")
-        return async_shared_broker.task(task_name=name, queue=queue, **labels)(function)
+        return async_shared_broker.task(task_name=name, queue=queue, admin_only=admin_only, **labels)(function)
 
     return declare
 
@@ -53,6 +57,7 @@ def import_task_modules(modules: Sequence[str]) -> None:
     Raises ConfigurationError that names the module at fault.
     """
     importlib.import_module("horarium.tasks.builtin")
+    importlib.import_module("horarium.tasks.shell")
     here = str(Path.cwd())
     if modules and here not in sys.path:
         sys.path.append(here)  # last, so that nothing in it can stand before the standard library
@@ -71,6 +76,7 @@ class TaskType:
     name: str
     description: str
     queue: str
+    admin_only: bool
     parameters: type[BaseModel]
     parameters_schema: dict[str, Any]
 
@@ -88,11 +94,14 @@ class TaskType:
 
 
 class TaskTypes:
-    """Every task type of this process, by name."""
+    """Every task type of this process, by name; `shell_command` only where it is allowed."""
 
-    def __init__(self, tasks: Mapping[str, AsyncTaskiqDecoratedTask[Any, Any]] | None = None) -> None:
+    def __init__(
+        self, tasks: Mapping[str, AsyncTaskiqDecoratedTask[Any, Any]] | None = None, *, allow_shell: bool = False
+    ) -> None:
         known = AsyncBroker.global_task_registry if tasks is None else tasks
-        self._types = {name: _task_type(name, known[name]) for name in sorted(known)}
+        names = sorted(name for name in known if allow_shell or name != SHELL_COMMAND)
+        self._types = {name: _task_type(name, known[name]) for name in names}
 
     def all(self) -> tuple[TaskType, ...]:
         """Every task type, by name."""
@@ -113,6 +122,7 @@ def _task_type(name: str, declared: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskT
         name=name,
         description=inspect.getdoc(declared.original_func) or "",
         queue=str(declared.labels.get("queue", DEFAULT_QUEUE)),
+        admin_only=bool(declared.labels.get("admin_only", False)),
         parameters=parameters,
         parameters_schema=parameters.model_json_schema(),
     )
