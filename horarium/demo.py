@@ -13,8 +13,9 @@ from horarium.tasks.egress import Egress
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from taskiq import AsyncBroker
+
     from horarium.lifecycle import TaskConfigs
-    from horarium.tasks.broker import Broker
 
 __all__ = ["create_demo", "open_own_api"]
 
@@ -33,7 +34,7 @@ async def create_demo(task_configs: TaskConfigs, *, now: datetime, port: int) ->
     return made
 
 
-def open_own_api(receiver: Broker, port: int) -> None:
+def open_own_api(receiver: AsyncBroker, port: int) -> None:
     """Let requests of our own worker reach our own API, whose address is not public, and nothing beside it."""
     egress: Egress = receiver.custom_dependency_context[Egress]
     receiver.add_dependency_context({Egress: egress.also(Opening.parse(f"{HOST}:{port}"))})

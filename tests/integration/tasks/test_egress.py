@@ -14,7 +14,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from taskiq import InMemoryBroker
 
+from horarium.demo import open_own_api
 from horarium.tasks import egress as guarded
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress, EgressRefused
@@ -309,6 +311,18 @@ async def test_an_opening_of_one_port_opens_no_other(victim: Victim, outside: Pl
 
     assert victim.reached == 0
     assert await get(egress.also(Opening.parse(f"127.0.0.1:{victim.port}")), f"http://127.0.0.1:{victim.port}/") == 200
+
+
+async def test_the_demo_opens_its_own_api_and_nothing_beside_it(victim: Victim, outside: Place) -> None:
+    broker = InMemoryBroker()
+    broker.add_dependency_context({Egress: Egress()})
+
+    open_own_api(broker, victim.port)
+
+    egress = broker.custom_dependency_context[Egress]
+    assert await get(egress, f"http://127.0.0.1:{victim.port}/livez") == 200
+    with pytest.raises(EgressRefused):
+        await get(egress, str(outside.make_url("/")))
 
 
 # Ways around
