@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
 from horarium.commands import api_key, login, tree, user
-from horarium.commands.console import output, refusals
+from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
@@ -110,7 +110,8 @@ async def _up(settings: Settings, *, demo: bool) -> int:
                 if demo:
                     open_own_api(resources.receiver, ports[-1])
                     await create_demo(resources.task_configs, now=resources.clock(), port=ports[-1])
-                _print_banner(resources, ports[-1], passwords)
+                with in_passing():
+                    _print_banner(resources, ports[-1], passwords)
 
             return await host.run(when_ready)
 
@@ -123,7 +124,8 @@ async def _worker(settings: Settings) -> int:
     async with open_resources(settings) as resources:
 
         async def when_ready() -> None:
-            output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
+            with in_passing():
+                output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
 
         return await Host(worker_tree(resources), StallMonitor(time.monotonic)).run(when_ready)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
 import typer
 from rich.console import Console, Group
 from rich.text import Text
@@ -17,7 +20,9 @@ from horarium.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["complain", "complaints", "fitted", "output", "refusals", "remark", "say", "show"]
+__all__ = ["complain", "complaints", "fitted", "in_passing", "output", "refusals", "remark", "say", "show"]
+
+log = structlog.get_logger(__name__)
 
 output = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
@@ -31,6 +36,21 @@ def refusals() -> Iterator[None]:
     except (ApiError, ConfigurationError) as error:
         complain(str(error))
         raise typer.Exit(error.exit_code if isinstance(error, ApiError) else EXIT_MISCONFIGURED) from error
+
+
+@contextmanager
+def in_passing() -> Iterator[None]:
+    """Print what the work does not depend on: a stdout whose disk is full, or whose reader is gone, ends nothing.
+
+    Such a stdout is given up, or the interpreter would fail over what is left to write when it ends.
+    """
+    try:
+        yield
+    except OSError as error:
+        log.warning("stdout.given_up", error=str(error))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(message: str) -> None:

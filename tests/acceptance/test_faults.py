@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -12,10 +14,8 @@ import redis
 from horarium.embedded import EmbeddedRedis
 from tests.support.ledger import covered, gaps, overlaps
 from tests.support.processes import PASSWORD, Client, horarium, running, servers_of
+from tests.support.rabbitmq import free_ports
 from tests.support.waiting import report, until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -97,6 +97,29 @@ def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(dat
 
     assert (gaps(rows), overlaps(rows)) == ([], [])
     assert {row["status"] for row in rows} == {"success"}
+
+
+def answers(client: Client) -> bool:
+    try:
+        return client.call("GET", "/readyz").status == 200
+    except OSError:
+        return False
+
+
+def test_a_full_disk_of_the_log_keeps_nothing_from_starting_firing_or_ending(data_dir: Path) -> None:
+    """Whatever it says is for those who look; the work does not depend on it."""
+    full = Path("/dev/full")
+    [port] = free_ports(1)
+    settings = {"data_dir": data_dir, "admin_password": PASSWORD, "log_level": "debug"}
+
+    with running(data_dir, "up", "--port", str(port), output=full, **settings) as house:
+        client = Client(f"http://127.0.0.1:{port}")
+        until(lambda: answers(client), within=30)
+        client.log_in()
+        config = client.config()
+        until(lambda: len(client.executions(config, status="success")) >= 3)
+
+        assert house.stop(signal.SIGTERM) == 0
 
 
 # Workers of their own

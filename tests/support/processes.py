@@ -209,17 +209,22 @@ def servers_of(data_dir: Path) -> list[psutil.Process]:
 
 @contextmanager
 def running(
-    data_dir: Path, /, *arguments: str, program: Sequence[str] = ("-m", "horarium"), **settings: object
+    data_dir: Path,
+    /,
+    *arguments: str,
+    program: Sequence[str] = ("-m", "horarium"),
+    output: Path | None = None,
+    **settings: object,
 ) -> Iterator[Running]:
     """`horarium` with these arguments and settings (None: unset), whatever it does; killed when the block ends.
 
-    `program` is what Python is given to run in its place.
+    `program` is what Python is given to run in its place, `output` where it writes to instead of files of its own.
     """
     folder = data_dir.parent / f"run-{next(NUMBERS)}"
     folder.mkdir()
     with (
-        (folder / "out").open("wb") as out,
-        (folder / "err").open("wb") as err,
+        (output or folder / "out").open("wb") as out,
+        (output or folder / "err").open("wb") as err,
         subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, *program, *arguments],
             env=environment(**settings),
