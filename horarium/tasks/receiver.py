@@ -4,7 +4,8 @@ taskiq's own Receiver acknowledges even what it failed to save, drops what it ca
 plain functions. This subclass keeps taskiq's fetching and its dependency injection, and replaces what is done with
 a message:
 
-1. *Claim* the attempt in Postgres. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
+1. *Claim* the attempt in Postgres, and try again for as long as Postgres is away: the claim that was not answered may
+   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
 2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
    asks for the execution to be stopped, when the attempt was ended without this worker, and when the worker may be
    taken for gone (`fence`).
@@ -54,6 +55,7 @@ __all__ = ["Receiver"]
 
 log = structlog.get_logger(__name__)
 
+CLAIM_RETRY_SECONDS = 0.5
 FINISH_RETRY_SECONDS = 0.5
 MAX_ATTEMPT = 2**15 - 1
 """What a smallint holds."""
@@ -183,7 +185,7 @@ class Receiver(TaskiqReceiver):
 
     async def _claim(self, claim: Claim) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
-        claiming = asyncio.ensure_future(self._ledger.claim(claim))
+        claiming = asyncio.ensure_future(self._won(claim))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -191,6 +193,24 @@ class Receiver(TaskiqReceiver):
             if attempt is not None:
                 await self._end(attempt, HandBack("worker_stopped"))
             raise
+
+    async def _won(self, claim: Claim) -> Attempt | None:
+        """Ask until there is an answer; raises Unavailable only in a worker that stops.
+
+        Not left to the next delivery of the message: it comes later than a short timeout ends, and the attempt would
+        be a timeout that never ran.
+        """
+        waited = False
+        while True:
+            try:
+                return await self._ledger.claim(claim)
+            except Unavailable as error:
+                if self._stopping:
+                    raise
+                if not waited:
+                    log.warning("claim.waits", execution=str(claim.execution_id), error=str(error))
+                waited = True
+                await asyncio.sleep(CLAIM_RETRY_SECONDS)
 
     def _parse(self, message: bytes | AckableMessage) -> _Work | None:
         """The delivery; None for a message that names no execution, which no later delivery would mend."""
