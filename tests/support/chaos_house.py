@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +27,7 @@ from tests.support.processes import Client, Running, running
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.crash_names import Place
@@ -46,7 +47,8 @@ TOKEN_SECONDS = 3600
 class ChaosHouse:
     """Use it as a context manager: what still runs at its end is killed.
 
-    `database_url` and `redis_url` are what its processes are given, `truth_url` is where the evidence is read.
+    `database_url` and `redis_url` are what its processes are given, `truth_url` is where the evidence is read. Where
+    `output` takes what they print, instead of files of their own, nothing can be read there, and the API is at `port`.
     """
 
     folder: Path
@@ -59,6 +61,8 @@ class ChaosHouse:
     deaths: dict[int, datetime] = field(default_factory=dict)
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     settings: dict[str, object] = field(default_factory=dict)
+    output: Path | None = None
+    port: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -71,7 +75,7 @@ class ChaosHouse:
 
     def start(self, name: str, place: Place | None = None, nth: int = 1) -> Running:
         """Start `up` or a worker (any other name), killed at a place if one is given; it may not be ready yet."""
-        command = ("up", "--port", "0") if name == "up" else ("worker",)
+        command = ("up", "--port", str(self.port)) if name == "up" else ("worker",)
         armed = ("-m", "tests.support.crashing", str(place.name), str(nth), str(self.mark), "--") if place else None
         settings = {
             "database_url": self.database_url,
@@ -85,7 +89,11 @@ class ChaosHouse:
             "inline_worker": 0,
         }
         process = running(
-            self.folder / "data", *command, program=armed or ("-m", "horarium"), **(settings | self.settings)
+            self.folder / "data",
+            *command,
+            program=armed or ("-m", "horarium"),
+            output=self.output,
+            **(settings | self.settings),
         )
         self.started[name] = self._stack.enter_context(process)
         return self.started[name]
@@ -106,6 +114,16 @@ class ChaosHouse:
         process.wait(within)
         self.deaths[process.pid] = datetime.now(UTC)
 
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[int]:
+        """A process stopped by SIGSTOP while the block lasts; gives its pid."""
+        process = self.started[name].process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     @property
     def mark(self) -> Path:
         """The file that a process writes to before it kills itself."""
@@ -125,6 +143,8 @@ class ChaosHouse:
 
     def url(self) -> str:
         """Where the API is; raises OSError while it is not up."""
+        if self.port:
+            return f"http://127.0.0.1:{self.port}"
         up = self.started["up"]
         if "API" not in up.out:
             raise ConnectionRefusedError
@@ -133,7 +153,7 @@ class ChaosHouse:
     @property
     def client(self) -> Client:
         """The admin, at the API as it is now."""
-        return Client(self.started["up"].url, self.token)
+        return Client(self.url() if self.port else self.started["up"].url, self.token)
 
     def flush(self) -> int:
         """Delete all that this house has in Redis; answers how many keys that were."""

@@ -18,7 +18,7 @@ https://github.com/jepsen-io/jepsen/blob/main/chronos/src/jepsen/chronos/checker
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -54,6 +54,13 @@ GRACE = timedelta(seconds=5)
 DELETION = timedelta(seconds=3)
 """How long a deletion may have taken from its start, which the row tells, to the instant up to which it wrote ticks."""
 
+GIVEN_UP = timedelta(seconds=10)
+"""How long a process must be frozen at the least for its runs to be given up: its heartbeat runs out after 6 s, less up
+to 2 s of its age, and is missed for 6 s."""
+
+GIVEN_UP_AS = {"lost", "timeout", "cancelled"}
+"""What the ledger may call an attempt that was ended without its worker, however its run goes on."""
+
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 SLACK = timedelta(milliseconds=100)
@@ -72,6 +79,7 @@ class Evidence:
     """All there is to judge by: `deaths` says when processes were killed, `until` is the last tick that was owed.
 
     The lag is measured of ticks after `since`: what was due before anything ran is late by the test's own doing.
+    `freezes` says from when to when a process was stopped.
     """
 
     versions: Sequence[Row]
@@ -80,6 +88,7 @@ class Evidence:
     deaths: Mapping[int, datetime]
     until: datetime
     since: datetime = LONG_AGO
+    freezes: Mapping[int, tuple[datetime, datetime]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,8 @@ def _faults_of_rows(evidence: Evidence) -> Iterator[Fault]:
             run = runs.get((str(row["id"]), attempt))
             if run is None and status in ENDS and status not in NEED_NO_RUN:
                 yield Fault("lost", f"{_named(row)}: attempt {attempt} is {status} and never ran")
+            if run is not None and status in GIVEN_UP_AS and _caught(run, evidence.freezes):
+                continue
             if run is not None and run.how not in ENDS.get(status, {run.how}):
                 yield Fault("lost", f"{_named(row)}: attempt {attempt} is {status}, its run {run.how or 'was cut off'}")
 
@@ -197,7 +208,7 @@ def _faults_of_runs(evidence: Evidence) -> Iterator[Fault]:
         if run.ended is None and run.pid not in evidence.deaths:
             yield Fault("stuck", f"{run.execution}: attempt {run.attempt} began at {run.began} and is still going")
     for execution, runs in by_execution.items():
-        yield from (Fault("twice", f"{execution}: {what}") for what in _at_once(runs, evidence.deaths))
+        yield from (Fault("twice", f"{execution}: {what}") for what in _at_once(runs, evidence))
 
 
 def _faults_of_overlap(evidence: Evidence) -> Iterator[Fault]:
@@ -208,7 +219,7 @@ def _faults_of_overlap(evidence: Evidence) -> Iterator[Fault]:
         if run.tick is not None and run.config in single:
             by_config[run.config].append(run)
     for config, runs in by_config.items():
-        yield from (Fault("twice", f"config {config}: {what}") for what in _at_once(runs, evidence.deaths))
+        yield from (Fault("twice", f"config {config}: {what}") for what in _at_once(runs, evidence))
 
 
 def _faults_of_skips(evidence: Evidence) -> Iterator[Fault]:
@@ -247,12 +258,25 @@ def _attempts(row: Row) -> list[tuple[int, str]]:
     return [*earlier, (row["attempt"], row["status"])] if ran else earlier
 
 
-def _at_once(runs: Sequence[Run], deaths: Mapping[int, datetime]) -> Iterator[str]:
-    """Say which of these runs began before the one before them had ended."""
+def _at_once(runs: Sequence[Run], evidence: Evidence) -> Iterator[str]:
+    """Say which of these runs began before the one before them had ended, or was given up."""
     for before, run in pairwise(sorted(runs, key=lambda run: run.began)):
-        end = before.ended or deaths.get(before.pid)
+        end = _end_of(before, evidence)
         if end is None or run.began < end:
             yield f"{run.execution}/{run.attempt} began at {run.began}, {before.execution}/{before.attempt} ended {end}"
+
+
+def _end_of(run: Run, evidence: Evidence) -> datetime | None:
+    """When others might begin: at its end, its process' death, or once its frozen process may have been given up."""
+    if _caught(run, evidence.freezes):
+        return evidence.freezes[run.pid][0] + GIVEN_UP
+    return run.ended or evidence.deaths.get(run.pid)
+
+
+def _caught(run: Run, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool:
+    """Whether the run was under way when its process was frozen, and for long enough to be given up."""
+    since, until = freezes.get(run.pid, (LONG_AGO, LONG_AGO))
+    return until - since >= GIVEN_UP and run.began <= since and (run.ended is None or run.ended >= until)
 
 
 def _by_config(rows: Sequence[Row], column: str = "id") -> dict[int, list[Row]]:

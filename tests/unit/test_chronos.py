@@ -138,6 +138,41 @@ def test_two_attempts_at_once_are_twice() -> None:
     assert "twice" in found(rows=[row(1), row(2), retried(3, "failed")], runs=runs)
 
 
+# Freezes
+
+
+def frozen(first: Run, *, seconds: float, retry_at: float) -> set[str]:
+    """The kinds of faults where the process of `first` was frozen at 1.2 s and its retry began elsewhere."""
+    runs = [first, run(1, attempt=2, pid=1, began=at(retry_at), ended=at(retry_at + 0.3))]
+    freezes = {PID: (at(1.2), at(1.2 + seconds))}
+    return set(found(rows=[retried(1, "lost")], runs=runs, until=at(1.5), freezes=freezes))
+
+
+def test_a_run_caught_by_a_long_freeze_is_given_up_and_may_go_on_beside_its_retry() -> None:
+    caught = run(1, ended=at(21.5))
+    assert frozen(caught, seconds=20, retry_at=13) == set()
+    assert frozen(caught, seconds=20, retry_at=21.4) == set()
+
+
+def test_a_retry_before_a_frozen_process_is_given_up_is_twice() -> None:
+    assert frozen(run(1, ended=at(21.5)), seconds=20, retry_at=6) == {"twice"}
+
+
+def test_a_retry_beside_a_run_that_was_frozen_for_a_moment_is_twice() -> None:
+    assert frozen(run(1, ended=at(4.5)), seconds=3, retry_at=4.4) == {"twice"}
+
+
+def test_a_run_that_begins_after_the_freeze_is_no_longer_excused() -> None:
+    assert frozen(run(1, began=at(21.3), ended=at(21.5)), seconds=20, retry_at=21.4) == {"twice"}
+
+
+def test_a_frozen_run_that_was_given_up_may_end_as_it_likes() -> None:
+    ended = {"versions": [version(overlap="allow_all")], "rows": [row(1, status="cancelled")], "until": at(1.5)}
+    late = [run(1, ended=at(21.5))]
+    assert found(**ended, runs=late, freezes={PID: (at(1.2), at(21.2))}) == []
+    assert found(**ended, runs=late) == ["lost"]
+
+
 # Policies
 
 
