@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -56,6 +57,9 @@ __all__ = ["Receiver"]
 log = structlog.get_logger(__name__)
 
 CLAIM_RETRY_SECONDS = 0.5
+CLAIM_GOOD_SECONDS = 5.0
+"""How old the answer to a claim may be: less than after which a worker that is silent is given up."""
+
 FINISH_RETRY_SECONDS = 0.5
 MAX_ATTEMPT = 2**15 - 1
 """What a smallint holds."""
@@ -198,12 +202,14 @@ class Receiver(TaskiqReceiver):
         """Ask until there is an answer; raises Unavailable only in a worker that stops.
 
         Not left to the next delivery of the message: it comes later than a short timeout ends, and the attempt would
-        be a timeout that never ran.
+        be a timeout that never ran. What was won is asked for once more when the answer is old: a process that was
+        frozen between the two may have been given up, and another may be at it.
         """
-        waited = False
+        waited, old = False, False
         while True:
+            asked_at = time.monotonic()
             try:
-                return await self._ledger.claim(claim)
+                attempt = await self._ledger.claim(claim)
             except Unavailable as error:
                 if self._stopping:
                     raise
@@ -211,6 +217,10 @@ class Receiver(TaskiqReceiver):
                     log.warning("claim.waits", execution=str(claim.execution_id), error=str(error))
                 waited = True
                 await asyncio.sleep(CLAIM_RETRY_SECONDS)
+            else:
+                if attempt is None or old or time.monotonic() - asked_at < CLAIM_GOOD_SECONDS:
+                    return attempt
+                old = True
 
     def _parse(self, message: bytes | AckableMessage) -> _Work | None:
         """The delivery; None for a message that names no execution, which no later delivery would mend."""

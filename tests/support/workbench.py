@@ -34,7 +34,7 @@ from horarium.tasks.sync_pool import SyncPool
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
     from uuid import UUID
 
@@ -50,15 +50,22 @@ WORKER = "worker-of-tests"
 
 
 class FaultyLedger(Ledger):
-    """A ledger whose Postgres is away for the next few finishes, or goes after a claim and before its answer."""
+    """A ledger whose Postgres is away for the next few finishes, or goes after a claim and before its answer.
+
+    `before_answer` is what happens between the next claim and its answer.
+    """
 
     finishes_away = 0
     refused = 0
     claim_answers_lost = 0
+    before_answer: Callable[[], Awaitable[None]] | None = None
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """As the real one, but for the answer."""
         attempt = await super().claim(claim)
+        if self.before_answer is not None:
+            happens, self.before_answer = self.before_answer, None
+            await happens()
         if self.claim_answers_lost:
             self.claim_answers_lost -= 1
             raise Unavailable("Postgres")

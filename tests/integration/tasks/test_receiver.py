@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,6 +11,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 from uuid_utils.compat import uuid7
 
+from horarium.tasks import receiver
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import ORPHAN_SECONDS
 from tests.support import tasks
@@ -101,6 +103,31 @@ async def test_a_claim_whose_answer_was_lost_is_claimed_again_and_run_once(bench
     assert (row["status"], row["attempt"], row["result"]) == ("success", 1, {"message": "after all"})
     await eventually(bench.all_acknowledged)
     assert [event.event for event in bench.events] == ["success"]
+
+
+async def test_an_old_answer_to_a_claim_is_not_acted_on_when_the_attempt_was_given_up_meanwhile(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process was frozen between the two: by then its retry may run elsewhere."""
+    monkeypatch.setattr(receiver, "CLAIM_GOOD_SECONDS", 0.0)
+    execution_id = await bench.row("test.finishes_all_the_same", {"mark": str(tmp_path / "mark")})
+    bench.ledger.before_answer = partial(given_up, bench, execution_id)
+
+    await bench.send(execution_id)
+    await eventually(bench.all_acknowledged)
+
+    assert (await bench.read(execution_id))["status"] == "lost"
+    assert not (tmp_path / "mark").exists()
+
+
+async def test_an_old_answer_to_a_claim_is_asked_for_once_more_and_then_acted_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "CLAIM_GOOD_SECONDS", 0.0)
+
+    row = await bench.run("echo", {"message": "slow"})
+
+    assert (row["status"], row["attempt"]) == ("success", 1)
 
 
 async def test_a_task_knows_what_it_is_run_for(bench: Workbench) -> None:
