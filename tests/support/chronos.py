@@ -61,6 +61,9 @@ to 2 s of its age, and is missed for 6 s."""
 GIVEN_UP_AS = {"lost", "timeout", "cancelled"}
 """What the ledger may call an attempt that was ended without its worker, however its run goes on."""
 
+CLAIMING = timedelta(milliseconds=500)
+"""How long it may take from a claim in the database to the first line of its task."""
+
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 SLACK = timedelta(milliseconds=100)
@@ -182,7 +185,7 @@ def _faults_of_rows(evidence: Evidence) -> Iterator[Fault]:
             yield Fault("stuck", _named(row))
         for attempt, status in _attempts(row):
             run = runs.get((str(row["id"]), attempt))
-            if run is None and status in ENDS and status not in NEED_NO_RUN:
+            if run is None and status in ENDS and status not in NEED_NO_RUN and not _unbegun(row, evidence.freezes):
                 yield Fault("lost", f"{_named(row)}: attempt {attempt} is {status} and never ran")
             if run is not None and status in GIVEN_UP_AS and _caught(run, evidence.freezes):
                 continue
@@ -277,6 +280,14 @@ def _caught(run: Run, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool:
     """Whether the run was under way when its process was frozen, and for long enough to be given up."""
     since, until = freezes.get(run.pid, (LONG_AGO, LONG_AGO))
     return until - since >= GIVEN_UP and run.began <= since and (run.ended is None or run.ended >= until)
+
+
+def _unbegun(row: Row, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool:
+    """Whether the row ended as a timeout while the process was frozen that had only just claimed it."""
+    if row["status"] != "timeout":
+        return False
+    frozen = (times for pid, times in freezes.items() if f":{pid}:" in row["worker"])
+    return any(since - CLAIMING <= row["started_at"] <= since < row["completed_at"] for since, _ in frozen)
 
 
 def _by_config(rows: Sequence[Row], column: str = "id") -> dict[int, list[Row]]:

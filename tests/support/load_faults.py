@@ -92,7 +92,7 @@ def _frozen(name: str) -> Strike:
         since = datetime.now(UTC)
         with scene.house.frozen(name) as pid:
             yield
-        scene.freezes[pid] = (since, datetime.now(UTC))
+            scene.freezes[pid] = (since, datetime.now(UTC))
 
     return strike
 
@@ -266,8 +266,8 @@ FAULTS: dict[str, Fault] = {
     "postgres in a black hole": Fault(_network(Mode(silent=True), "to_postgres"), 8),
     "postgres answers cut after the commit": Fault(_network(Mode(cuts_every=8), "to_postgres"), 8),
     "both refuse connections": Fault(_network(Mode(refuses=True), "to_redis", "to_postgres"), 4),
-    "both a tenth of a second away": Fault(_network(Mode(latency=0.05), "to_redis", "to_postgres"), 8),
-    "both trickle": Fault(_network(Mode(bytes_per_second=20_000), "to_redis", "to_postgres"), 8),
+    "both far away": Fault(_network(Mode(latency=0.1), "to_redis", "to_postgres"), 8),
+    "both trickle": Fault(_network(Mode(bytes_per_second=5_000), "to_redis", "to_postgres"), 8),
     "messages delivered ten times over": Fault(_delivered_again, 6),
     "messages poisoned": Fault(_poisoned, 5),
     "log full": Fault(_log_full, 3, silent_log=True),

@@ -173,6 +173,14 @@ def test_a_frozen_run_that_was_given_up_may_end_as_it_likes() -> None:
     assert found(**ended, runs=late) == ["lost"]
 
 
+def test_what_was_claimed_at_the_instant_of_a_freeze_may_time_out_without_a_run() -> None:
+    timed_out = row(1, status="timeout", worker=f"host:{PID}:1", started_at=at(1.1), completed_at=at(8))
+    freezes = {PID: (at(1.2), at(21.2))}
+    assert found(rows=[timed_out], runs=[], until=at(1.5), freezes=freezes) == []
+    assert found(rows=[timed_out | {"started_at": at(0.1)}], runs=[], until=at(1.5), freezes=freezes) == ["lost"]
+    assert found(rows=[timed_out], runs=[], until=at(1.5)) == ["lost"]
+
+
 # Policies
 
 
