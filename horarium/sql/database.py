@@ -3,11 +3,12 @@
 asyncpg's `acquire()` waits for ever without a timeout and a half-open socket wedges a pool without
 `command_timeout`, so nobody else touches the pool: a connection is had through `connection()` or `transaction()`,
 which turn "Postgres is away" into Unavailable and let every other error through untouched. No connection is made
-before the first is asked for, so the pool may exist before its server does.
+before the first is asked for, so the pool may exist before its server does. What is held is watched (`cut_off.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ import asyncpg
 import orjson
 
 from horarium.errors import Unavailable
+from horarium.sql.cut_off import CutOffWatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,6 +55,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = url
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._watch = CutOffWatch(self._connect_alone, self._renew)
+        self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
@@ -64,11 +68,14 @@ class Database:
             init=_use_json,
             server_settings=SERVER_SETTINGS,
         )
+        self._watching = asyncio.create_task(self._watch.run())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
         # terminate, not close: by now every user of the pool has ended, and close() would wait for one that hangs
         if self._pool is not None:
             self._pool.terminate()
@@ -76,11 +83,14 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for a few statements; raises Unavailable when Postgres is away."""
-        if self._pool is None:
+        if self._pool is None or self._watching is None:
             raise Unavailable("Postgres")
+        if self._watching.done() and not self._watching.cancelled():
+            self._watching.result()  # whatever ended it is a fault, and is raised where somebody sees it
         with _postgres_errors():
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+                with self._watch.holding(connection):
+                    yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -92,14 +102,22 @@ class Database:
     async def listening(self, channel: str, heard: Any) -> AsyncIterator[Connection]:
         """A connection of its own that calls `heard(connection, pid, channel, payload)` for each notification."""
         with _postgres_errors():
-            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-                self._url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS
-            )
+            connection = await self._connect_alone(CONNECT_SECONDS)
             try:
                 await connection.add_listener(channel, heard)
                 yield connection
             finally:
                 connection.terminate()
+
+    async def _connect_alone(self, seconds: float) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection beside the pool, with this deadline on everything."""
+        return await asyncpg.connect(
+            self._url, timeout=seconds, command_timeout=seconds, server_settings=SERVER_SETTINGS
+        )
+
+    async def _renew(self) -> None:
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
 
 @asynccontextmanager

@@ -264,6 +264,8 @@ FAULTS: dict[str, Fault] = {
     "postgres killed": Fault(_server_killed("postgres"), 3),
     "postgres frozen": Fault(_server_frozen("postgres"), 10),
     "postgres in a black hole": Fault(_network(Mode(silent=True), "to_postgres"), 8),
+    "postgres loses its connections in silence": Fault(_network(Mode(silent=True, forgets=True), "to_postgres"), 3),
+    "redis loses its connections in silence": Fault(_network(Mode(silent=True, forgets=True), "to_redis"), 3),
     "postgres answers cut after the commit": Fault(_network(Mode(cuts_every=8), "to_postgres"), 8),
     "both refuse connections": Fault(_network(Mode(refuses=True), "to_redis", "to_postgres"), 4),
     "both far away": Fault(_network(Mode(latency=0.1), "to_redis", "to_postgres"), 8),
