@@ -30,6 +30,7 @@ TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT"
 """No settings: what `shell_command` tells its program, which may be one of our own commands."""
 
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
+DEFAULT_PORTS = {"http": 80, "https": 443}
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1
 
 
@@ -62,6 +63,20 @@ def _is_address(url: str) -> bool:
     except ValueError:  # its message repeats the value
         return False
     return named and parts.scheme in ("http", "https") and not (set("@?# ") & set(url)) and url.isprintable()
+
+
+def _origin(text: str) -> str:
+    """The origin, exactly as a browser sends it: what differs by a letter would never match."""
+    if _is_address(text):
+        parts = urlsplit(text)
+        port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        if text == f"{parts.scheme}://{host}{port}" and text.isascii() and "*" not in text:
+            return text
+    raise ValueError(
+        "must be origins as browsers send them: http:// or https://, a host in small letters, a port only where it is "
+        "not the scheme's own; no path, no * and no / at the end"
+    )
 
 
 def _expanded(path: Path) -> Path:
@@ -104,6 +119,9 @@ class Settings(BaseSettings):
 
     port: int = Field(8080, ge=0, le=65535)
     """Port the API listens on; 0 takes a free one and the banner says which."""
+
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode] = ()
+    """Origins whose pages may call the API from a browser, separated by commas: `https://ops.example.org`."""
 
     secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
@@ -203,7 +221,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
 def _values(environ: Mapping[str, str]) -> dict[str, object]:
     """The known settings in `environ`, lists split at commas; an empty variable counts as unset."""
-    lists = {"task_modules", "http_allow", "queues"}
+    lists = {"task_modules", "http_allow", "queues", "cors_origins"}
     found: dict[str, object] = {}
     for name in Settings.model_fields:
         raw = environ.get(PREFIX + name.upper(), "").strip()

@@ -75,7 +75,9 @@ def supervisor_tree(
     """The tree of `horarium up`; `liveness` is what its API says of the event loop."""
     bootstrap = Bootstrap(r.database, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password)
     services = partial(_services, r, supervisor, liveness)
-    api = Api(lambda: make_app(services()), r.settings.host, r.settings.port, listening, liveness)
+    api = Api(
+        lambda: make_app(services(), r.settings.cors_origins), r.settings.host, r.settings.port, listening, liveness
+    )
     return SupervisorSpec(
         "horarium",
         (

@@ -1,4 +1,4 @@
-"""The aiohttp application: every resource's routes, the problems middleware, the shared services."""
+"""The aiohttp application: every resource's routes, what surrounds all of them, the shared services."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ from horarium.http import (
     task_types,
     users,
 )
+from horarium.http.cors import cors
+from horarium.http.headers import complete_before_sending
 from horarium.http.openapi import openapi_route
 from horarium.http.problems import problems
+from horarium.http.requests import requests
 from horarium.http.routing import add_routes
 from horarium.http.services import SERVICES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from horarium.http.routing import Route
     from horarium.http.services import Services
 
 __all__ = ["ROUTES", "make_app"]
-
-BODY_LIMIT_BYTES = 1024 * 1024
 
 _RESOURCES: tuple[Route, ...] = (
     *system.ROUTES,
@@ -52,9 +55,13 @@ _RESOURCES: tuple[Route, ...] = (
 ROUTES = (*_RESOURCES, openapi_route(_RESOURCES))
 
 
-def make_app(services: Services) -> web.Application:
-    """The application over these services."""
-    app = web.Application(middlewares=[problems], client_max_size=BODY_LIMIT_BYTES)
+def make_app(services: Services, cors_origins: Collection[str] = ()) -> web.Application:
+    """The application over these services; pages of these origins may call it from a browser."""
+    preflight, mark = cors(cors_origins)
+    app = web.Application(middlewares=[requests, *((preflight,) if cors_origins else ()), problems])
     app[SERVICES] = services
+    app.on_response_prepare.append(complete_before_sending)
+    if cors_origins:
+        app.on_response_prepare.append(mark)
     add_routes(app, ROUTES)
     return app

@@ -135,6 +135,7 @@ def _problems(route: Route) -> dict[str, str]:
         problems |= {"401": "No token, or a bad one", "403": "The role does not allow it"}
     if route.body is not None:
         problems |= {"400": "The body is not JSON", "413": "The body is too large", "415": "The body is not JSON"}
+        problems["408"] = "The body was not sent in time"
     if "{" in route.path:
         problems["404"] = "There is no such thing"
     if route.path.startswith("/api/v1/auth/"):

@@ -7,7 +7,6 @@ traceback and answered as a 500 that tells nothing but the request's id.
 from __future__ import annotations
 
 import math
-import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +35,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUSY_SECONDS",
-    "REQUEST_ID",
     "FieldProblem",
     "Malformed",
     "Problem",
+    "TooLarge",
+    "TooSlow",
     "UnsupportedMediaType",
+    "http_problem",
+    "problem",
     "problem_body",
     "problems",
+    "unexpected",
 ]
 
 log = structlog.get_logger(__name__)
 
-REQUEST_ID = "X-Request-Id"
 BUSY_SECONDS = 1
 
 
@@ -59,11 +61,27 @@ class UnsupportedMediaType(HorariumError):
     """The body is not JSON."""
 
 
+class TooLarge(HorariumError):
+    """The body is over `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes")
+
+
+class TooSlow(HorariumError):
+    """The body was not there within `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body was not sent within {seconds:g} s")
+
+
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     Malformed: (400, "malformed"),
     Unauthorized: (401, "unauthorized"),
     Forbidden: (403, "forbidden"),
     NotFound: (404, "not_found"),
+    TooSlow: (408, "too_slow"),
+    TooLarge: (413, "too_large"),
     UnsupportedMediaType: (415, "unsupported_media_type"),
 }
 """Errors whose message is all there is to say."""
@@ -93,21 +111,17 @@ class Problem(BaseModel):
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every request an id, and turn every error into a problem document."""
-    request_id = uuid.uuid4().hex
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        try:
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - not swallowed: answered, and logged where it is no refusal
-            response = _answer(error, request)
-    response.headers[REQUEST_ID] = request_id
-    return response
+    """Turn every error into a problem document."""
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001 - not swallowed: answered, and logged where it is no refusal
+        return _answer(error, request)
 
 
 def _answer(error: Exception, request: web.Request) -> web.Response:
     for kind, (status, code) in REFUSALS.items():
         if isinstance(error, kind):
-            return _problem(status, code, str(error))
+            return problem(status, code, str(error))
     return _answer_with_more(error, request)
 
 
@@ -115,33 +129,36 @@ def _answer_with_more(error: Exception, request: web.Request) -> web.Response:
     """The errors whose answer holds more than their message."""
     match error:
         case InvalidInput():
-            return _problem(422, "invalid_input", "a field breaks a rule", errors=error.errors)
+            return problem(422, "invalid_input", "a field breaks a rule", errors=error.errors)
         case Conflict():
-            return _problem(409, error.code, str(error))
+            return problem(409, error.code, str(error))
         case Unavailable():
             return _unavailable(str(error), error.retry_after)
         case MailboxError() | Stalled():
             return _unavailable(str(error), BUSY_SECONDS)
         case web.HTTPException():
-            return _http_problem(error, request)
-    log.error("request.failed", method=request.method, path=request.path, exc_info=error)
-    return _problem(500, "internal", "an unexpected error; the log has it under this X-Request-Id")
+            return http_problem(error)
+    return unexpected(request, error)
+
+
+def unexpected(request: web.BaseRequest, error: BaseException | None) -> web.Response:
+    """The answer to an error of ours. The log has it, and no path, which may hold a secret; see `requests.py`."""
+    log.error("request.failed", method=request.method, exc_info=error)
+    return problem(500, "internal", "an unexpected error; the log has it under this X-Request-Id")
 
 
 def _unavailable(detail: str, retry_after: float) -> web.Response:
-    return _problem(503, "unavailable", detail, headers={"Retry-After": str(math.ceil(retry_after))})
+    return problem(503, "unavailable", detail, headers={"Retry-After": str(math.ceil(retry_after))})
 
 
-def _http_problem(error: web.HTTPException, request: web.Request) -> web.Response:
-    """Aiohttp's own refusals: no such path, a method the path does not take, a body past the limit."""
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return _problem(413, "too_large", f"the body is larger than {request.client_max_size} bytes")
+def http_problem(error: web.HTTPException) -> web.Response:
+    """What aiohttp itself refuses: no such path, a method the path does not take, an `Expect` that nobody meets."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     title = HTTPStatus(error.status).phrase
-    return _problem(error.status, title.lower().replace(" ", "_"), title, headers=headers)
+    return problem(error.status, title.lower().replace(" ", "_"), title, headers=headers)
 
 
-def _problem(
+def problem(
     status: int,
     code: str,
     detail: str,
@@ -149,10 +166,14 @@ def _problem(
     errors: Sequence[FieldError] = (),
     headers: dict[str, str] | None = None,
 ) -> web.Response:
+    """A problem document as a response."""
     if status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
     body = problem_body(status, code, detail, errors)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/problem+json")
+    response = web.Response(body=body, status=status, headers=headers, content_type="application/problem+json")
+    if status == 408:
+        response.force_close()
+    return response
 
 
 def problem_body(status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> bytes:

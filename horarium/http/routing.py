@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+import anyio
 import orjson
 import structlog
 from aiohttp import web
@@ -20,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
-from horarium.http.problems import Malformed, UnsupportedMediaType
+from horarium.http.problems import Malformed, TooLarge, TooSlow, UnsupportedMediaType
+from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ __all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
 
 Role = Literal["viewer", "operator", "admin"]
 LONGEST_VERSION = 18  # digits of a bigint that always fit
+BODY_LIMIT_BYTES = 1024 * 1024
+OPEN_BODY_LIMIT_BYTES = 16 * 1024
+"""Of calls that are open to everybody: a login or a token, and not what anybody may fill our memory with."""
+BODY_SECONDS = 8.0
+"""How long a body may take from its head to its end: a whole megabyte at little more than 1 Mbit/s."""
 RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
 
@@ -148,6 +155,7 @@ class Route:
         if self.role is None:
             return None
         caller = await services.authenticator.authenticate(request.headers.get("Authorization"))
+        request[CALLER] = f"{caller.kind}:{caller.id}"
         if RANK[caller.role] < RANK[self.role]:
             raise Forbidden(f"this call needs the role {self.role}, yours is {caller.role}")
         return caller
@@ -163,7 +171,7 @@ class Route:
     async def _body(self, request: web.Request) -> BaseModel | None:
         if self.body is None:
             return None
-        raw = await _read(request)
+        raw = await _read(request, OPEN_BODY_LIMIT_BYTES if self.role is None else BODY_LIMIT_BYTES)
         if not raw and not self.body_required:
             return self.body()
         if request.content_type != "application/json":
@@ -189,16 +197,24 @@ def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
         app.router.add_route(route.method, route.path, route.handle)
 
 
-async def _read(request: web.Request) -> bytes:
+async def _read(request: web.Request, limit: int) -> bytes:
     """The body; one that says it is too large is refused before it is read."""
-    if request.content_length is not None and request.content_length > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size, request.content_length)
+    if request.content_length is not None and request.content_length > limit:
+        raise TooLarge(limit)
+    body = bytearray()
     try:
-        return await request.read()
+        with anyio.fail_after(BODY_SECONDS):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge(limit)
+    except TimeoutError:
+        raise TooSlow(BODY_SECONDS) from None
     except (web.RequestPayloadError, HttpProcessingError) as error:
         raise Malformed(
             "the body cannot be read: it is not what its Content-Encoding says, or it ends too soon"
         ) from error
+    return bytes(body)
 
 
 def _holds_nul(content: Any) -> bool:

@@ -16,7 +16,6 @@ import asyncio
 import os
 import socket
 import threading
-import uuid
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +24,8 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from horarium.errors import Stalled
-from horarium.http.problems import BUSY_SECONDS, REQUEST_ID, problem_body
+from horarium.http.headers import raw_problem
+from horarium.http.problems import BUSY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -145,14 +145,5 @@ async def _read_head(client: socket.socket) -> bytes:
 
 
 def _response(stalled: Stalled, head: bytes) -> bytes:
-    body = problem_body(503, "unavailable", str(stalled))
-    lines = (
-        "HTTP/1.1 503 Service Unavailable",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        f"Retry-After: {BUSY_SECONDS}",
-        f"{REQUEST_ID}: {uuid.uuid4().hex}",
-        "Connection: close",
-        "\r\n",
-    )
-    return "\r\n".join(lines).encode() + (b"" if head.startswith(b"HEAD ") else body)
+    more = {"Retry-After": str(BUSY_SECONDS)}
+    return raw_problem(503, "unavailable", str(stalled), more, with_body=not head.startswith(b"HEAD "))

@@ -83,6 +83,7 @@ def test_an_unknown_setting_is_a_fault_with_a_suggestion(name: str, suggestion: 
         ("api_url", "http://host:secret"),
         ("http_allow", "http://secret"),
         ("http_allow", "10.0.0.1/8"),
+        ("cors_origins", "http://admin:secret@host"),
     ],
 )
 def test_no_value_is_repeated_in_a_message(name: str, value: str) -> None:
@@ -142,6 +143,28 @@ def test_lists_are_split_at_commas() -> None:
     settings = load_settings({"HORARIUM_QUEUES": "fast, slow,,", "HORARIUM_TASK_MODULES": "a.b"})
 
     assert (settings.queues, settings.task_modules) == (("fast", "slow"), ("a.b",))
+
+
+def test_origins_are_taken_as_browsers_send_them() -> None:
+    origins = ("https://ops.example.org", "http://localhost:3000", "http://[::1]:8081", "http://10.0.0.7")
+
+    assert load_settings({"HORARIUM_CORS_ORIGINS": ", ".join(origins)}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "*", "null", "ops.example.org", "https://*.example.org", "https://ops.example.org/", "https://ops.example.org/app",
+        "https://ops.example.org:443", "http://ops.example.org:80", "https://Ops.example.org", "HTTPS://ops.example.org",
+        "ftp://ops.example.org", "https://a:b@ops.example.org", "https://ops.example.org?x", "https://\u00f6ps.example.org",
+        "https://ops.example.org:0443", "https://",
+    ],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin_is_a_fault_since_it_would_never_match(given: str) -> None:
+    (fault,) = faults(cors_origins=f"https://fine.example.org,{given}")
+
+    assert fault.startswith("HORARIUM_CORS_ORIGINS: ")
+    assert "must be origins as browsers send them" in fault
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,49 @@
+"""Every request has a name, which its log lines carry, and leaves one line when it is answered.
+
+The line names the route by its template and never the path or the query, where people put tokens. What has changed
+something, or was refused, is worth a line at `info`; an answered read is one at `debug`: a dashboard asks every second,
+and that is not what happened to the schedules.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from horarium.http.headers import request_id
+
+if TYPE_CHECKING:
+    from horarium.http.problems import Handler
+
+__all__ = ["CALLER", "requests"]
+
+log = structlog.get_logger(__name__)
+
+CALLER = web.RequestKey("caller", str)
+"""Where a route leaves who is calling: `user:7`, `api_key:3`."""
+
+
+@web.middleware
+async def requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Name the request, and tell of its end."""
+    began = time.monotonic()
+    with structlog.contextvars.bound_contextvars(request_id=request_id(request)):
+        response = await handler(request)
+        _tell(request, response.status, time.monotonic() - began)
+    return response
+
+
+def _tell(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    tell = log.debug if request.method == "GET" and status < 400 else log.info
+    tell(
+        "request.answered",
+        method=request.method,
+        route=None if resource is None else resource.canonical,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+        caller=request.get(CALLER),
+    )
