@@ -1,8 +1,8 @@
 """Serves HTTP: the last to start, since it answers for all others, and the first to stop.
 
-aiohttp's own runner does the serving; `run_app` would take the signals, which are the supervisor's. A client that
-sends nothing, or half a request, is cut off after a while. The API asks itself now and then whether it still answers.
-While the event loop is blocked, a stand-in does.
+aiohttp's own runner does the serving; `run_app` would take the signals, which are the supervisor's. Who may hold a
+connection, and for how long, is for the door to say (`http/connections.py`). The API asks itself now and then whether
+it still answers. While the event loop is blocked, a stand-in does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from horarium.asking import keep_asking
 from horarium.errors import ConfigurationError
+from horarium.http.connections import Door, connection_limit
 from horarium.http.stand_in import StandIn
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ __all__ = ["Api", "cannot_listen"]
 
 log = structlog.get_logger(__name__)
 
-KEEPALIVE_SECONDS = 75.0
-LINGERING_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0
 """How long requests under way may take once the API stops."""
+
+BACKLOG = 1024
+"""Clients that the kernel lets wait for us, all at once after a hiccup; past that they try again after a second."""
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here: where such an API is reached
 NO_ANSWER = (OSError, anyio.EndOfStream, anyio.BrokenResourceError)
@@ -62,17 +64,13 @@ class Api:
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
         """Serve until asked to stop."""
-        runner = web.AppRunner(
-            self._make_app(),
-            handle_signals=False,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            lingering_time=LINGERING_SECONDS,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-        )
+        runner = web.AppRunner(self._make_app(), handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
+        assert runner.server is not None, "made by setup"  # noqa: S101 - aiohttp's own promise
+        door = Door(runner.server, connection_limit())
         try:
-            async with self._bound(runner) as sockets, anyio.create_task_group() as group:
+            async with self._bound(door) as sockets, anyio.create_task_group() as group:
+                group.start_soon(door.watch)
                 group.start_soon(StandIn(self._liveness, sockets).run)
                 group.start_soon(keep_asking, context, partial(_ask, *sockets[0].getsockname()[:2]), NO_ANSWER)
                 task_status.started()
@@ -83,11 +81,10 @@ class Api:
                 await runner.cleanup()
 
     @asynccontextmanager
-    async def _bound(self, runner: web.AppRunner) -> AsyncIterator[Sequence[socket.socket]]:
+    async def _bound(self, door: Door) -> AsyncIterator[Sequence[socket.socket]]:
         """Listen; the sockets. Without a site of aiohttp's, which would keep them to itself."""
-        assert runner.server is not None, "made by setup"  # noqa: S101 - aiohttp's own promise
         try:
-            server = await asyncio.get_running_loop().create_server(runner.server, self._host, self._port)
+            server = await asyncio.get_running_loop().create_server(door, self._host, self._port, backlog=BACKLOG)
         except OSError as error:
             raise cannot_listen(self._host, self._port, error) from error
         try:
