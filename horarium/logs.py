@@ -4,10 +4,11 @@ Our own events come from structlog, those of libraries (taskiq, aiohttp, aio_pik
 library's logging; both end in the same handler and look the same. Our loggers, all under `horarium`, speak from the
 level that was asked for; everybody else from WARNING, unless that level is debug.
 
-Nothing secret is written, as far as a log can know: values under telling keys and passwords inside URLs are masked,
-whatever depth they sit at, and tracebacks come without local variables. Tracebacks are rendered before the masking,
-so that what an exception says is masked too; that is also why the console gets plain ones: rich's wrapping and
-colours would cut a URL in pieces that no pattern finds.
+Nothing secret is written, as far as a log can know: values under telling keys are masked, and inside any text whatever
+looks like a token, an API key, a password in a URL, or a value that is given a telling name, at whatever depth it sits.
+Tracebacks come without local variables, and are rendered before the masking, so that what an exception says is masked
+too; that is also why the console gets plain ones: rich's wrapping and colours would cut a URL in pieces that no pattern
+finds. Most texts hold none of the marks that go with a secret, and cost no more than looking for those.
 
 A line is never lost to its content: what JSON cannot hold is written as text.
 """
@@ -21,6 +22,7 @@ import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
 import orjson
@@ -46,13 +48,33 @@ __all__ = ["configure_logging", "redact"]
 MASK = "***"
 MAX_FRAMES = 30
 
-SECRET_KEY = re.compile(
-    r"password|passwd|secret|authorization|api[_-]?key|private[_-]?key|signing[_-]?key|(token|cookie)$", re.IGNORECASE
-)
+TELLING = r"(?:passw(?:or)?d|passphrase|secret|authorization|api[_-]?key|private[_-]?key|signing[_-]?key)"
+SECRET_KEY = re.compile(rf"{TELLING}|(?:token|cookie|credentials?)s?$|(?:database|redis|broker)_url$", re.IGNORECASE)
+
+# Each with the marks without which it cannot match, looked for in the text in small letters, and what it leaves.
 # Anchored at "://" and not at the scheme's first letter, which would try every letter of a long text.
-URL_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/]+@")
-ASSIGNED_SECRET = re.compile(r"((?:password|secret|token|api[_-]?key)=)[^&\s'\"]+", re.IGNORECASE)
-BEARER = re.compile(r"(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
+URL_PASSWORD = ("://",), re.compile(r"(://[^\s/:@]*):[^\s/]+@"), rf"\1:{MASK}@"
+ASSIGNED = (
+    ("=",),
+    re.compile(rf"((?:{TELLING}|token|cookie)\w{{0,30}}=)(?:b?'[^']*'|b?\"[^\"]*\"|[^&\s'\",;)]+)", re.IGNORECASE),
+    rf"\1{MASK}",
+)
+"""`password=x` in a query or a connection string, and `password='x'` where an object is shown."""
+QUOTED = (
+    ("':", '":'),
+    re.compile(rf"((?:{TELLING}|token|cookie)\w{{0,30}}['\"]:\s?)b?(?:'[^']*'|\"(?:[^\"\\]|\\.)*\")", re.IGNORECASE),
+    rf"\1{MASK}",
+)
+"""`'password': 'x'` where a dict is shown, and JSON."""
+HEADER = (
+    ("authorization:", "cookie:"),
+    re.compile(r"((?:authorization|cookie):\s*)[^\r\n]+", re.IGNORECASE),
+    rf"\1{MASK}",
+)
+BEARER = ("bearer ",), re.compile(r"(bearer +)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{MASK}"
+API_KEY = ("hk_",), re.compile(r"\bhk_[\w-]{8,}"), f"hk_{MASK}"
+JWT = ("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*"), MASK
+PATTERNS = (URL_PASSWORD, ASSIGNED, QUOTED, HEADER, BEARER, API_KEY, JWT)
 
 FIRST_KEYS = ("timestamp", "level", "logger", "event")
 
@@ -91,7 +113,7 @@ def redact(value: object) -> object:
             return _redact_text(value)
         case Mapping():
             return {
-                str(key): MASK if SECRET_KEY.search(str(key)) and held is not None else redact(held)
+                str(key): MASK if held is not None and _is_secret(str(key)) else redact(held)
                 for key, held in value.items()
             }
         case list() | tuple() | AbstractSet():
@@ -103,9 +125,19 @@ def redact(value: object) -> object:
 
 
 def _redact_text(text: str) -> str:
-    text = URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-    text = ASSIGNED_SECRET.sub(rf"\1{MASK}", text)
-    return BEARER.sub(rf"\1{MASK}", text)
+    small = text.lower()
+    for marks, pattern, masked in PATTERNS:
+        for mark in marks:
+            if mark in small:
+                text = pattern.sub(masked, text)
+                break
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    """Whether what stands under this key is masked; keys come back in every line."""
+    return SECRET_KEY.search(key) is not None
 
 
 def _install(handler: logging.Handler, level: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,7 +138,21 @@ def test_the_console_shows_a_readable_line_and_a_masked_traceback(capsys: pytest
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "admin_password", "secret_key", "access_token", "Authorization", "x-api-key", "Set-Cookie"],
+    [
+        "password",
+        "admin_password",
+        "secret_key",
+        "access_token",
+        "Authorization",
+        "x-api-key",
+        "Set-Cookie",
+        "refresh_tokens",
+        "database_url",
+        "broker_url",
+        "credentials",
+        "passwd",
+        "passphrase",
+    ],
 )
 def test_a_value_under_a_telling_key_is_masked_at_any_depth(key: str) -> None:
     assert redact({"request": [{key: "hunter2"}]}) == {"request": [{key: "***"}]}
@@ -152,15 +167,48 @@ def test_a_value_under_a_telling_key_is_masked_at_any_depth(key: str) -> None:
         ("host=db password=pa55 user=a", "host=db password=*** user=a"),
         ("GET /x?token=abcdef&y=1", "GET /x?token=***&y=1"),
         ("Bearer abcdefghijklmnop.qr", "Bearer ***"),
+        ("the key hk_3kTMd9_aaLq-x was used", "the key hk_*** was used"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln, why", "got ***, why"),
+        (
+            "LogIn(username='a', password='it is secret', remember=True)",
+            "LogIn(username='a', password=***, remember=True)",
+        ),
+        ("input_value={'password': 'pa55', 'n': 1}", "input_value={'password': ***, 'n': 1}"),
+        ('{"refresh_token":"abc\\"def","n":1}', '{"refresh_token":***,"n":1}'),
+        ("authorization: Basic dXNlcjpwYTU1", "authorization: ***"),
+        ("GET / HTTP/1.1\r\nCookie: a=1; b=2\r\nX: y", "GET / HTTP/1.1\r\nCookie: ***\r\nX: y"),
+        ("https://h/?api_key=abc&x=y", "https://h/?api_key=***&x=y"),
     ],
 )
 def test_a_secret_inside_a_text_is_masked(text: str, masked: str) -> None:
     assert redact(text) == masked
 
 
-@pytest.mark.parametrize("text", ["http://host:8080/users/a@b.c", "child token_service restarted", "5 tokens: 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host:8080/users/a@b.c",
+        "child token_service restarted",
+        "5 tokens: 3",
+        "a cookie a day",
+        "{'message': 'hello', 'n': 1}",
+        "the bearer of news",
+        "eyJ is how they begin",
+    ],
+)
 def test_a_harmless_text_stays_as_it_is(text: str) -> None:
     assert redact({"child": text}) == {"child": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["token" * 200_000, "-eyJaaaaaaaaa" * 80_000, "://a:" * 200_000, "'token':" * 120_000, "bearer " * 140_000]
+)
+def test_a_megabyte_made_to_be_slow_to_look_through_is_not(text: str) -> None:
+    began = time.process_time()
+
+    redact(f"{text}=")
+
+    assert time.process_time() - began < 2.0
 
 
 def test_what_json_cannot_hold_is_still_written(capsys: pytest.CaptureFixture[str]) -> None:
