@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,6 +21,10 @@ __all__ = ["tell_cancelled", "tell_ending"]
 
 log = structlog.get_logger(__name__)
 
+TRACEBACK = "Traceback (most recent call last):\n"
+KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
+"""The first line of an exception, in its place behind the frames, which are indented."""
+
 
 def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Callable[[HistoryEvent], None]) -> None:
     """Log how an attempt ended, and record it; an attempt that was handed back is no event of its config."""
@@ -34,7 +39,7 @@ def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Ca
             attempt=attempt.attempt,
             config_id=attempt.config_id,
             execution=str(attempt.execution_id),
-            error=ending.error.rpartition("\n")[2] if ending.error else None,
+            error=_in_short(ending.error),
         ),
     )
     if attempt.config_id is not None and finished.status != "pending":
@@ -58,6 +63,18 @@ def tell_cancelled(row: Row, record: Callable[[HistoryEvent], None]) -> None:
             reason=row["reason"],
         )
         record(event)
+
+
+def _in_short(error: str | None) -> str | None:
+    """What went wrong in our own words, or an exception's type: its message is the task's, and may hold a secret.
+
+    Whoever may read the execution finds all of it there.
+    """
+    if error is None:
+        return None
+    _, raised, last = error.rpartition(TRACEBACK)
+    kind = KIND.search(last)
+    return kind[1] if kind else None if raised else error
 
 
 def _known(**fields: object) -> dict[str, object]:

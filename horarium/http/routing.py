@@ -107,7 +107,7 @@ class Call:
         try:
             return UUID(text)
         except ValueError:
-            raise NotFound("execution", text) from None
+            raise NotFound("execution", "of that id") from None
 
     @property
     def if_match(self) -> int | None:

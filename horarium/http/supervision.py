@@ -151,7 +151,7 @@ async def restart_actor(call: Call) -> Reply:
     try:
         call.services.supervisor().restart(actor_id, because=f"{call.author.name} asked for it")
     except NoSuchChild as error:
-        raise NotFound("actor", actor_id) from error
+        raise NotFound("actor", "of that name") from error
     except (NotRunning, StillRunning) as error:
         raise Conflict("not_restartable", str(error)) from error
     await call.services.audit_log.note(call.author, "actor.restarted", Target("actor", actor_id))
@@ -182,7 +182,7 @@ def _actor_id(call: Call) -> str:
 def _node(supervisor: Supervisor, actor_id: str) -> TreeNode:
     node = supervisor.snapshot().find(actor_id)
     if node is None:
-        raise NotFound("actor", actor_id)
+        raise NotFound("actor", "of that name")
     return node
 
 

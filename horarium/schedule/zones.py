@@ -62,7 +62,7 @@ def zone(name: str) -> ZoneInfo:
         known = {each.lower(): each for each in _names()}
         close = difflib.get_close_matches(name[:64].lower(), known, n=1)
         hint = f"did you mean {known[close[0]]!r}?" if close else "use an IANA name, such as 'Europe/Berlin'"
-        raise ScheduleError("timezone", f"{name[:64]!r} is no time zone; {hint}")
+        raise ScheduleError("timezone", f"is no time zone; {hint}")
     return ZoneInfo(name)
 
 

@@ -79,7 +79,7 @@ async def test_a_mailbox_accounts_for_every_message(house: House) -> None:
 async def test_an_actor_that_does_not_exist_is_a_404(house: House, method: str, path: str) -> None:
     answer = await house.call(method, f"/api/v1{path}")
 
-    assert (answer.status, answer.body["detail"]) == (404, "no actor nobody")
+    assert (answer.status, answer.body["detail"]) == (404, "no actor of that name")
 
 
 async def test_a_restart_is_carried_out_in_plain_sight_and_says_who_asked_for_it(house: House) -> None:
