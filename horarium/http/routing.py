@@ -14,13 +14,13 @@ from uuid import UUID
 
 import anyio
 import orjson
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
+from horarium.http.headers import request_id
 from horarium.http.problems import Malformed, TooLarge, TooSlow, UnsupportedMediaType
 from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
@@ -87,8 +87,9 @@ class Call:
     def author(self) -> Author:
         """Whoever changes something by this call, as the audit log names them."""
         caller = self._known_caller
-        request_id = structlog.contextvars.get_contextvars().get("request_id")
-        return Author(caller.kind, caller.id, caller.name, caller.role == "admin", self.request.remote, request_id)
+        return Author(
+            caller.kind, caller.id, caller.name, caller.role == "admin", self.request.remote, request_id(self.request)
+        )
 
     @property
     def _known_caller(self) -> Caller:
