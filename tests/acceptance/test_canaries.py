@@ -28,6 +28,8 @@ pytestmark = pytest.mark.timeout(90)
 
 CANARY = "c4n4ry"
 NUMBERS = count(1)
+PROSE = f"{CANARY}prose"
+"""What people write about a config; the audit log is there to show it, and nothing else is."""
 CONFIGS = "/task-configs"
 GOOD = {"task_type": "echo", "parameters": {"message": "m"}, "scheduler_type": "manual"}
 
@@ -42,6 +44,7 @@ class Spoken:
     """What a Horarium that was told everything has said, by where it said it; `kept` is what it is meant to show."""
 
     errors: list[Any] = field(default_factory=list)
+    shown_once: list[str] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
     kept: str = ""
 
@@ -55,6 +58,7 @@ def spoken() -> Iterator[Spoken]:
             admin = house.client(password)
             said.errors += [[one.status, one.body, str(one.headers)] for one in refusals(admin)]
             said.errors += [exchange(house.url, head) for head in NO_REQUESTS]
+            said.errors += [[one.status, one.body] for one in accounts(admin, said)]
             config = stored_and_run(admin, said)
             said.errors += [[one.status, one.body] for one in without_redis(house, admin)]
             admin.log_in(password)
@@ -111,11 +115,28 @@ NO_REQUESTS = (
 )
 
 
+def accounts(admin: Client, said: Spoken) -> Iterator[Answer]:
+    """Users and keys, made and refused; what is shown once is looked for as well."""
+    password, changed = secret(), secret()
+    user = admin.post("/users", {"username": "bird", "password": password})
+    yield admin.call("POST", "/users", {"username": "bird", "password": secret()})
+    yield admin.call("POST", "/users", {"username": "other", "password": secret(), "role": secret()})
+    assert admin.call("PATCH", f"/users/{user['id']}", {"password": changed}).status == 200
+    pair = type(admin)(admin.url).post("/auth/login", {"username": "bird", "password": changed})
+    bird = type(admin)(admin.url, pair["access_token"])
+    yield bird.call("POST", "/auth/password", {"current_password": secret(), "new_password": secret()})
+    yield bird.call("POST", "/auth/refresh", {"refresh_token": f"{pair['refresh_token']}{secret()}"})
+    renewed = bird.post("/auth/refresh", {"refresh_token": pair["refresh_token"]})
+    key = admin.post("/api-keys", {"name": "for birds", "role": "viewer"})["key"]
+    assert type(admin)(admin.url, key).call("GET", CONFIGS).status == 200
+    said.shown_once += [key, *(each[name] for each in (pair, renewed) for name in ("access_token", "refresh_token"))]
+
+
 def stored_and_run(admin: Client, said: Spoken) -> int:
     """A config with secrets wherever it has room, and what becomes of its runs; its id."""
     config = admin.config(
-        description=secret(),
-        tags=[secret()],
+        description=PROSE,
+        tags=[PROSE],
         parameters={"message": secret()},
         scheduler_type="manual",
         schedule_config={},
@@ -123,7 +144,7 @@ def stored_and_run(admin: Client, said: Spoken) -> int:
     failing = admin.config(task_type="fail", parameters={"message": secret()}, **MANUAL)
     sending = admin.config(task_type="http_request", parameters=A_REQUEST, max_retries=0, **MANUAL)
     every_second = admin.config(parameters={"message": secret()})
-    admin.post(f"{CONFIGS}/{every_second}/pause", {"reason": secret()})
+    admin.post(f"{CONFIGS}/{every_second}/pause", {"reason": PROSE})
     admin.post(f"{CONFIGS}/{every_second}/resume")
     runs = [admin.post(f"{CONFIGS}/{one}/run") for one in (config, failing, sending)]
     runs += [
@@ -162,6 +183,7 @@ def listen(house: Running, admin: Client, config: int, said: Spoken) -> None:
     for path in ("status", "tree", "events", "audit", "actors/token_service", "actors/api", "actors/redis"):
         said.told[path] = json.dumps(admin.get(f"/system/{path}"))
     said.told["history"] = json.dumps(admin.get(f"{CONFIGS}/{config}/history"))
+    said.told["audit log"] = json.dumps(admin.every("/audit")).replace(PROSE, "")
     said.told["schedules"] = json.dumps(admin.get("/schedules"))
     said.told["metrics"] = exchange(house.url, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
@@ -177,8 +199,10 @@ def exchange(url: str, request: str) -> str:
         return file.read().decode()
 
 
-SAYS = ("log", "out", "metrics", "history", "schedules", "status", "tree", "events", "audit", "actors/token_service",
-        "actors/api", "actors/redis")  # fmt: skip
+SAYS = (
+    "log", "out", "audit log", "metrics", "history", "schedules", "status", "tree", "events", "audit",
+    "actors/token_service", "actors/api", "actors/redis",
+)  # fmt: skip
 
 
 def test_the_canaries_are_really_in_there(spoken: Spoken) -> None:
@@ -188,11 +212,14 @@ def test_the_canaries_are_really_in_there(spoken: Spoken) -> None:
     assert '"level": "debug"' in spoken.told["log"].replace('":"', '": "')
     assert "horarium_leader" in spoken.told["metrics"]
     assert "success" in spoken.told["history"]
+    assert "password" in spoken.told["audit log"]
+    assert len(spoken.shown_once) == 5
 
 
 @pytest.mark.parametrize("where", SAYS)
 def test_no_canary_is_in_what_the_system_says_of_itself(spoken: Spoken, where: str) -> None:
-    assert [line for line in spoken.told[where].splitlines() if CANARY in line] == []
+    looked_for = [CANARY, *spoken.shown_once]
+    assert [line for line in spoken.told[where].splitlines() if any(each in line for each in looked_for)] == []
 
 
 def test_no_canary_is_in_an_error(spoken: Spoken) -> None:

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from horarium.actors.api import _ask
 from horarium.http import connections, routing
 from horarium.http.app import make_app
 from horarium.http.connections import HEAD_BYTES, LINE_BYTES, MAX_FIELDS, PATIENCE_LOOKS, Door, Looked, connection_limit
@@ -256,6 +257,12 @@ async def test_one_client_too_many_that_says_nothing_is_told_all_the_same(monkey
     async with serving(limit=0) as server, await server.connect() as client:
         assert (await answer_of(client))[0] == 503
         assert await is_over(client)
+
+
+async def test_an_api_that_is_full_still_answers_itself() -> None:
+    """It is asked for a sign of life on a connection like any other."""
+    async with serving(limit=0) as server:
+        await _ask(*server.address)
 
 
 async def test_clients_too_many_that_are_heard_out_are_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
