@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from horarium.errors import ConfigurationError
+from horarium.errors import ConfigurationError, InvalidInput
+from horarium.identity.password_rules import check_new_password
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ def _long_enough(key: SecretStr | None) -> SecretStr | None:
     if key is not None and len(key.get_secret_value().encode()) < MINIMUM_KEY_BYTES:
         raise ValueError(f"must be at least {MINIMUM_KEY_BYTES} bytes; make one with `openssl rand -hex 32`")
     return key
+
+
+def _good_enough(password: SecretStr | None) -> SecretStr | None:
+    """As good as any other account's: it is the first thing that a stranger tries."""
+    try:
+        if password is not None:
+            check_new_password(password.get_secret_value(), username="admin")
+    except InvalidInput as error:
+        raise ValueError(error.errors[0].msg) from None
+    return password
 
 
 def _token68(token: SecretStr | None) -> SecretStr | None:
@@ -126,8 +137,10 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
 
-    admin_password: SecretStr | None = None
-    """Password of the account `admin` when it is first made; unset: a random one, printed once."""
+    admin_password: Annotated[SecretStr | None, AfterValidator(_good_enough)] = None
+    """Password of the account `admin` when it is first made; unset: a random one, printed once.
+
+    At least 8 characters and none of the most common, as for every account."""
 
     access_token_seconds: int = Field(900, ge=60, le=86_400)
     """How long an access token is good for."""

@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from horarium.errors import FieldError, InvalidInput
+from horarium.identity.password_rules import check_new_password
 
 __all__ = ["Passwords", "Verdict", "check_new_password"]
 
@@ -32,17 +32,6 @@ THREADS = 2
 # Never hashed from anything: salt and digest are zeros, whose password nobody knows. Verifying it costs what today's
 # parameters cost.
 NOBODYS_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
-
-
-SHORTEST = 8
-
-
-def check_new_password(password: str, *, username: str, field: str = "password") -> None:
-    """Refuse a password that is too easily guessed; raises InvalidInput that names `field`."""
-    if len(password) < SHORTEST:
-        raise InvalidInput(FieldError((field,), f"must have at least {SHORTEST} characters"))
-    if password.casefold() == username.casefold():
-        raise InvalidInput(FieldError((field,), "must not be the username"))
 
 
 class Verdict(Enum):

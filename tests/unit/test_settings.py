@@ -207,3 +207,14 @@ def test_every_setting_is_documented(name: str) -> None:
 
     declaration = source.partition(f"\n    {name}: ")[2].partition("\n")[2]
     assert declaration.lstrip().startswith('"""')
+
+
+@pytest.mark.parametrize(
+    ("password", "why"), [("short", "at least 8"), ("password1", "most common"), ("admin2024!", "the user's name")]
+)
+def test_a_weak_password_for_the_first_account_is_refused_with_words_and_not_shown(password: str, why: str) -> None:
+    (fault,) = faults(admin_password=password)
+
+    assert fault.startswith("HORARIUM_ADMIN_PASSWORD: ")
+    assert why in fault
+    assert password not in fault
