@@ -124,7 +124,8 @@ class Resources:
         """Signs and verifies access tokens; the key is made on first use where none is configured."""
         key = self.settings.secret_key
         text = key.get_secret_value() if key is not None else signing_key(self.settings.data_dir)
-        return AccessTokens(text, self.settings.access_token_seconds)
+        accepted = [each.get_secret_value() for each in self.settings.accepted_secret_keys]
+        return AccessTokens(text, self.settings.access_token_seconds, accepted=accepted)
 
     @cached_property
     def authenticator(self) -> Authenticator:

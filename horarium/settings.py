@@ -41,6 +41,12 @@ def _long_enough(key: SecretStr | None) -> SecretStr | None:
     return key
 
 
+def _all_long_enough(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for key in keys:
+        _long_enough(key)
+    return keys
+
+
 def _good_enough(password: SecretStr | None) -> SecretStr | None:
     """As good as any other account's: it is the first thing that a stranger tries."""
     try:
@@ -136,6 +142,9 @@ class Settings(BaseSettings):
 
     secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
+
+    accepted_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AfterValidator(_all_long_enough)] = ()
+    """Keys whose access tokens are accepted as well, separated by commas: the next `secret_key`, or the last one."""
 
     admin_password: Annotated[SecretStr | None, AfterValidator(_good_enough)] = None
     """Password of the account `admin` when it is first made; unset: a random one, printed once.
@@ -234,7 +243,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
 def _values(environ: Mapping[str, str]) -> dict[str, object]:
     """The known settings in `environ`, lists split at commas; an empty variable counts as unset."""
-    lists = {"task_modules", "http_allow", "queues", "cors_origins"}
+    lists = {"accepted_secret_keys", "task_modules", "http_allow", "queues", "cors_origins"}
     found: dict[str, object] = {}
     for name in Settings.model_fields:
         raw = environ.get(PREFIX + name.upper(), "").strip()

@@ -5,6 +5,11 @@ beside them is known. A token says who (`sub`) and under which session version (
 active and the version still current is the authenticator's to ask. Nothing secret is inside: claims are readable by
 whoever holds the token.
 
+The keys are a closed set. One signs; the others only verify, so that a key can be changed while several supervisors
+run: publish the next one to all of them, let it sign, and retire the last one when its tokens have run out
+(README has the steps). `kid` picks one out of that set, and is never a path or an address; a key that comes with a
+token is not looked at.
+
 A token that is refused is refused with one message, whatever is wrong with it.
 """
 
@@ -14,7 +19,7 @@ import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import jwt
 from jwt.utils import base64url_encode
@@ -23,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from horarium.errors import ConfigurationError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 __all__ = ["REFUSED", "AccessTokens", "Claims"]
 
@@ -70,14 +75,15 @@ class Claims(BaseModel):
 
 
 class AccessTokens:
-    """Issues and verifies tokens under one key; supervisors of one database share the key."""
+    """Issues tokens under one key and verifies those of the `accepted` ones, too.
 
-    def __init__(self, key: str, lifetime_seconds: int) -> None:
-        if len(key.encode()) < MINIMUM_KEY_BYTES:
-            raise ConfigurationError(f"the signing key has under {MINIMUM_KEY_BYTES} bytes; use `openssl rand -hex 32`")
-        self._key = key
+    Supervisors of one database share them all. Raises ConfigurationError for a key under 32 bytes.
+    """
+
+    def __init__(self, key: str, lifetime_seconds: int, *, accepted: Iterable[str] = ()) -> None:
+        self._keys = {_kid(each): each for each in (*accepted, key)}
+        self._kid = _kid(key)
         self._lifetime = lifetime_seconds
-        self._kid = hashlib.sha256(b"horarium access token key\0" + key.encode()).hexdigest()[:16]
 
     def issue(self, user_id: int, session_version: int, *, now: datetime) -> tuple[str, datetime]:
         """A token for this user, and when it expires."""
@@ -92,7 +98,9 @@ class AccessTokens:
             sv=session_version,
         )
         headers = {"typ": TYPE, "kid": self._kid}
-        return jwt.encode(claims.model_dump(), self._key, algorithm=ALGORITHM, headers=headers), claims.expires_at
+        return jwt.encode(
+            claims.model_dump(), self._keys[self._kid], algorithm=ALGORITHM, headers=headers
+        ), claims.expires_at
 
     def verify(self, token: str) -> Claims:
         """The claims of a token that we signed and that has not expired; raises Unauthorized for any other text."""
@@ -102,7 +110,7 @@ class AccessTokens:
         try:
             parts = jwt.decode_complete(
                 token,
-                self._key,
+                self._keys[_kid_of(token)],
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
@@ -110,18 +118,30 @@ class AccessTokens:
                 options={"require": list(Claims.model_fields), "verify_iat": False},
             )
             claims = Claims.model_validate(parts["payload"])
-        except (jwt.PyJWTError, ValidationError) as error:
+        except (jwt.PyJWTError, ValidationError, KeyError) as error:
             raise Unauthorized(REFUSED) from error
-        if not self._made_here(token, parts) or claims.iat > time.time() + CLOCK_SKEW_SECONDS:
+        # Base64 spells one signature in several ways, of which PyJWT takes some, padding for one. The rest of the token
+        # is signed as it is spelt.
+        if not token.endswith("." + base64url_encode(parts["signature"]).decode()):
+            raise Unauthorized(REFUSED)
+        if claims.iat > time.time() + CLOCK_SKEW_SECONDS:
             raise Unauthorized(REFUSED)
         return claims
 
-    def _made_here(self, token: str, parts: Mapping[str, Any]) -> bool:
-        """Whether header and signature are spelt as `issue` spells them.
 
-        Base64 spells one signature in several ways, of which PyJWT takes some, padding for one. The rest of the token
-        is signed as it is spelt.
-        """
-        header = parts["header"]
-        signature = base64url_encode(parts["signature"]).decode()
-        return header.get("typ") == TYPE and header.get("kid") == self._kid and token.endswith("." + signature)
+def _kid(key: str) -> str:
+    """The name of a key, from which it cannot be told; raises ConfigurationError for a key that cannot be used."""
+    if len(key.encode()) < MINIMUM_KEY_BYTES:
+        raise ConfigurationError(f"a signing key has under {MINIMUM_KEY_BYTES} bytes; use `openssl rand -hex 32`")
+    try:
+        jwt.get_algorithm_by_name(ALGORITHM).prepare_key(key)
+    except jwt.InvalidKeyError as error:  # a certificate, a public key: PyJWT would refuse it at the first login
+        raise ConfigurationError(f"a signing key is no secret ({error}); use `openssl rand -hex 32`") from None
+    return hashlib.sha256(b"horarium access token key\0" + key.encode()).hexdigest()[:16]
+
+
+def _kid_of(token: str) -> str:
+    """The name of the key that a token claims, which may be any text; none for a token of another type."""
+    header = jwt.get_unverified_header(token)
+    named = header.get("kid")
+    return named if header.get("typ") == TYPE and isinstance(named, str) else ""

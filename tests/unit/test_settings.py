@@ -218,3 +218,18 @@ def test_a_weak_password_for_the_first_account_is_refused_with_words_and_not_sho
     assert fault.startswith("HORARIUM_ADMIN_PASSWORD: ")
     assert why in fault
     assert password not in fault
+
+
+def test_keys_that_are_accepted_beside_the_one_that_signs_are_a_list_and_stay_secret() -> None:
+    settings = load_settings({"HORARIUM_ACCEPTED_SECRET_KEYS": f"{'a' * 32}, {'b' * 32}"})
+
+    assert [key.get_secret_value() for key in settings.accepted_secret_keys] == ["a" * 32, "b" * 32]
+    assert "aaa" not in repr(settings)
+
+
+def test_a_short_key_among_the_accepted_ones_is_refused() -> None:
+    (fault,) = faults(accepted_secret_keys=f"{'a' * 32},bbb")
+
+    assert fault.startswith("HORARIUM_ACCEPTED_SECRET_KEYS: ")
+    assert "at least 32 bytes" in fault
+    assert "bbb" not in fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import re
 import secrets
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = "a key of tests, and of tests only"
+RETIRED_KEY = "the key before, which nobody accepts"
 OTHER_KEY = "another key that has 32 bytes, too"
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+"""
 TOKENS = AccessTokens(KEY, 900)
 
 
@@ -55,8 +61,7 @@ def forged(
 def signed(header: str, body: str, key: str = KEY) -> str:
     """Any two texts, signed with HS256, however senseless."""
     parts = f"{b64(header.encode())}.{b64(body.encode())}"
-    algorithm = jwt.get_algorithm_by_name("HS256")
-    return f"{parts}.{b64(algorithm.sign(parts.encode(), algorithm.prepare_key(key)))}"
+    return f"{parts}.{b64(hmac.digest(key.encode(), parts.encode(), 'sha256'))}"  # PyJWT would not take any key
 
 
 def b64(raw: bytes) -> str:
@@ -84,20 +89,53 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "alg in a list": lambda: forged(header={"alg": ["HS256"]}),
     "no alg": lambda: signed(json.dumps({"typ": "at+jwt", "kid": HEADER["kid"]}), json.dumps(fresh())),
     "alg HS512": lambda: jwt.encode(fresh(), KEY * 2, algorithm="HS512", headers=HEADER | {"alg": "HS512"}),
+    "alg HS384": lambda: jwt.encode(fresh(), KEY * 2, algorithm="HS384", headers=HEADER | {"alg": "HS384"}),
+    "alg RS256, our signature": lambda: unsigned("RS256") + "." + issued().rsplit(".", 1)[1],
+    "alg ES256, our signature": lambda: unsigned("ES256") + "." + issued().rsplit(".", 1)[1],
+    "alg hs256": lambda: forged(header={"alg": "hs256"}),
+    "signed with a public key": lambda: forged(key=PUBLIC_KEY),
+    "signed with nothing": lambda: forged(key=""),
+    "signed with the kid": lambda: forged(key=HEADER["kid"]),
     "alg RS256, signed as HS256": lambda: forged(header={"alg": "RS256"}),
     "another key": lambda: forged(key=OTHER_KEY),
+    "a retired key": lambda: issued(AccessTokens(RETIRED_KEY, 900)),
     "another house": lambda: issued(AccessTokens(OTHER_KEY, 900)),
     "aud of another": lambda: forged({"aud": "other"}),
     "aud of several": lambda: forged({"aud": ["horarium", "other"]}),
     "aud in a list": lambda: forged({"aud": ["horarium"]}),
     "iss of another": lambda: forged({"iss": "https://horarium"}),
     "iss in a list": lambda: forged({"iss": ["horarium"]}),
+    "aud of nobody": lambda: forged({"aud": None}),
+    "aud empty": lambda: forged({"aud": []}),
+    "iss null": lambda: forged({"iss": None}),
+    "typ in another case": lambda: forged(header={"typ": "AT+JWT"}),
+    "typ in full": lambda: forged(header={"typ": "application/at+jwt"}),
     "typ JWT": lambda: forged(header={"typ": "JWT"}),
     "typ refresh": lambda: forged(header={"typ": "rt+jwt"}),
     "typ null": lambda: forged(header={"typ": None}),
     "kid of another": lambda: forged(header={"kid": "0" * 16}),
     "kid a path": lambda: forged(header={"kid": "../../../dev/null"}),
     "kid a number": lambda: forged(header={"kid": 1}),
+    "kid a file that exists": lambda: forged(header={"kid": "/etc/hostname"}),
+    "kid a query": lambda: forged(header={"kid": "' UNION SELECT 'key' --"}),
+    "kid null": lambda: forged(header={"kid": None}),
+    "kid in a list": lambda: forged(header={"kid": [HEADER["kid"]]}),
+    "kid an object": lambda: forged(header={"kid": {"k": HEADER["kid"]}}),
+    "kid in another case": lambda: forged(header={"kid": HEADER["kid"].upper() + " "}),
+    "kid empty": lambda: forged(header={"kid": ""}),
+    "kid the key": lambda: forged(header={"kid": KEY}),
+    "no kid": lambda: signed(json.dumps({"alg": "HS256", "typ": "at+jwt"}), json.dumps(fresh())),
+    "no typ": lambda: signed(json.dumps({"alg": "HS256", "kid": HEADER["kid"]}), json.dumps(fresh())),
+    "a key of its own": lambda: forged(
+        header={"kid": "own", "jwk": {"kty": "oct", "k": b64(OTHER_KEY.encode())}}, key=OTHER_KEY
+    ),
+    "a key of its own under our kid": lambda: forged(
+        header={"jwk": {"kty": "oct", "k": b64(OTHER_KEY.encode())}}, key=OTHER_KEY
+    ),
+    "keys elsewhere under our kid": lambda: forged(header={"jku": "https://evil.example/keys"}, key=OTHER_KEY),
+    "a certificate under our kid": lambda: forged(
+        header={"x5u": "https://evil.example/c", "x5c": ["MIIB"]}, key=OTHER_KEY
+    ),
     "kid with jku": lambda: forged(header={"kid": "x", "jku": "https://evil.example/keys"}),
     "unknown crit": lambda: forged(header={"crit": ["x"], "x": 1}),
     "b64 false": lambda: forged(header={"b64": False, "crit": ["b64"]}),
@@ -162,6 +200,30 @@ def test_a_forgery_with_nothing_changed_is_a_token() -> None:
     assert TOKENS.verify(forged()).user_id == 7
 
 
+def test_of_hundreds_of_forged_tokens_none_is_accepted() -> None:
+    """All kinds above, every beginning of a token, every bit of one flipped."""
+    token = issued()
+    forgeries = [forge() for forge in FORGERIES.values()]
+    forgeries += [token[:length] for length in range(len(token))]
+    forgeries += [
+        token[:at] + chr(ord(token[at]) ^ 1 << bit) + token[at + 1 :] for at in range(len(token)) for bit in range(7)
+    ]
+
+    accepted = [forgery for forgery in forgeries if is_accepted(forgery)]
+
+    assert len(FORGERIES) >= 90
+    assert len(forgeries) > 2000
+    assert accepted == []
+
+
+def is_accepted(token: str) -> bool:
+    try:
+        TOKENS.verify(token)
+    except Unauthorized:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("at", range(len(issued())))
 def test_a_token_with_one_character_changed_is_refused(at: int) -> None:
     token = issued()
@@ -222,13 +284,20 @@ def test_two_tokens_are_never_the_same() -> None:
     assert issued() != issued()
 
 
-def test_a_short_key_is_refused_at_the_start() -> None:
+@pytest.mark.parametrize(("key", "accepted"), [("k" * 31, ()), (KEY, (OTHER_KEY, "k" * 31))])
+def test_a_short_key_is_refused_at_the_start(key: str, accepted: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError, match="32 bytes") as refused:
-        AccessTokens("k" * 31, 900)
+        AccessTokens(key, 900, accepted=accepted)
 
     assert "kkk" not in str(refused.value)
 
 
+def test_a_key_that_only_another_algorithm_could_use_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="openssl"):
+        AccessTokens(PUBLIC_KEY, 900)
+
+
 def test_the_key_is_in_no_repr() -> None:
     assert KEY not in repr(TOKENS)
+    assert OTHER_KEY not in repr(AccessTokens(KEY, 900, accepted=(OTHER_KEY,)))
     assert KEY not in repr(TOKENS.verify(issued()))
