@@ -10,6 +10,7 @@ turn an error into a problem document without reading its message. The tree:
     ├─ Conflict                  state, version or name stands against it     -> 409
     ├─ Unauthorized              no token, a bad one, a wrong password        -> 401
     ├─ Forbidden                 the role does not allow it                   -> 403
+    ├─ TooManyRequests           too many guesses of a password               -> 429
     ├─ Unavailable               Postgres, Redis, broker or an actor is away  -> 503
     └─ Stalled                   the event loop is blocked, for too long      -> 503
 
@@ -19,6 +20,7 @@ supervisor that restarts the actor.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "InvalidInput",
     "NotFound",
     "Stalled",
+    "TooManyRequests",
     "Unauthorized",
     "Unavailable",
 ]
@@ -82,6 +85,14 @@ class Unauthorized(HorariumError):
 
 class Forbidden(HorariumError):
     """The role of the caller does not allow the call."""
+
+
+class TooManyRequests(HorariumError):
+    """There were too many attempts before this one; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"too many attempts; try again in {math.ceil(retry_after)} s")
+        self.retry_after = retry_after
 
 
 class Unavailable(HorariumError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from horarium.model import TokenPair
 
 __all__ = [
+    "EndSession",
     "EndSessions",
     "LogIn",
     "Mailboxes",
@@ -51,12 +52,13 @@ class Publish:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogIn:
-    """To the token service: a pair for whoever knows this password."""
+    """To the token service: a pair for whoever knows this password. `address` is where they are."""
 
     username: str
     password: str = field(repr=False)
     remember_me: bool
     reply: Reply[TokenPair] = field(repr=False)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,14 @@ class RotateToken:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EndSession:
+    """To the token service: end the one session that this refresh token belongs to."""
+
+    refresh_token: str = field(repr=False)
+    reply: Reply[None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EndSessions:
     """To the token service: end every session of a user, the one in use included."""
 
@@ -75,7 +85,7 @@ class EndSessions:
     reply: Reply[None] = field(repr=False)
 
 
-TokenRequest = LogIn | RotateToken | EndSessions
+TokenRequest = LogIn | RotateToken | EndSession | EndSessions
 
 
 def _history() -> Mailbox[Sequence[HistoryEvent]]:

@@ -24,7 +24,10 @@ from horarium.identity.access_tokens import AccessTokens
 from horarium.identity.accounts import Accounts
 from horarium.identity.api_keys import ApiKeys
 from horarium.identity.authenticator import Authenticator
+from horarium.identity.credentials import Credentials
 from horarium.identity.passwords import Passwords
+from horarium.identity.sessions import SessionPolicy, Sessions
+from horarium.identity.throttle import LoginThrottle
 from horarium.identity.users import Users
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
@@ -126,6 +129,16 @@ class Resources:
         text = key.get_secret_value() if key is not None else signing_key(self.settings.data_dir)
         accepted = [each.get_secret_value() for each in self.settings.accepted_secret_keys]
         return AccessTokens(text, self.settings.access_token_seconds, accepted=accepted)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Logins and what is renewed from them."""
+        return Sessions(self.access_tokens, self.refresh_tokens, SessionPolicy.of(self.settings), clock=self.clock)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """Checks names and passwords."""
+        return Credentials(self.database, LoginThrottle(self.redis, self.keys))
 
     @cached_property
     def authenticator(self) -> Authenticator:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - a field's type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -140,6 +141,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode] = ()
     """Origins whose pages may call the API from a browser, separated by commas: `https://ops.example.org`."""
 
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks of the proxies whose `X-Forwarded-For` is believed, separated by commas: `10.0.0.0/8,fd00::/8`."""
+
     secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
 
@@ -159,6 +163,9 @@ class Settings(BaseSettings):
 
     remember_me_seconds: int = Field(30 * 86_400, ge=3600)
     """How long a login lasts with `remember_me`."""
+
+    refresh_idle_seconds: int = Field(2 * 86_400, ge=3600)
+    """How long a login without `remember_me` may go without being refreshed; one with it may until it ends."""
 
     single_session: bool = True
     """Whether a login ends the earlier refresh tokens of the same user."""
@@ -243,7 +250,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
 def _values(environ: Mapping[str, str]) -> dict[str, object]:
     """The known settings in `environ`, lists split at commas; an empty variable counts as unset."""
-    lists = {"accepted_secret_keys", "task_modules", "http_allow", "queues", "cors_origins"}
+    lists = {"accepted_secret_keys", "cors_origins", "http_allow", "queues", "task_modules", "trusted_proxies"}
     found: dict[str, object] = {}
     for name in Settings.model_fields:
         raw = environ.get(PREFIX + name.upper(), "").strip()

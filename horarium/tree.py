@@ -37,7 +37,7 @@ from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
-from horarium.actors.token_service import SessionPolicy, TokenService
+from horarium.actors.token_service import TokenService
 from horarium.actors.worker import Worker, WorkerConfig
 from horarium.embedded import START_SECONDS, STOP_SECONDS
 from horarium.http.app import make_app
@@ -123,9 +123,7 @@ def _servers(r: Resources) -> tuple[SupervisorSpec, ...]:
 
 def _core(r: Resources) -> SupervisorSpec:
     m = r.mailboxes
-    tokens = TokenService(
-        r.database, r.users, r.access_tokens, r.refresh_tokens, SessionPolicy.of(r.settings), clock=r.clock
-    )
+    tokens = TokenService(r.database, r.users, r.credentials, r.sessions)
     led = r.leadership
     loader = ScheduleLoader(r.database, r.due_index, m, leadership=led)
     leader = Leader(r.database, r.leadership, m)
@@ -192,4 +190,5 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         supervisor=supervisor,
         liveness=liveness,
         clock=r.clock,
+        trusted_proxies=r.settings.trusted_proxies,
     )

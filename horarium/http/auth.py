@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from horarium.http.origin import client_address, throttled_address
 from horarium.http.routing import Empty, Reply, Route
-from horarium.messages import EndSessions, LogIn, RotateToken
+from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
 from horarium.model import Login, Refresh, TokenPair, User
 
 if TYPE_CHECKING:
@@ -21,19 +22,27 @@ ASK_SECONDS = 10.0
 async def log_in(call: Call) -> Reply:
     """A pair of tokens for a name and a password."""
     given: Login = call.body
+    address = throttled_address(client_address(call.request, call.services.trusted_proxies))
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
-        lambda reply: LogIn(given.username, given.password, given.remember_me, reply), timeout=ASK_SECONDS
+        lambda reply: LogIn(given.username, given.password, given.remember_me, reply, address), timeout=ASK_SECONDS
     )
     return Reply(pair, NO_STORE)
 
 
 async def refresh(call: Call) -> Reply:
-    """A new pair for a refresh token, which dies; one that is dead already ends its whole family."""
+    """A new pair for a refresh token, which dies; the same again within 10 s, and later the end of its session."""
     token: str = call.body.refresh_token
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
         lambda reply: RotateToken(token, reply), timeout=ASK_SECONDS
     )
     return Reply(pair, NO_STORE)
+
+
+async def revoke_session(call: Call) -> Reply:
+    """The end of one session. A token that is not known has none, so this always answers the same (RFC 7009)."""
+    token: str = call.body.refresh_token
+    await call.services.mailboxes.tokens.ask(lambda reply: EndSession(token, reply), timeout=ASK_SECONDS)
+    return Reply()
 
 
 async def log_out(call: Call) -> Reply:
@@ -51,6 +60,7 @@ async def me(call: Call) -> Reply:
 ROUTES = (
     Route("POST", "/api/v1/auth/login", log_in, "Log in", None, TokenPair, body=Login),
     Route("POST", "/api/v1/auth/refresh", refresh, "A new pair for a refresh token", None, TokenPair, body=Refresh),
+    Route("POST", "/api/v1/auth/revoke", revoke_session, "End one session", None, status=204, body=Refresh),
     Route(
         "POST", "/api/v1/auth/logout", log_out, "End every session of the caller", "viewer", status=204,
         body=Empty, body_required=False,

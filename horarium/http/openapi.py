@@ -140,6 +140,8 @@ def _problems(route: Route) -> dict[str, str]:
         problems["404"] = "There is no such thing"
     if route.path.startswith("/api/v1/auth/"):
         problems["401"] = "Bad credentials or token"
+    if route.path == "/api/v1/auth/login":
+        problems["429"] = "Too many guesses; Retry-After says when to come back"
     if route.method in ("POST", "PATCH", "DELETE"):
         problems["409"] = "State, version or name stands against it"
     if route.path == "/livez":

@@ -23,6 +23,7 @@ from horarium.errors import (
     InvalidInput,
     NotFound,
     Stalled,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
 )
@@ -132,10 +133,10 @@ def _answer_with_more(error: Exception, request: web.Request) -> web.Response:
             return problem(422, "invalid_input", "a field breaks a rule", errors=error.errors)
         case Conflict():
             return problem(409, error.code, str(error))
-        case Unavailable():
-            return _unavailable(str(error), error.retry_after)
+        case TooManyRequests() | Unavailable():
+            return _later(error, error.retry_after)
         case MailboxError() | Stalled():
-            return _unavailable(str(error), BUSY_SECONDS)
+            return _later(error, BUSY_SECONDS)
         case web.HTTPException():
             return http_problem(error)
     return unexpected(request, error)
@@ -147,8 +148,9 @@ def unexpected(request: web.BaseRequest, error: BaseException | None) -> web.Res
     return problem(500, "internal", "an unexpected error; the log has it under this X-Request-Id")
 
 
-def _unavailable(detail: str, retry_after: float) -> web.Response:
-    return problem(503, "unavailable", detail, headers={"Retry-After": str(math.ceil(retry_after))})
+def _later(error: Exception, retry_after: float) -> web.Response:
+    status, code = (429, "too_many_requests") if isinstance(error, TooManyRequests) else (503, "unavailable")
+    return problem(status, code, str(error), headers={"Retry-After": str(math.ceil(retry_after))})
 
 
 def http_problem(error: web.HTTPException) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - a dataclass' field
+from collections.abc import Callable, Sequence  # noqa: TC003 - a dataclass' fields
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from ipaddress import IPv4Network, IPv6Network
 
     from redis.asyncio import Redis
 
@@ -55,6 +56,7 @@ class Services:
     supervisor: Callable[[], Supervisor]
     liveness: Liveness
     clock: Callable[[], datetime]
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -9,7 +9,10 @@ timeout:tasks              HASH    execution id -> attempt and worker
 timeout:index              ZSET    execution id -> deadline, Unix ms
 auth:token:{hash}          HASH    one refresh token, by its SHA-256
 auth:family:{id}           HASH    the login it descends from
-auth:user_tokens:{user}    ZSET    families of a user -> expiry, Unix ms
+auth:retry:{hash}          STRING  half of what a token was changed for, 10 s
+auth:user_tokens:{user}    ZSET    families of a user -> when each ends, Unix ms
+auth:throttle:...          STRING  how often passwords were guessed, up to 15 min
+auth:known:{acct}:{addr}   STRING  where an account was logged into, 30 d
 cache:user:{id}            STRING  a user, 300 s
 cache:api_key:{hash}       STRING  an API key, by its SHA-256, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
@@ -70,9 +73,22 @@ class Keys:
         """The login that a refresh token descends from."""
         return f"{self.prefix}auth:family:{family}"
 
+    def retry(self, digest: str) -> str:
+        """What a token that was changed is answered with once more, by the SHA-256 of its text."""
+        return f"{self.prefix}auth:retry:{digest}"
+
     def user_tokens(self, user_id: int) -> str:
         """The logins of a user."""
         return f"{self.prefix}auth:user_tokens:{user_id}"
+
+    @property
+    def throttle(self) -> str:
+        """What stands before every count of guesses; a colon and what is counted follow."""
+        return f"{self.prefix}auth:throttle"
+
+    def known_address(self, account: str, address: str) -> str:
+        """Says that an account was logged into from there."""
+        return f"{self.prefix}auth:known:{account}:{address}"
 
     def user(self, user_id: int) -> str:
         """A cached user."""

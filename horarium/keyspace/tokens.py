@@ -2,17 +2,24 @@
 
 A token is 256 random bits that only its holder has; Redis has their SHA-256. (A slow hash protects what can be
 guessed; 256 bits cannot.) A login opens a *family*. Presenting its token kills that token and makes the next
-*generation*, under the family's one expiry, so that no chain of refreshes outlives it. A dead token keeps its key until
-then: seeing it again means that two hold what one should, and ends the family, for the thief and the robbed alike
-(RFC 9700 4.14.2). The family names its living token, so ending all of it is deleting one key.
+*generation*, under the family's one expiry, so that no chain of refreshes outlives it; a family that is not refreshed
+for long may end before. A dead token keeps its key until that expiry: seeing it again means that two hold what one
+should, and ends the family, for the thief and the robbed alike (RFC 9700 4.14.2). The family names its living token,
+so ending all of it is deleting one key.
 
-Two requests with the same token, however close, are a replay: one wins, the family ends.
+One who presents a dead token may have done no wrong: the answer with its successor was lost on the way. So for ten
+seconds, and while that successor is the living one, a dead token is answered with the very same successor. A thief who
+comes in this time gets a token that the robbed one holds too, and the second of them to use it ends the family. To
+answer twice without keeping a token, the successor is made from two halves: HMAC-SHA256 of a random *seed*, under the
+token that was presented. The holder has the one, Redis has the other, for ten seconds by its own clock.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -30,24 +37,32 @@ if TYPE_CHECKING:
 __all__ = ["Grant", "HeldToken", "RefreshTokens", "Refused", "Rotated"]
 
 TOKEN_BYTES = 32
+SEED_BYTES = 32
 FAMILY_BYTES = 16
+
+RETRY_MS = 10_000
+"""How long after its answer was lost a rotation can be asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a login is given: for whom, under which session version, until when, and alone or beside others."""
+    """What a login is given: for whom, under which session version, until when, and alone or beside others.
+
+    `idle_seconds`: how long it may go without a rotation; None: until it expires.
+    """
 
     user_id: int
     session_version: int
     expires_at: datetime
     single_session: bool
+    idle_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HeldToken:
     """What Redis knows of a token that was presented; `spent` once it was changed for another."""
 
-    digest: str = field(repr=False)
+    token: str = field(repr=False)
     family: str
     generation: int
     user_id: int
@@ -58,7 +73,7 @@ class HeldToken:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The token was changed for this one."""
+    """The token was changed for this one, now or within the last ten seconds."""
 
     token: str = field(repr=False)
 
@@ -85,7 +100,7 @@ class RefreshTokens:
         token, family = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_hex(FAMILY_BYTES)
         digest = _digest(token)
         keys = [self._keys.token(digest), self._keys.family(family), self._keys.user_tokens(grant.user_id)]
-        when = (to_ms(now), to_ms(grant.expires_at))
+        when = (to_ms(now), to_ms(grant.expires_at), 1000 * (grant.idle_seconds or 0))
         alone = (int(grant.single_session), self._keys.family(""))
         with redis_errors():
             await self._issue(keys=keys, args=[digest, family, grant.user_id, grant.session_version, *when, *alone])
@@ -93,13 +108,12 @@ class RefreshTokens:
 
     async def find(self, token: str) -> HeldToken | None:
         """What is known of a token, dead or alive; None when nothing is."""
-        digest = _digest(token)
         with redis_errors():
-            held = cast("dict[bytes, bytes]", await self._redis.hgetall(self._keys.token(digest)))
+            held = cast("dict[bytes, bytes]", await self._redis.hgetall(self._keys.token(_digest(token))))
         if not held:
             return None
         return HeldToken(
-            digest,
+            token,
             family=held[b"family"].decode(),
             generation=int(held[b"generation"]),
             user_id=int(held[b"user"]),
@@ -109,19 +123,30 @@ class RefreshTokens:
         )
 
     async def rotate(self, held: HeldToken, *, now: datetime) -> Rotated | Refused:
-        """Change a token for its successor, all or nothing; a dead one ends its family."""
-        successor = secrets.token_urlsafe(TOKEN_BYTES)
-        digest = _digest(successor)
+        """Change a token for its successor, all or nothing; a dead one gets the same again, or ends its family."""
+        seed = secrets.token_bytes(SEED_BYTES)
+        presented, successor = _digest(held.token), _digest(_successor(held.token, seed))
         keys = [
-            self._keys.token(held.digest),
-            self._keys.token(digest),
+            self._keys.token(presented),
+            self._keys.token(successor),
             self._keys.family(held.family),
             self._keys.user_tokens(held.user_id),
+            self._keys.retry(presented),
         ]
         with redis_errors():
-            outcome = await self._rotate(keys=keys, args=[held.digest, digest, to_ms(now)])
-        said = cast("bytes", outcome).decode()
-        return Rotated(successor) if said == "rotated" else Refused(said)  # type: ignore[arg-type]  # the script's words
+            answer = await self._rotate(keys=keys, args=[presented, successor, to_ms(now), seed, RETRY_MS])
+        word, *seeds = cast("list[bytes]", answer)
+        if seeds:
+            return Rotated(_successor(held.token, seeds[0]))
+        return Refused(word.decode())  # type: ignore[arg-type]  # the script's words
+
+    async def revoke(self, held: HeldToken) -> None:
+        """End the family of a token, dead or alive, and no other."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.delete(self._keys.family(held.family))
+                pipe.zrem(self._keys.user_tokens(held.user_id), held.family)
+                await pipe.execute()
 
     async def revoke_user(self, user_id: int) -> int:
         """End every family of a user; returns how many there were."""
@@ -130,5 +155,14 @@ class RefreshTokens:
 
 
 def _digest(token: str) -> str:
+    return hashlib.sha256(_bytes(token)).hexdigest()
+
+
+def _successor(token: str, seed: bytes) -> str:
+    """The token after this one: as long and as random as a first one, and to be had with both halves only."""
+    return urlsafe_b64encode(hmac.digest(_bytes(token), seed, "sha256")).rstrip(b"=").decode()
+
+
+def _bytes(token: str) -> bytes:
     # surrogatepass: whatever text comes in has a digest, and is then unknown
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return token.encode("utf-8", "surrogatepass")

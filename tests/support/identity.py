@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from horarium.actors.token_service import SessionPolicy, TokenService
+import anyio
+
+from horarium.actors.token_service import TokenService
+from horarium.errors import Unauthorized
 from horarium.identity.access_tokens import AccessTokens
 from horarium.identity.api_keys import ApiKeys
 from horarium.identity.authenticator import Authenticator
+from horarium.identity.credentials import Credentials
 from horarium.identity.passwords import Passwords
+from horarium.identity.sessions import SessionPolicy, Sessions
+from horarium.identity.throttle import LoginThrottle
 from horarium.identity.users import Users
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
-from horarium.keyspace.tokens import RefreshTokens
-from horarium.messages import EndSessions, LogIn, RotateToken
+from horarium.keyspace.tokens import RefreshTokens, _digest
+from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
 from horarium.sql.database import Database
 from horarium.sql.migrator import migrate
 from horarium.sql.queries import QUERIES
@@ -28,9 +34,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from horarium.identity.users import CachedUser
+    from horarium.keyspace.tokens import HeldToken
     from horarium.model import TokenPair
 
-__all__ = ["HOUR", "KEY", "PASSWORD", "House", "a_house"]
+__all__ = ["HOUR", "KEY", "PASSWORD", "House", "a_house", "held", "race"]
 
 KEY = "a key of tests, and of tests only"
 PASSWORD = "correct horse battery staple"
@@ -66,19 +73,30 @@ class House:
         self.users = Users(self.database, self.redis, self.keys)
         self.api_keys = ApiKeys(self.database, self.redis, self.keys, clock=self.clock)
         self.authenticator = Authenticator(self.access_tokens, self.users, self.api_keys)
-        self.service = TokenService(
-            self.database, self.users, self.access_tokens, self.refresh_tokens, self.policy, clock=self.clock
-        )
+        self.credentials = Credentials(self.database, LoginThrottle(self.redis, self.keys))
+        self.sessions = Sessions(self.access_tokens, self.refresh_tokens, self.policy, clock=self.clock)
+        self.service = TokenService(self.database, self.users, self.credentials, self.sessions)
 
-    async def log_in(self, username: str = "ada", password: str = PASSWORD, *, remember_me: bool = False) -> TokenPair:
+    async def log_in(
+        self, username: str = "ada", password: str = PASSWORD, *, remember_me: bool = False, address: str = "192.0.2.1"
+    ) -> TokenPair:
         reply: Reply[TokenPair] = Reply()
-        await self.service.step(LogIn(username, password, remember_me, reply))
+        await self.service.step(LogIn(username, password, remember_me, reply, address))
         return await reply.wait()
 
     async def refresh(self, token: str) -> TokenPair:
         reply: Reply[TokenPair] = Reply()
         await self.service.step(RotateToken(token, reply))
         return await reply.wait()
+
+    async def the_retry_ends(self, token: str) -> None:
+        """As if ten seconds had passed since this token was changed."""
+        assert await self.redis.delete(self.keys.retry(_digest(token))) == 1
+
+    async def end_session(self, token: str) -> None:
+        reply: Reply[None] = Reply()
+        await self.service.step(EndSession(token, reply))
+        await reply.wait()
 
     async def log_out(self, user_id: int) -> None:
         reply: Reply[None] = Reply()
@@ -129,8 +147,34 @@ async def a_house(
         async with Database(database_url) as database:
             await migrate(database)
             policy = SessionPolicy(
-                refresh_token_seconds=7 * 86_400, remember_me_seconds=30 * 86_400, single_session=single_session
+                refresh_token_seconds=7 * 86_400,
+                remember_me_seconds=30 * 86_400,
+                single_session=single_session,
+                refresh_idle_seconds=2 * 86_400,
             )
             yield House(database, redis, Keys(prefix), policy)
     finally:
         await redis.aclose()
+
+
+async def held(house: House, token: str) -> HeldToken:
+    """What Redis knows of a token."""
+    found = await house.refresh_tokens.find(token)
+    assert found is not None
+    return found
+
+
+async def race(house: House, token: str, times: int) -> list[TokenPair]:
+    """Present one token many times at once; what was answered to those who got a pair."""
+    won: list[TokenPair] = []
+
+    async def present() -> None:
+        try:
+            won.append(await house.refresh(token))
+        except Unauthorized:
+            return
+
+    async with anyio.create_task_group() as group:
+        for _ in range(times):
+            group.start_soon(present)
+    return won

@@ -233,3 +233,10 @@ def test_a_short_key_among_the_accepted_ones_is_refused() -> None:
     assert fault.startswith("HORARIUM_ACCEPTED_SECRET_KEYS: ")
     assert "at least 32 bytes" in fault
     assert "bbb" not in fault
+
+
+def test_trusted_proxies_are_networks() -> None:
+    settings = load_settings({"HORARIUM_TRUSTED_PROXIES": "10.0.0.0/8, ::1,192.0.2.7"})
+
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]
+    assert "HORARIUM_TRUSTED_PROXIES" in faults(trusted_proxies="proxy.example")[0]

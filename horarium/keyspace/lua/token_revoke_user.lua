@@ -1,6 +1,6 @@
 -- Ends every family of a user; their tokens are dead without it.
 --
--- KEYS[1]  auth:user_tokens:{user}    ZSET  family id -> expiry, Unix ms
+-- KEYS[1]  auth:user_tokens:{user}    ZSET  family id -> when it ends, Unix ms
 -- ARGV[1]  what stands before a family's id in its key
 --
 -- Returns how many families it ended.

@@ -67,7 +67,7 @@ async def test_an_answer_is_as_the_document_says(
 ) -> None:
     filled = path.format(**await things(house, ended=not path.endswith("/cancel")))
     body = BODIES.get(f"{method} {path}")
-    if path.endswith("/auth/refresh"):
+    if path.endswith(("/auth/refresh", "/auth/revoke")):
         pair = await house.call("POST", "/api/v1/auth/login", BODIES["post /api/v1/auth/login"], token=None)
         body = {"refresh_token": pair.body["refresh_token"]}
     token = await house.new_token("admin")

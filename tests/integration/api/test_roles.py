@@ -27,6 +27,7 @@ LOWEST: dict[str, str | None] = {
     "GET /metrics": None,
     "POST /api/v1/auth/login": None,
     "POST /api/v1/auth/refresh": None,
+    "POST /api/v1/auth/revoke": None,
     "POST /api/v1/auth/logout": "viewer",
     "GET /api/v1/auth/me": "viewer",
     "POST /api/v1/auth/password": "viewer",

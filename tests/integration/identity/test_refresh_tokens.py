@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 from redis import Redis as BlockingRedis
 from structlog.testing import capture_logs
 
 from horarium.errors import Unauthorized
-from horarium.keyspace.tokens import Grant, HeldToken, Refused, Rotated, _digest
-from tests.support.identity import HOUR, House, a_house
-
-if TYPE_CHECKING:
-    from horarium.model import TokenPair
+from horarium.keyspace.tokens import HeldToken, Refused, Rotated, _digest
+from tests.support.identity import HOUR, House, a_house, held
 
 pytestmark = pytest.mark.anyio
-
-
-async def race(house: House, token: str, times: int) -> list[TokenPair]:
-    """Present one token many times at once; returns what the winners got."""
-    won: list[TokenPair] = []
-
-    async def present() -> None:
-        try:
-            won.append(await house.refresh(token))
-        except Unauthorized:
-            return
-
-    async with anyio.create_task_group() as group:
-        for _ in range(times):
-            group.start_soon(present)
-    return won
-
-
-async def held(house: House, token: str) -> HeldToken:
-    found = await house.refresh_tokens.find(token)
-    assert found is not None
-    return found
 
 
 async def test_a_rotation_gives_a_pair_that_works_and_rotates_again(house: House, ada: int) -> None:
@@ -60,6 +33,7 @@ async def test_replaying_any_dead_token_ends_its_whole_family(house: House, gene
     second = await house.refresh(first.refresh_token)
     third = await house.refresh(second.refresh_token)
     living = await house.refresh(third.refresh_token)
+    await house.the_retry_ends(third.refresh_token)
     dead = [first, second, third][generation].refresh_token
 
     with capture_logs() as logs, pytest.raises(Unauthorized):
@@ -76,6 +50,7 @@ async def test_a_replay_ends_no_other_family_of_the_user(open_house: House) -> N
     other = await open_house.log_in()
     robbed = await open_house.log_in()
     await open_house.refresh(robbed.refresh_token)
+    await open_house.the_retry_ends(robbed.refresh_token)
 
     with pytest.raises(Unauthorized):
         await open_house.refresh(robbed.refresh_token)
@@ -83,44 +58,17 @@ async def test_a_replay_ends_no_other_family_of_the_user(open_house: House) -> N
     assert await open_house.refresh(other.refresh_token)
 
 
-@pytest.mark.parametrize("_turn", range(5))
-async def test_of_50_rotations_at_once_one_wins_and_the_family_ends(house: House, ada: int, _turn: int) -> None:
-    pair = await house.log_in()
-
-    won = await race(house, pair.refresh_token, 50)
-
-    assert len(won) == 1
-    assert await house.families(ada) == []
-    with pytest.raises(Unauthorized):
-        await house.refresh(won[0].refresh_token)
-
-
 @pytest.mark.usefixtures("ada")
 async def test_a_replay_is_seen_though_postgres_is_away(house: House) -> None:
     first = await house.log_in()
     second = await house.refresh(first.refresh_token)
+    await house.the_retry_ends(first.refresh_token)
     await house.database.__aexit__(None, None, None)
 
     with pytest.raises(Unauthorized):
         await house.refresh(first.refresh_token)
 
     assert await house.redis.exists(house.keys.family((await held(house, second.refresh_token)).family)) == 0
-
-
-@pytest.mark.usefixtures("ada")
-async def test_a_call_sent_twice_by_the_client_library_is_no_replay(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection may break after the script ran and before its answer came: redis-py then sends it again."""
-    pair = await house.log_in()
-    presented = await held(house, pair.refresh_token)
-    monkeypatch.setattr("secrets.token_urlsafe", lambda _: "the same successor")
-    now = datetime.now(UTC)
-
-    outcomes = [await house.refresh_tokens.rotate(presented, now=now) for _ in range(2)]
-
-    assert outcomes == [Rotated("the same successor")] * 2
-    assert (await held(house, "the same successor")).generation == 2
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "\ud800", "a\0b", "*", "x" * 500])
@@ -181,10 +129,11 @@ async def test_everything_in_redis_runs_out_by_itself(house: House, ada: int) ->
 
     left = {key: await house.redis.pttl(key) for key in await house.every_key()}
 
-    assert len(left) == 5  # two tokens, the family, the user's index, the cached user
+    # two tokens, the retry, the family, the user's index, the cached user, the known address, five counts of guesses
+    assert len(left) == 12
     assert house.keys.user_tokens(ada).encode() in left
     assert min(left.values()) > 0
-    assert max(left.values()) <= 7 * 86_400_000
+    assert max(left.values()) <= 30 * 86_400_000
 
 
 async def test_the_index_of_a_user_lives_as_long_as_the_longest_login(open_house: House) -> None:
@@ -226,34 +175,6 @@ async def test_logins_stand_side_by_side_where_that_is_allowed(open_house: House
     assert [await open_house.refresh(pair.refresh_token) for pair in pairs]
 
 
-async def test_the_index_of_a_user_holds_living_logins_only(open_house: House) -> None:
-    """Logins that ran out leave it with the next one, those that were ended at once."""
-    user = await open_house.account()
-    now = datetime.now(UTC)
-    for minute in range(5):
-        grant = Grant(user, 1, expires_at=now + timedelta(minutes=minute + 1), single_session=False)
-        await open_house.refresh_tokens.issue(grant, now=now)
-    robbed = await open_house.log_in()
-    await race(open_house, robbed.refresh_token, 2)
-    open_house.clock.passes(timedelta(minutes=3))
-
-    await open_house.log_in()
-
-    assert len(await open_house.families(user)) == 3
-
-
-async def test_a_refresh_drops_logins_that_ran_out(open_house: House) -> None:
-    user = await open_house.account()
-    pair = await open_house.log_in()
-    now = datetime.now(UTC)
-    await open_house.refresh_tokens.issue(Grant(user, 1, now + HOUR, single_session=False), now=now)
-    open_house.clock.passes(HOUR)
-
-    await open_house.refresh(pair.refresh_token)
-
-    assert len(await open_house.families(user)) == 1
-
-
 @pytest.mark.usefixtures("ada")
 async def test_a_family_that_ended_is_not_brought_back(house: House) -> None:
     pair = await house.log_in()
@@ -261,15 +182,6 @@ async def test_a_family_that_ended_is_not_brought_back(house: House) -> None:
     await house.refresh_tokens.revoke_user(presented.user_id)
 
     assert await house.refresh_tokens.rotate(presented, now=datetime.now(UTC)) == Refused("ended")
-
-
-async def test_revoking_says_how_many_logins_ended(open_house: House) -> None:
-    user = await open_house.account()
-    await open_house.log_in()
-    await open_house.log_in()
-
-    assert await open_house.refresh_tokens.revoke_user(user) == 2
-    assert await open_house.refresh_tokens.revoke_user(user) == 0
 
 
 async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(database_url: str, redis_db: str) -> None:
@@ -323,8 +235,7 @@ def everything_in(url: str) -> bytes:
 
 
 def test_tokens_are_in_no_repr() -> None:
-    digest = _digest("secret")
-    found = HeldToken(digest, "family", 1, 7, 1, datetime.now(UTC), spent=False)
+    found = HeldToken("secret", "family", 1, 7, 1, datetime.now(UTC), spent=False)
 
     assert "secret" not in repr(Rotated("secret"))
-    assert digest not in repr(found)
+    assert "secret" not in repr(found)

@@ -40,11 +40,11 @@ class Stuck:
     """Stands in for the passwords: every login waits until it is let go."""
 
     def __init__(self, house: House) -> None:
-        self._passwords = house.service._passwords
+        self._passwords = house.credentials._passwords
         self.waiting = 0
         self.all_there = anyio.Event()
         self.go = anyio.Event()
-        house.service._passwords = self  # type: ignore[assignment]  # the one method that a login calls
+        house.credentials._passwords = self  # type: ignore[assignment]  # the one method that a login calls
 
     async def verify(self, hashed: str | None, text: str) -> Verdict:
         self.waiting += 1
@@ -73,8 +73,9 @@ async def test_logins_do_not_block_a_refresh_and_too_many_are_told_to_come_again
     replies: list[Reply[object]] = [Reply() for _ in range(token_service.LOGIN_SEATS + 1)]
 
     async with running(house) as (mailbox, context):
-        for reply in replies:
-            await mailbox.send(LogIn("ada", PASSWORD, remember_me=False, reply=reply))  # type: ignore[arg-type]
+        for number, reply in enumerate(replies):  # from everywhere and as anybody, or most would be too many guesses
+            name = "ada" if number == 0 else f"user {number}"
+            await mailbox.send(LogIn(name, PASSWORD, False, reply, f"192.0.2.{number}"))  # type: ignore[arg-type]
         assert await mailbox.ask(lambda reply: RotateToken(pair.refresh_token, reply))
 
         with pytest.raises(Unavailable):
