@@ -16,7 +16,7 @@ import secrets
 from typing import IO, TYPE_CHECKING, Self
 
 from horarium.errors import ConfigurationError
-from horarium.files import open_private
+from horarium.files import make_private, open_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,12 +87,10 @@ def signing_key(data_dir: Path) -> str:
     path = data_dir / "secret.key"
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open_private(path, "x") as file:
-            file.write(secrets.token_hex(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            make_private(path, secrets.token_hex(KEY_BYTES))
     except FileExistsError:
-        pass  # made by an earlier start
+        pass  # made by another process, just now
     except OSError as error:
         raise ConfigurationError(
             f"cannot keep a signing key in {data_dir}: {error.strerror}; set HORARIUM_SECRET_KEY or HORARIUM_DATA_DIR"

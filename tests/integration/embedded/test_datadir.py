@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,29 @@ def test_a_signing_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert len(bytes.fromhex(key)) == 32
     assert signing_key(tmp_path) == key
     assert stat.S_IMODE((tmp_path / "secret.key").stat().st_mode) == 0o600
+
+
+def test_processes_that_start_at_once_all_have_the_one_key_and_leave_nothing_else(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as starts:
+        keys = set(starts.map(signing_key, [tmp_path] * 64))
+
+    assert len(keys) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_a_start_that_is_killed_before_the_key_is_whole_leaves_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        signing_key(tmp_path)
+    monkeypatch.undo()
+
+    assert not (tmp_path / "secret.key").exists()
+    assert len(signing_key(tmp_path)) == 64
 
 
 def test_a_signing_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
