@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
 from horarium.http.headers import request_id
+from horarium.http.origin import client_address
 from horarium.http.problems import Malformed, TooLarge, TooSlow, UnsupportedMediaType
 from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
@@ -86,10 +87,9 @@ class Call:
     @property
     def author(self) -> Author:
         """Whoever changes something by this call, as the audit log names them."""
-        caller = self._known_caller
-        return Author(
-            caller.kind, caller.id, caller.name, caller.role == "admin", self.request.remote, request_id(self.request)
-        )
+        caller, request = self._known_caller, self.request
+        address = client_address(request, self.services.trusted_proxies)
+        return Author(caller.kind, caller.id, caller.name, caller.role == "admin", address, request_id(request))
 
     @property
     def _known_caller(self) -> Caller:

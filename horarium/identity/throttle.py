@@ -3,7 +3,7 @@
 Three things are counted, in Redis, by the package `limits`. Guesses at *one account from one address*, which is how a
 person errs. Guesses *from one address* at whatever accounts, which is how common passwords are tried on everybody. And
 guesses at *one account from anywhere*, which is how many machines try one. Each has windows of one, five and fifteen
-minutes: a few errors cost a minute, many cost a quarter of an hour, and nothing costs more (docs/decisions/0022).
+minutes: a few errors cost a minute, many cost a quarter of an hour, and nothing costs more (docs/decisions/0024).
 
 Only guesses count. An attempt is counted before its password is looked at, so that no crowd can slip through at once;
 it is taken back when the password was right, and when the attempt was turned away. So being turned away makes no delay

@@ -34,6 +34,7 @@ BODIES: dict[str, Any] = {
     "post /api/v1/schedules/preview": {"scheduler_type": "interval", "schedule_config": {"hours": 1}},
     "post /api/v1/auth/login": {"username": "admin", "password": PASSWORD},
     "post /api/v1/auth/password": {"current_password": PASSWORD, "new_password": f"another: {PASSWORD}"},
+    "post /api/v1/auth/revoke": {"refresh_token": "of nobody"},
     "post /api/v1/users": {"username": "described", "password": PASSWORD, "email": "d@example.org"},
     "patch /api/v1/users/{user_id}": {"full_name": "De Scribed", "role": "operator"},
     "post /api/v1/api-keys": {"name": "described", "role": "viewer", "expires_at": "2099-01-01T00:00:00Z"},
