@@ -31,7 +31,8 @@ __all__ = ["connect", "connection_options", "redis_errors"]
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 MAX_CONNECTIONS = 32
 CONNECT_SECONDS = 3.0
-COMMAND_SECONDS = 5.0
+COMMAND_SECONDS = 3.0
+"""Every connection of a pool may have been cut off in silence, and each is found out only when it is used."""
 ACQUIRE_SECONDS = 5.0
 CALL_SECONDS = 8.0
 """How long a call may take in all: one command's timeout and time for a retry."""
