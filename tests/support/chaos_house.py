@@ -47,7 +47,8 @@ TOKEN_SECONDS = 3600
 class ChaosHouse:
     """Use it as a context manager: what still runs at its end is killed.
 
-    `database_url` and `redis_url` are what its processes are given, `truth_url` is where the evidence is read. Where
+    `database_url` and `redis_url` are what its processes are given, `truth_url` is where the evidence is read;
+    `settings` are for all of them, and `apart` for the one of that name. Where
     `output` takes what they print, instead of files of their own, nothing can be read there, and the API is at `port`.
     """
 
@@ -61,6 +62,7 @@ class ChaosHouse:
     deaths: dict[int, datetime] = field(default_factory=dict)
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     settings: dict[str, object] = field(default_factory=dict)
+    apart: dict[str, dict[str, object]] = field(default_factory=dict)
     output: Path | None = None
     port: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -93,7 +95,7 @@ class ChaosHouse:
             *command,
             program=armed or ("-m", "horarium"),
             output=self.output,
-            **(settings | self.settings),
+            **(settings | self.settings | self.apart.get(name, {})),
         )
         self.started[name] = self._stack.enter_context(process)
         return self.started[name]

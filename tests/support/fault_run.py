@@ -46,6 +46,7 @@ LEAST_RATE = 20.0
 
 STEADY = 24
 BUSY = 10
+LENGTHY_SECONDS = 22
 WARM_SECONDS = 4.0
 FULL = Path("/dev/full")
 WINDOW_SECONDS = 300
@@ -126,6 +127,7 @@ def _scene(fault: Fault) -> Iterator[Scene]:
         redis = stack.enter_context(private_server(portal, EmbeddedRedis, root))
         to_postgres = stack.enter_context(FaultyProxy(postgres.socket, PostgresAnswers).running(portal))
         to_redis = stack.enter_context(FaultyProxy(redis.socket, RedisAnswers).running(portal))
+        worker_to_redis = stack.enter_context(FaultyProxy(redis.socket, RedisAnswers).running(portal))
         truth_url = postgres.server.url
         house = ChaosHouse(
             root.parent,
@@ -135,16 +137,19 @@ def _scene(fault: Fault) -> Iterator[Scene]:
             asyncio.run(prepare(truth_url)),
             truth_url,
             settings={"log_level": "debug"} if fault.silent_log else {},
+            apart={"worker": {"redis_url": f"redis://127.0.0.1:{worker_to_redis.port}/0"}},
             output=FULL if fault.silent_log else None,
             port=free_ports(1)[0],
         )
-        asyncio.run(seed(truth_url, _load(house.journal), owed_since=datetime.now(UTC)))
+        asyncio.run(seed(truth_url, _load(house.journal, lengthy=fault.lengthy), owed_since=datetime.now(UTC)))
         stack.enter_context(house)
-        yield Scene(house, postgres, redis, to_postgres, to_redis)
+        yield Scene(house, postgres, redis, to_postgres, to_redis, worker_to_redis)
 
 
-def _load(journal: Path) -> Iterator[dict[str, Any]]:
+def _load(journal: Path, *, lengthy: bool) -> Iterator[dict[str, Any]]:
     """Two dozen that run whatever happens, a third of them again after a loss; and some of every other policy."""
+    if lengthy:
+        yield every_second("lengthy", journal, LENGTHY_SECONDS, max_retries=1, retry_backoff_seconds=0.2)
     lasting = {"catchup_window_seconds": WINDOW_SECONDS}
     for number in range(STEADY):
         again = {"max_retries": 2, "retry_backoff_seconds": 0.2} if number % 3 == 0 else {}

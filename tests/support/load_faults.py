@@ -7,6 +7,7 @@ did it does no more. From there the ten seconds count in which everything must f
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ POISON_PAUSE_SECONDS = 0.05
 
 @dataclass
 class Scene:
-    """A house, its servers, and the proxies through which it reaches them.
+    """A house, its servers, and the proxies through which it reaches them; one of its workers has its own to Redis.
 
     `freezes` says when a process was frozen and when it went on; `counts` what a fault has really done.
     """
@@ -47,6 +48,7 @@ class Scene:
     redis: PrivateServer
     to_postgres: FaultyProxy
     to_redis: FaultyProxy
+    worker_to_redis: FaultyProxy
     freezes: dict[int, tuple[datetime, datetime]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -65,12 +67,16 @@ Strike = Callable[["Scene"], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault and how many seconds it lasts; `silent_log`: whatever the house prints meets a full disk."""
+    """One fault and how many seconds it lasts.
+
+    `silent_log`: whatever the house prints meets a full disk. `lengthy`: some tasks outlast the fault.
+    """
 
     strikes: Strike
     seconds: float
     workers: tuple[str, ...] = ("worker",)
     silent_log: bool = False
+    lengthy: bool = False
 
 
 # Processes
@@ -100,7 +106,7 @@ def _frozen(name: str) -> Strike:
 @contextmanager
 def _log_full(scene: Scene) -> Iterator[None]:
     """Nothing that is said gets anywhere, from the start on; and now there is much to say."""
-    with _flushed(scene), scene.to_redis.faring(Mode(refuses=True)):
+    with _flushed(scene), _network(Mode(refuses=True), *REDIS)(scene):
         yield
 
 
@@ -144,6 +150,8 @@ def _flush(scene: Scene) -> None:
 
 # The network between
 
+REDIS = ("to_redis", "worker_to_redis")
+
 
 def _network(mode: Mode, *names: str) -> Strike:
     @contextmanager
@@ -154,8 +162,9 @@ def _network(mode: Mode, *names: str) -> Strike:
                 stack.enter_context(proxy.faring(mode))
             yield
         if mode.cuts_every:
-            scene.counts |= {f"{kind} cut": n for proxy in proxies for kind, n in proxy.cut.items()}
-            assert sum(scene.counts.values()) > 0, "nothing was cut"
+            cut = sum((proxy.cut for proxy in proxies), Counter[str]())
+            scene.counts |= {f"{kind} cut": times for kind, times in cut.items()}
+            assert cut, "nothing was cut"
 
     return strike
 
@@ -251,7 +260,7 @@ def _add(connection: redis.Redis, queue: str, entries: list[Any]) -> None:
 TWO = ("worker", "other")
 FAULTS: dict[str, Fault] = {
     "redis away for 60 s": Fault(_server_killed("redis"), 60, workers=TWO),
-    "worker frozen for 20 s": Fault(_frozen("worker"), 20, workers=TWO),
+    "worker frozen for 20 s": Fault(_frozen("worker"), 20, workers=TWO, lengthy=True),
     "worker frozen for 3 s": Fault(_frozen("worker"), 3),
     "worker killed": Fault(_killed("worker"), 1, workers=TWO),
     "supervisor killed": Fault(_killed("up"), 1),
@@ -259,17 +268,17 @@ FAULTS: dict[str, Fault] = {
     "redis killed": Fault(_server_killed("redis"), 3),
     "redis frozen": Fault(_server_frozen("redis"), 10),
     "redis flushed": Fault(_flushed, 1),
-    "redis in a black hole": Fault(_network(Mode(silent=True), "to_redis"), 8),
-    "redis answers cut": Fault(_network(Mode(cuts_every=10), "to_redis"), 8),
+    "redis in a black hole": Fault(_network(Mode(silent=True), *REDIS), 8),
+    "redis answers cut": Fault(_network(Mode(cuts_every=10), *REDIS), 8),
     "postgres killed": Fault(_server_killed("postgres"), 3),
     "postgres frozen": Fault(_server_frozen("postgres"), 10),
     "postgres in a black hole": Fault(_network(Mode(silent=True), "to_postgres"), 8),
     "postgres loses its connections in silence": Fault(_network(Mode(silent=True, forgets=True), "to_postgres"), 3),
-    "redis loses its connections in silence": Fault(_network(Mode(silent=True, forgets=True), "to_redis"), 3),
+    "redis loses its connections in silence": Fault(_network(Mode(silent=True, forgets=True), *REDIS), 3),
     "postgres answers cut after the commit": Fault(_network(Mode(cuts_every=8), "to_postgres"), 8),
-    "both refuse connections": Fault(_network(Mode(refuses=True), "to_redis", "to_postgres"), 4),
-    "both far away": Fault(_network(Mode(latency=0.1), "to_redis", "to_postgres"), 8),
-    "both trickle": Fault(_network(Mode(bytes_per_second=5_000), "to_redis", "to_postgres"), 8),
+    "both refuse connections": Fault(_network(Mode(refuses=True), *REDIS, "to_postgres"), 4),
+    "both far away": Fault(_network(Mode(latency=0.1), *REDIS, "to_postgres"), 8),
+    "both trickle": Fault(_network(Mode(bytes_per_second=5_000), *REDIS, "to_postgres"), 8),
     "messages delivered ten times over": Fault(_delivered_again, 6),
     "messages poisoned": Fault(_poisoned, 5),
     "log full": Fault(_log_full, 3, silent_log=True),
