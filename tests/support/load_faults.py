@@ -6,7 +6,9 @@ did it does no more. From there the ten seconds count in which everything must f
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,6 +23,7 @@ import redis
 from horarium.keyspace.keys import Keys
 from tests.support.faulty_proxy import Mode
 from tests.support.poison import POISON, message
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["FAULTS", "Fault", "Scene"]
 
 COPIES = 10
+LATE_SECONDS = 1.5
+"""Longer than most tasks take."""
+
+LOST_MESSAGES = 5
 BLOCK_MS = 200
 POISON_PAUSE_SECONDS = 0.05
 
@@ -56,6 +63,10 @@ class Scene:
     def queue(self) -> str:
         """The stream of the only queue."""
         return Keys(self.house.prefix).queue("default")
+
+    def count(self, what: str, times: int) -> None:
+        """Note what was really done."""
+        self.counts[what] = self.counts.get(what, 0) + times
 
     def redis_client(self) -> redis.Redis:
         """Past the proxy."""
@@ -143,9 +154,23 @@ def _flushed(scene: Scene) -> Iterator[None]:
 
 
 def _flush(scene: Scene) -> None:
-    with scene.redis_client() as connection:
-        scene.counts["keys flushed"] = scene.counts.get("keys flushed", 0) + int(connection.dbsize())
+    """Flush while messages lie there that nobody has read: the worker is held up for a moment."""
+    with scene.redis_client() as connection, scene.house.frozen("worker"):
+        until(lambda: _unread(scene, connection) >= LOST_MESSAGES, within=5)
+        lost, keys = _unread(scene, connection), int(connection.dbsize())
         connection.flushall()
+    scene.count("keys flushed", keys)
+    scene.count("unread messages among them", lost)
+
+
+def _unread(scene: Scene, connection: redis.Redis) -> int:
+    """How many messages no worker has been given."""
+    if not connection.exists(scene.queue):
+        return 0
+    groups: Any = connection.xinfo_groups(scene.queue)
+    given = groups[0]["last-delivered-id"].decode() if groups else "0"
+    unread: Any = connection.xrange(scene.queue, f"({given}")
+    return len(unread)
 
 
 # The network between
@@ -196,23 +221,27 @@ def _meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
 
 @contextmanager
 def _delivered_again(scene: Scene) -> Iterator[None]:
-    """Every message that is sent lies in the queue ten times more, a moment later."""
+    """Every message that is sent is in the queue ten times more: half of them at once, half when its run is over."""
 
     def copy(stopping: threading.Event) -> None:
+        last, seen = b"$", dict[bytes, float]()
         with scene.redis_client() as connection:
-            last, copied = b"$", set[bytes]()
             while not stopping.is_set():
                 pages: Any = connection.xread({scene.queue: last}, block=BLOCK_MS)
                 for entry_id, entry in pages[0][1] if pages else ():
                     last = entry_id
-                    if entry[b"data"] not in copied:
-                        copied.add(entry[b"data"])
-                        _add(connection, scene.queue, [entry] * COPIES)
-            scene.counts["messages sent ten times more"] = len(copied)
+                    if entry[b"data"] not in seen:
+                        seen[entry[b"data"]] = time.monotonic() + LATE_SECONDS
+                        _add(connection, scene.queue, [entry] * (COPIES // 2))
+                late = [data for data, due in seen.items() if due <= time.monotonic()]
+                _add(connection, scene.queue, [{b"data": data} for data in late] * (COPIES // 2))
+                seen |= dict.fromkeys(late, math.inf)
+        scene.count("messages sent again at once", len(seen))
+        scene.count("and again later", sum(due == math.inf for due in seen.values()))
 
     with _meanwhile(copy):
         yield
-    assert scene.counts["messages sent ten times more"] > 0
+    assert scene.counts["and again later"] > 0
 
 
 @contextmanager
@@ -279,7 +308,7 @@ FAULTS: dict[str, Fault] = {
     "both refuse connections": Fault(_network(Mode(refuses=True), *REDIS, "to_postgres"), 4),
     "both far away": Fault(_network(Mode(latency=0.1), *REDIS, "to_postgres"), 8),
     "both trickle": Fault(_network(Mode(bytes_per_second=5_000), *REDIS, "to_postgres"), 8),
-    "messages delivered ten times over": Fault(_delivered_again, 6),
+    "messages delivered ten times over": Fault(_delivered_again, 6, workers=TWO),
     "messages poisoned": Fault(_poisoned, 5),
     "log full": Fault(_log_full, 3, silent_log=True),
 }
