@@ -293,6 +293,9 @@ FAULTS: dict[str, Fault] = {
     "worker frozen for 3 s": Fault(_frozen("worker"), 3),
     "worker killed": Fault(_killed("worker"), 1, workers=TWO),
     "supervisor killed": Fault(_killed("up"), 1),
+    "one worker cut off from redis": Fault(
+        _network(Mode(silent=True), "worker_to_redis"), 20, workers=TWO, lengthy=True
+    ),
     "supervisor frozen": Fault(_frozen("up"), 10),
     "redis killed": Fault(_server_killed("redis"), 3),
     "redis frozen": Fault(_server_frozen("redis"), 10),
