@@ -1,10 +1,11 @@
 """Measures what it costs to wait: CPU of a million configs of which none is due, and of a due tick among so many.
 
 Lets the whole core of the tree run over CONFIGS configs, first without those who walk through all configs (cleanup
-once an hour, the auditor again and again), then with each of them in the middle of its walk, and reads the CPU
-seconds of this process, of Postgres and of Redis. Beside it, in the same run, a peer: what `taskiq scheduler` does
-each minute, which is to read every schedule from taskiq-redis' list source. Then fires DUE configs each second among
-ever more of them: what a due tick costs must not depend on how many are not due.
+once an hour, the auditor when it begins to lead), then with each of them in the middle of its walk, then through the
+auditor's later passes; and reads the CPU seconds of this process, of Postgres and of Redis, and our share of the
+dearest second. Beside it, in the same run, a peer: what `taskiq scheduler` does each minute, which is to read every
+schedule from taskiq-redis' list source. Then fires DUE configs each second among ever more of them: what a due tick
+costs must not depend on how many are not due.
 
     idle      CPU of our process in percent of one core      aim: at most 1 %
     flat      CPU of a due tick, most configs / fewest       aim: 1; more than 1.3 would mean that idle configs cost
@@ -26,7 +27,7 @@ from common import Cpu, Window, check_window, core, fire, make_configs, resource
 from taskiq import ScheduledTask
 from taskiq_redis import ListRedisScheduleSource
 
-from horarium.actors.auditor import PASS_SECONDS
+from horarium.actors import auditor
 from horarium.host import calm_collector
 from horarium.logs import configure_logging
 
@@ -55,23 +56,40 @@ async def calm_down() -> None:
     await wait_until(is_calm, seconds=300)
 
 
-async def spent(seconds: float) -> Cpu:
-    """The CPU of so many seconds."""
-    before = Cpu.now()
-    await anyio.sleep(seconds)
-    return Cpu.now() - before
+async def spent(seconds: float) -> str:
+    """The CPU of so many seconds, and ours of the dearest of them."""
+    before = last = Cpu.now()
+    dearest, began = 0.0, time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        await anyio.sleep(min(1.0, seconds - passed))
+        now = Cpu.now()
+        dearest, last = max(dearest, (now - last).own), now
+    return f"{(last - before).shares(passed)}, ours at most {100 * dearest:.0f} % for a second"
 
 
-async def idle(r: Resources, configs: int, seconds: float, audit_after: float) -> None:
+async def idle(r: Resources, configs: int, seconds: float) -> None:
     """Print what waiting costs: while nobody walks through all configs, and with each of those who do now and then."""
     await calm_down()
-    cost = await spent(seconds)
-    print(f"idle      {cost.shares(seconds)}, {configs:,} configs, nobody walks through them (aim: ours at most 1 %)")
-    for name, after in (("cleanup", 1.0), ("auditor", audit_after)):
-        async with core(r, only=name):
-            await anyio.sleep(after)
-            cost = await spent(seconds)
-        print(f"          {cost.shares(seconds)}, {name} in the middle of its walk")
+    print(f"idle      {await spent(seconds)}: {configs:,} configs, nobody walks through them (aim: ours at most 1 %)")
+    async with core(r, only="cleanup"):
+        await anyio.sleep(1.0)
+        print(f"          {await spent(seconds)}: cleanup in the middle of its walk")
+    await audits(r, seconds)
+
+
+async def audits(r: Resources, seconds: float) -> None:
+    """Print what the auditor costs: the pass in which it reads everything, and those after it with their pauses."""
+
+    async def is_through() -> bool:
+        return r.audit.last is not None
+
+    async with core(r, only="auditor"):
+        await anyio.sleep(auditor.PASS_SECONDS)
+        before, began = Cpu.now(), time.monotonic()
+        await wait_until(is_through, seconds=1800, every=0.2)
+        cost, took = Cpu.now() - before, time.monotonic() - began
+        print(f"          {cost.shares(took)}: the auditor's first pass, all of it, in {took:.0f} s")
+        print(f"          {await spent(seconds + auditor.PASS_SECONDS)}: its passes after that")
 
 
 async def tick_cost(r: Resources, broker: Confirmed, due: int, seconds: int) -> tuple[float, float]:
@@ -99,7 +117,7 @@ async def among(r: Resources, configs: int, options: argparse.Namespace) -> floa
     async with timed(r) as (process, broker), core(process, without=("auditor", "cleanup")):
         loaded = time.perf_counter() - began
         if configs == options.sizes[-1]:
-            await idle(process, configs, options.seconds, options.audit_after)
+            await idle(process, configs, options.seconds)
         else:
             await calm_down()
         milliseconds, latency = await tick_cost(process, broker, options.due, options.ticks)
@@ -148,10 +166,9 @@ def main() -> None:
     parser.add_argument("--peer", type=int, default=100_000, help="schedules that the peer reads")
     parser.add_argument("--short", action="store_true", help="small and quick: shows that the bench works")
     options = parser.parse_args()
-    options.audit_after = PASS_SECONDS + 1
     if options.short:
         options.configs, options.due, options.ticks, options.seconds = 1_000, 100, 2, 2.0
-        options.peer, options.audit_after = 1_000, 0.5
+        options.peer, auditor.PASS_SECONDS = 1_000, 0.5
     options.sizes = [size for n in (1000, 100, 10, 1) if (size := options.configs // n) >= options.due]
     configure_logging("console", "error")
     calm_collector()

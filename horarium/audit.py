@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from horarium.schedule import Schedule
     from horarium.sql.queries import Row
 
-__all__ = ["Audit", "AuditPass", "Audited", "Discrepancy", "Finding", "FindingKind", "compare", "counts_agree"]
+__all__ = [
+    "Audit",
+    "AuditPass",
+    "Audited",
+    "Discrepancy",
+    "Finding",
+    "FindingKind",
+    "compare",
+    "counts_agree",
+    "stored_schedule",
+]
 
 SAVED = datetime(2020, 1, 1, tzinfo=UTC)
 """Stands for the present where a stored schedule is read, as in `firing.py`."""
@@ -55,16 +65,20 @@ class Audited:
     @classmethod
     def of(cls, row: Row) -> Audited:
         """From a row of `audit_configs`; raises ScheduleError when the stored schedule makes no sense."""
-        schedule = _stored_schedule(row["scheduler_type"], orjson.dumps(row["schedule_config"]))
         return cls(
             id=row["id"],
             version=row["version"],
-            schedule=schedule,
+            schedule=stored_schedule(row),
             start_at=row["start_at"],
             end_at=row["end_at"],
             jitter_seconds=row["jitter_seconds"],
             owes=row["status"] == "active",
         )
+
+
+def stored_schedule(row: Row) -> Schedule:
+    """The schedule of a row; raises ScheduleError when it makes no sense."""
+    return _stored_schedule(row["scheduler_type"], orjson.dumps(row["schedule_config"]))
 
 
 @lru_cache(maxsize=16_384)
@@ -82,24 +96,40 @@ class Discrepancy:
     last: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """The ticks of a span: how many, the first and the last; the sum of their instants, if they are not too many."""
+
+    count: int
+    first: datetime
+    last: datetime
+    instants: int | None
+
+
 def counts_agree(config: Audited, covered: Row) -> tuple[int, bool]:
     """How many ticks a span holds, and whether its rows (a row of `audit_ledger`) can be those."""
-    expected = missed_between(
-        config.schedule,
-        covered["since"],
-        covered["until"],
-        "audited",
-        not_before=config.start_at,
-        end_at=config.end_at,
-    )
+    expected = _expected(config.schedule, covered["since"], covered["until"], config.start_at, config.end_at)
     if expected is None:
         return 0, covered["rows"] == 0
     if not config.owes:
         return expected.count, covered["ticks"] <= expected.count
     agree = (expected.count, expected.first, expected.last) == (covered["ticks"], covered["first"], covered["last"])
-    if not agree or covered["stretches"] or expected.count > SUMMED_TICKS:
+    if not agree or covered["stretches"] or expected.instants is None:
         return expected.count, agree
-    return expected.count, sum(map(micros, _ticks(config, covered))) == int(covered["instants"])
+    return expected.count, expected.instants == int(covered["instants"])
+
+
+@lru_cache(maxsize=4096)
+def _expected(
+    schedule: Schedule, since: datetime, until: datetime, start_at: datetime | None, end_at: datetime | None
+) -> _Expected | None:
+    """The ticks of a span, if there are any; computed once for all configs with equal schedules and spans."""
+    found = missed_between(schedule, since, until, "audited", not_before=start_at, end_at=end_at)
+    if found is None:
+        return None
+    ticks = ticks_between(schedule, since, until, not_before=start_at, end_at=end_at)
+    instants = sum(map(micros, ticks)) if found.count <= SUMMED_TICKS else None
+    return _Expected(found.count, found.first, found.last, instants)
 
 
 def compare(config: Audited, covered: Row, rows: Iterable[Row]) -> Discrepancy | None:
@@ -141,13 +171,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AuditPass:
-    """One audit of everything: when it began, how long it took in seconds, what it went through."""
+    """One audit of everything: when it began, how long it took in seconds, what it went through.
+
+    `looked_at` of the configs had ticks to compare; the others were known to have none.
+    """
 
     began_at: datetime
     seconds: float
     configs: int
     ticks: int
     unreadable: int
+    looked_at: int = 0
 
 
 @dataclass

@@ -1,11 +1,50 @@
 -- The auditor's reading: what the configs owe, what the ledger has. It writes nothing, a page of configs at a time.
 
--- name: audit_configs(after, max_rows)
--- A page of configs that owe ticks, by id; those of a paused one are written when it is resumed.
+-- name: audit_pages(first, page_ids, max_rows)
+-- Which pages of `page_ids` ids have configs that owe ticks, from an id on: how many, and a fingerprint of their ids and
+-- versions, by which a page is known that has not changed. Read from an index alone, as many configs as are asked for,
+-- so the last page may be cut short. A paused config's ticks are written when it is resumed.
+SELECT
+    c.id / :page_ids::bigint AS page, count(*) AS configs, bit_xor(hashint8extended(c.id, c.version)) AS fingerprint
+FROM (
+    SELECT id, version FROM task_configs
+    WHERE id >= :first::bigint AND status IN ('active', 'paused') AND scheduler_type <> 'manual' AND deleted_at IS NULL
+    ORDER BY id
+    LIMIT :max_rows::integer
+) AS c
+GROUP BY 1
+ORDER BY 1;
+
+-- name: audit_page(first, until, since)
+-- The configs of a page by their schedules, equal ones together, each group with its share of the page's fingerprint;
+-- and which of them have a row for an instant after `since`, whether that is a tick or not.
+SELECT
+    c.scheduler_type, c.schedule_config, c.start_at, c.end_at, array_agg(c.id) AS ids,
+    array_agg(c.id) FILTER (
+        WHERE EXISTS (SELECT 1 FROM executions AS e WHERE e.config_id = c.id AND e.tick_at > :since::timestamptz)
+    ) AS with_rows,
+    bit_xor(hashint8extended(c.id, c.version)) AS fingerprint
+FROM task_configs AS c
+WHERE c.id >= :first::bigint AND c.id < :until::bigint
+    AND c.status IN ('active', 'paused') AND c.scheduler_type <> 'manual' AND c.deleted_at IS NULL
+GROUP BY c.scheduler_type, c.schedule_config, c.start_at, c.end_at;
+
+-- name: audit_written(first, until)
+-- Configs that were given rows for ticks in some time, by the ids of such rows: ids grow with time. In their order, so
+-- that no other index is taken for it.
+SELECT DISTINCT r.config_id
+FROM (
+    SELECT config_id FROM executions
+    WHERE id >= :first::uuid AND id < :until::uuid AND tick_at IS NOT NULL AND config_id IS NOT NULL
+    ORDER BY id
+) AS r;
+
+-- name: audit_configs(ids)
+-- Those of these configs that owe ticks, as they are now.
 SELECT id, version, scheduler_type, schedule_config, start_at, end_at, jitter_seconds, status FROM task_configs
-WHERE id > :after::bigint AND status IN ('active', 'paused') AND scheduler_type <> 'manual' AND deleted_at IS NULL
-ORDER BY id
-LIMIT :max_rows::integer;
+WHERE id = ANY(:ids::bigint[]) AND status IN ('active', 'paused') AND scheduler_type <> 'manual'
+    AND deleted_at IS NULL
+ORDER BY id;
 
 -- name: audit_ledger(ids, versions, sinces, untils, earliest, late_seconds)
 -- What the rows of these configs cover; a config that has changed since it was read is left out. A span begins where a

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from horarium import findings
 from horarium.actors import auditor as auditor_module
 from horarium.actors.auditor import Auditor
 from horarium.audit import Audit
@@ -33,6 +34,7 @@ LATER = 40
 @pytest.fixture(autouse=True)
 def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auditor_module, "IDLE_SHARE", 0.0)
+    monkeypatch.setattr(auditor_module, "READING_SHARE", 0.0)
 
 
 async def punctual(rig: Rig) -> None:
@@ -239,7 +241,7 @@ async def test_a_finding_is_told_by_the_second_pass_that_sees_it_once_and_once_w
 async def test_when_every_config_has_its_finding_only_the_first_are_told_one_by_one(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auditor_module, "TOLD_FINDINGS", 2)
+    monkeypatch.setattr(findings, "TOLD_FINDINGS", 2)
     for _ in range(5):
         await rig.config()
     auditor, audit = rig.auditor()
