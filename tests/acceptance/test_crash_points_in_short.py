@@ -28,6 +28,7 @@ def test_killed_at_one_of_the_worst_places_nothing_is_lost_twice_or_stuck(place:
     report(str(outcome))
     assert outcome.verdict.faults == ()
     assert outcome.broken_answers == ()
+    assert outcome.left != 0
     assert outcome.in_flight > 0
 
 

@@ -43,4 +43,5 @@ def test_killed_at_this_place_under_load_nothing_is_lost_twice_or_stuck(place: P
     report(str(outcome))
     assert outcome.verdict.faults == ()
     assert outcome.broken_answers == ()
+    assert outcome.left != 0
     assert outcome.in_flight > 0 or place.room in BEFORE_WORK

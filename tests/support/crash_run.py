@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from tests.support.chaos_house import ChaosHouse
 from tests.support.chaos_load import OWED_SECONDS, Driver, everything, prepare, seed, some_config
 from tests.support.chronos import judge
+from tests.support.crash_leavings import LEAVINGS
 from tests.support.servers import fresh_database
 from tests.support.waiting import until
 
@@ -55,18 +56,20 @@ class Servers:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a house that was killed at a place."""
+    """What became of a house that was killed at a place; `left` are the rows that the place had to leave, if any."""
 
     place: Place
     provoked_by: str
     in_flight: int
+    left: int | None
     healed: float
     verdict: Verdict
     broken_answers: tuple[str, ...]
 
     def __str__(self) -> str:
+        left = "" if self.left is None else f"{self.left} left, "
         return (
-            f"{self.place.name}: killed once after {self.provoked_by}, {self.in_flight} in flight, "
+            f"{self.place.name}: killed once after {self.provoked_by}, {self.in_flight} in flight, {left}"
             f"fires again {self.healed:.1f} s later; {self.verdict}"
         )
 
@@ -85,14 +88,14 @@ def killed_at(place: Place, servers: Servers) -> Outcome:
         try:
             provoked_by = _provoke(house, place, victim, provocations)
             house.gone(victim)
-            died_at, in_flight = datetime.now(UTC), house.in_flight
+            died_at, in_flight, left = datetime.now(UTC), house.in_flight, _left(house, place)
             house.start(victim)
             house.ready("up", "worker")
             healed = house.fires_after(died_at, config=ids["every"], within=HEAL_SECONDS)
         finally:
             driver.stop()
         verdict = judge(house.evidence(house.settle()))
-        return Outcome(place, provoked_by, in_flight, healed, verdict, _broken_answers(house, driver))
+        return Outcome(place, provoked_by, in_flight, left, healed, verdict, _broken_answers(house, driver))
 
 
 @contextmanager
@@ -110,6 +113,11 @@ def _house(servers: Servers) -> Iterator[ChaosHouse]:
         asyncio.run(seed(url, everything(house.journal, now), owed_since=owed_since))
         stack.enter_context(house)
         yield house
+
+
+def _left(house: ChaosHouse, place: Place) -> int | None:
+    statement = LEAVINGS.get(place.name or "")
+    return None if statement is None else len(house.rows(statement))
 
 
 def _broken_answers(house: ChaosHouse, driver: Driver) -> tuple[str, ...]:

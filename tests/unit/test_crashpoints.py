@@ -98,12 +98,12 @@ def _imports_of(path: Path) -> set[str]:
 # The launcher
 
 
-def launched(tmp_path: Path, nth: int) -> tuple[int, str]:
+def launched(tmp_path: Path, nth: int, counts: str = "lambda: True") -> tuple[int, str]:
     """The exit code of a program that passes one place three times, and the mark it left."""
     mark = tmp_path / "mark"
     script = (
         "from tests.support.crashing import kill_at\nfrom horarium.crashpoints import crashpoint\n"
-        f"kill_at('test.here', {nth}, {str(mark)!r})\n"
+        f"kill_at('test.here', {nth}, {str(mark)!r}, {counts})\n"
         "crashpoint('test.elsewhere')\nfor _ in range(3): crashpoint('test.here')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False, timeout=15)  # noqa: S603 - ourselves
@@ -119,6 +119,11 @@ def test_the_launcher_leaves_its_mark_and_kills_its_own_process_at_the_nth_pass(
 
 def test_the_launcher_lives_on_and_leaves_no_mark_when_the_place_is_passed_less_often(tmp_path: Path) -> None:
     assert launched(tmp_path, 4) == (0, "")
+
+
+def test_the_launcher_does_not_count_passes_at_which_a_death_would_prove_nothing(tmp_path: Path) -> None:
+    assert launched(tmp_path, 1, "lambda: False") == (0, "")
+    assert launched(tmp_path, 2, "iter([False, True, True]).__next__")[0] == KILLED
 
 
 def test_the_launcher_refuses_a_name_that_stands_nowhere(tmp_path: Path) -> None:
