@@ -126,7 +126,8 @@ def _core(r: Resources) -> SupervisorSpec:
     tokens = TokenService(r.database, r.users, r.credentials, r.sessions)
     led = r.leadership
     loader = ScheduleLoader(r.database, r.due_index, m, leadership=led)
-    leader = Leader(r.database, r.leadership, m)
+    # A Postgres of our own has no other user, and the lock on its directory says that whoever ran it before is dead.
+    leader = Leader(r.database, r.leadership, m, inherits=r.embedded_postgres is not None)
     dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock, leadership=led)
     publisher = Publisher(r.database, r.sender, r.clock, leadership=led)
     sweeper = TimeoutSweeper(

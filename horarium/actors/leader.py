@@ -8,10 +8,15 @@ at its next look.
 A process starts ready once it has asked: as the leader where nobody else is, standing by otherwise. When Postgres is
 away the lease runs out by itself (`leadership.py`), for there is nothing to dispatch to, and whoever reaches Postgres
 first leads. Nothing that is promised rests on all this: see docs/decisions/0017.
+
+A lone process that was killed would wait for its own lease when it is started again. One that is its database's only
+user, and knows that the one before is dead, does not: it *inherits*, which is to end the lease that it finds at its
+start, and no later one.
 """
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,11 +29,14 @@ from horarium.messages import Nudge
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from anyio.abc import TaskStatus
 
     from horarium.leadership import Leadership
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
+    from horarium.sql.queries import Connection
     from horarium.supervisor import ChildContext
 
 __all__ = ["Leader"]
@@ -47,12 +55,16 @@ GIVE_BACK_SECONDS = 1.0
 
 
 class Leader:
-    """The actor."""
+    """The actor; `inherits` says that whoever holds the lease at its start is dead."""
 
-    def __init__(self, database: Database, leadership: Leadership, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, database: Database, leadership: Leadership, mailboxes: Mailboxes, *, inherits: bool = False
+    ) -> None:
         self._database = database
         self._leadership = leadership
         self._mailboxes = mailboxes
+        self._inherits = inherits
+        self._predecessor: str | None = None
         self._leads_since_epoch: int | None = None
         self._stands_by_for: str | None = None
 
@@ -72,6 +84,8 @@ class Leader:
     async def step(self) -> Lease | None:
         """Ask for the lease once; None when somebody else took it in this very instant."""
         self._notice()
+        if self._inherits:
+            await self._inherit()
         asked_at = self._leadership.clock()
         lease = await self._ask()
         if lease is not None:
@@ -79,20 +93,30 @@ class Leader:
         self._notice()
         return lease
 
+    async def _inherit(self) -> None:
+        async with self._asking() as connection:
+            self._predecessor = await QUERIES.lease_inherit.value(connection, name=NAME, holder=self._leadership.holder)
+        self._inherits = False
+
     async def _ask(self) -> Lease | None:
+        async with self._asking() as connection:
+            row = await QUERIES.lease_take.row(
+                connection,
+                name=NAME,
+                holder=self._leadership.holder,
+                seconds=LEASE_SECONDS,
+                known_epoch=self._leadership.epoch,
+            )
+        return None if row is None else Lease(row["holder"], row["epoch"], row["seconds"], row["mine"])
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Connection]:
         try:
             with anyio.fail_after(ASK_SECONDS):
                 async with self._database.connection() as connection:
-                    row = await QUERIES.lease_take.row(
-                        connection,
-                        name=NAME,
-                        holder=self._leadership.holder,
-                        seconds=LEASE_SECONDS,
-                        known_epoch=self._leadership.epoch,
-                    )
+                    yield connection
         except TimeoutError as error:
             raise Unavailable("Postgres") from error
-        return None if row is None else Lease(row["holder"], row["epoch"], row["seconds"], row["mine"])
 
     async def _give_back(self) -> None:
         """Resign, and say so to Postgres; where that fails the lease runs out by itself."""
@@ -117,7 +141,8 @@ class Leader:
         if self._leads_since_epoch is not None:
             log.warning("leader.lost", epoch=self._leads_since_epoch, holder=now.holder)
         if ours is not None:
-            log.info("leader.acquired", epoch=ours, holder=now.holder)
+            log.info("leader.acquired", epoch=ours, holder=now.holder, predecessor=self._predecessor)
+            self._predecessor = None
             self._mailboxes.dispatcher.send_nowait(Nudge())
             self._stands_by_for = None
         self._leads_since_epoch = ours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from contextlib import ExitStack
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
+from horarium.leadership import LEASE_SECONDS
 from tests.support.ledger import gaps, overlaps
 from tests.support.processes import PASSWORD, Client, Running, horarium, servers_of
 from tests.support.waiting import report, until
@@ -25,6 +28,9 @@ TAKE_OVER_SECONDS = 10.0
 HAND_OVER_SECONDS = 2.5
 STOPPED_SECONDS = 15.0
 AWAY_SECONDS = 9.0
+KEPT_SECONDS = 1.9 * LEASE_SECONDS
+"""Not longer than a lease can last: one that ends later than that is free."""
+
 KEY = "a signing key of tests, which all the processes share"
 
 
@@ -209,3 +215,33 @@ def test_a_run_by_hand_asked_of_one_that_stands_by_starts_at_once(
 
         assert ended["status"] == "success"
         assert time.monotonic() - began < 3
+
+
+async def keep_the_lease(postgres_url: str) -> None:
+    """Let the lease of whoever was killed outlast the next start, however long that takes on this machine."""
+    connection = await asyncpg.connect(postgres_url, timeout=10)
+    await connection.execute(
+        "UPDATE leases SET expires_at = clock_timestamp() + make_interval(secs => $1)", KEPT_SECONDS
+    )
+    await connection.close(timeout=10)
+
+
+def test_a_lone_one_that_was_killed_and_is_started_again_does_not_wait_for_its_own_lease(data_dir: Path) -> None:
+    """Whoever holds the data directory's lock, and Postgres with it, knows that the one before is dead."""
+    with horarium(data_dir) as house:
+        first = Member(house, house.client())
+        config = firing(first)
+        (before,) = first.told("leader.acquired")
+        house.kill()
+        killed_at, began = datetime.now(UTC), time.monotonic()
+        asyncio.run(keep_the_lease(house.printed(r"Postgres\s+(\S+)")))
+
+        with horarium(data_dir) as again:
+            second = Member(again, again.client())
+            fires_again(second, config, killed_at)
+
+            report(f"has fired {time.monotonic() - began:.1f} s after kill -9 and start")
+            (after,) = second.told("leader.acquired")
+            assert (after["predecessor"], after["epoch"]) == (before["holder"], before["epoch"] + 1)
+            assert second.told("leader.stands_by") == []
+            assert_each_tick_has_one_row(second, config)

@@ -36,3 +36,9 @@ FROM leases AS l WHERE l.name = :name::text AND EXISTS (SELECT 1 FROM held);
 -- Let the next one lead at once. The row stays, for the sake of its epoch.
 UPDATE leases SET expires_at = clock_timestamp() WHERE name = :name::text AND holder = :holder::text
 RETURNING epoch;
+
+-- name: lease_inherit(name, holder)$
+-- End the lease of whoever holds it, for one who knows that nobody is left to hold it; answers whose it was.
+UPDATE leases SET expires_at = clock_timestamp()
+WHERE name = :name::text AND holder <> :holder::text AND expires_at > clock_timestamp()
+RETURNING holder;

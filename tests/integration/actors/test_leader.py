@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from horarium.actors.leader import Leader
+from horarium.errors import Unavailable
 from horarium.leadership import LEASE_SECONDS, MARGIN_SECONDS, Leadership, Lease
 from horarium.messages import Nudge
 from horarium.sql.database import Database
@@ -95,6 +96,44 @@ async def test_who_stands_by_only_reads(rig: Rig) -> None:
     await other.step()
 
     assert await rig.sql("SELECT xmax::text || ctid::text FROM leases") == before
+
+
+async def test_one_that_inherits_leads_at_once_and_says_after_whom(rig: Rig) -> None:
+    (dead, _), leadership = rig.leader("dead"), Leadership("heir")
+    await dead.step()
+    heir = Leader(rig.database, leadership, rig.mailboxes, inherits=True)
+
+    with capture_logs() as logs:
+        await heir.step()
+
+    assert (leadership.leads, leadership.epoch) == (True, 2)
+    assert [(line["event"], line["predecessor"]) for line in logs] == [("leader.acquired", "dead")]
+
+
+async def test_an_heir_inherits_what_it_finds_at_its_start_and_no_later_lease(rig: Rig) -> None:
+    (other, _), leadership = rig.leader("other"), Leadership("heir")
+    heir = Leader(rig.database, leadership, rig.mailboxes, inherits=True)
+    await heir.step()
+    await run_out(rig)
+    await other.step()
+
+    await heir.step()
+
+    assert (leadership.leads, leadership.leader) == (False, "other")
+
+
+async def test_an_heir_that_cannot_reach_postgres_inherits_once_it_can(rig: Rig) -> None:
+    (dead, _), leadership = rig.leader("dead"), Leadership("heir")
+    await dead.step()
+    async with Database("postgresql://nobody@127.0.0.1:1/none") as away:
+        heir = Leader(away, leadership, rig.mailboxes, inherits=True)
+        with pytest.raises(Unavailable):
+            await heir.step()
+        heir._database = rig.database
+
+        await heir.step()
+
+    assert leadership.leads
 
 
 # Believing in it
