@@ -6,21 +6,30 @@ import asyncio
 import signal
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from horarium.leadership import LEASE_SECONDS
-from tests.support.ledger import gaps, overlaps
-from tests.support.processes import PASSWORD, Client, Running, horarium, servers_of
+from tests.support.members import (
+    Member,
+    assert_each_tick_has_one_row,
+    fires_again,
+    firing,
+    kill_the_leader,
+    several,
+    the_leader,
+)
+from tests.support.processes import horarium, servers_of
 from tests.support.waiting import report, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+__all__ = ["several"]
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -31,76 +40,6 @@ AWAY_SECONDS = 9.0
 KEPT_SECONDS = 1.9 * LEASE_SECONDS
 """Not longer than a lease can last: one that ends later than that is free."""
 
-KEY = "a signing key of tests, which all the processes share"
-
-
-@dataclass
-class Member:
-    """One of several processes."""
-
-    running: Running
-    client: Client
-
-    @property
-    def scheduler(self) -> dict[str, Any]:
-        """What it says of who leads."""
-        answer: dict[str, Any] = self.client.get("/system/status")["scheduler"]
-        return answer
-
-    @property
-    def leads(self) -> bool:
-        return bool(self.scheduler["leader"])
-
-    def told(self, event: str) -> list[dict[str, Any]]:
-        """Its log lines of this event."""
-        return [line for line in self.running.events if line["event"] == event]
-
-
-@pytest.fixture
-def several(
-    database_url: str, redis_url: str, redis_prefix: str, data_dir: Path
-) -> Callable[[ExitStack, int], list[Member]]:
-    """Start so many processes, one after the other, on the same servers."""
-
-    def start(stack: ExitStack, number: int) -> list[Member]:
-        shared = {"database_url": database_url, "redis_url": redis_url, "key_prefix": redis_prefix}
-        shared |= {"secret_key": KEY, "admin_password": PASSWORD, "inline_worker": 1, "drain_seconds": 0}
-        houses = [stack.enter_context(horarium(data_dir.parent / f"data-{n}", **shared)) for n in range(number)]
-        token = houses[0].client().token
-        return [Member(house, Client(house.url, token)) for house in houses]
-
-    return start
-
-
-def the_leader(members: list[Member]) -> Member:
-    (leader,) = until(lambda: [member for member in members if member.leads], within=20)
-    return leader
-
-
-def all_know_who_leads(members: list[Member]) -> bool:
-    """Whether each says that somebody dispatches, and all name the same one."""
-    running = [member.client.get("/system/status")["scheduler_running"] for member in members]
-    named = {member.scheduler["leader_id"] for member in members}
-    return all(running) and len(named) == 1 and None not in named
-
-
-def firing(member: Member) -> int:
-    """A config that has fired three times."""
-    config = member.client.config(catchup="all", overlap="allow_all")
-    until(lambda: len(member.client.executions(config, status="success")) >= 3, within=20)
-    return config
-
-
-def assert_each_tick_has_one_row(member: Member, config: int) -> None:
-    rows = member.client.executions(config)
-    assert (gaps(rows), overlaps(rows)) == ([], [])
-    assert {row["reason"] for row in rows if row["status"] == "skipped"} == set()
-
-
-def fires_again(member: Member, config: int, since: datetime) -> None:
-    """Wait for the first row of a tick after an instant."""
-    until(lambda: member.client.executions(config, since=since.isoformat()), within=30)
-
 
 @pytest.mark.parametrize(("number", "kills"), [(2, 1), (4, 2)], ids=["one of two", "two of four, in turn"])
 def test_a_killed_leader_is_succeeded_within_ten_seconds_and_each_tick_has_one_row(
@@ -110,22 +49,12 @@ def test_a_killed_leader_is_succeeded_within_ten_seconds_and_each_tick_has_one_r
         members = several(stack, number)
         config = firing(the_leader(members))
         for _ in range(kills):
-            leader = the_leader(members)
-            epoch = leader.scheduler["epoch"]
-            leader.running.kill()
-            killed_at, began = datetime.now(UTC), time.monotonic()
-            members.remove(leader)
-            successor = the_leader(members)
-            led = time.monotonic() - began
-            fires_again(successor, config, killed_at)
-            fired = time.monotonic() - began
-            report(f"{number} processes: another leads {led:.1f} s after kill -9, and has fired after {fired:.1f} s")
-            assert fired < TAKE_OVER_SECONDS
-            assert successor.scheduler["epoch"] == epoch + 1
-            until(lambda: all_know_who_leads(members))
+            taken_over = kill_the_leader(members, config)
+            report(f"{number} processes: {taken_over}")
+            assert taken_over.fired < TAKE_OVER_SECONDS
 
-        later = datetime.now(UTC)
-        fires_again(successor, config, later)
+        successor = the_leader(members)
+        fires_again(successor, config, datetime.now(UTC))
         assert_each_tick_has_one_row(successor, config)
 
 
