@@ -73,6 +73,9 @@ IDLE_SHARE = 9.0
 READING_SHARE = 29.0
 """The same, after a page was read that will be remembered: a new leader has time for that."""
 
+LONGEST_REST_SECONDS = 10.0
+"""A statement that took long, on a machine in distress, is not made up for: the watchdog would take us for hung."""
+
 PRESENT = timedelta(minutes=1)
 """How long an instant passes for the present in a pass: configs with equal schedules then share their arithmetic."""
 
@@ -211,7 +214,7 @@ class Auditor:
         began = anyio.current_time()
         yield
         self._beat()
-        await anyio.sleep(share * (anyio.current_time() - began))
+        await anyio.sleep(min(share * (anyio.current_time() - began), LONGEST_REST_SECONDS))
         self._beat()
 
     async def _audit_due(self, page: Page, found: Found) -> None:

@@ -30,14 +30,14 @@ WHERE c.id >= :first::bigint AND c.id < :until::bigint
 GROUP BY c.scheduler_type, c.schedule_config, c.start_at, c.end_at;
 
 -- name: audit_written(first, until)
--- Configs that were given rows for ticks in some time, by the ids of such rows: ids grow with time. In their order, so
--- that no other index is taken for it.
-SELECT DISTINCT r.config_id
+-- Configs that were given rows for ticks in some time, by the ids of such rows: ids grow with time. Nothing but the ids is
+-- asked of a row before they are put in order, so that no other index is taken for it.
+SELECT r.config_id
 FROM (
-    SELECT config_id FROM executions
-    WHERE id >= :first::uuid AND id < :until::uuid AND tick_at IS NOT NULL AND config_id IS NOT NULL
-    ORDER BY id
-) AS r;
+    SELECT config_id, tick_at FROM executions WHERE id >= :first::uuid AND id < :until::uuid ORDER BY id
+) AS r
+GROUP BY r.config_id
+HAVING count(r.tick_at) > 0 AND count(r.config_id) > 0;
 
 -- name: audit_configs(ids)
 -- Those of these configs that owe ticks, as they are now.

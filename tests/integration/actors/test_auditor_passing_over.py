@@ -15,6 +15,7 @@ from horarium.audit import Audit
 from horarium.audit_calendar import AT_ONCE
 from horarium.model import TaskConfigPatch
 from horarium.sql.queries import QUERIES
+from horarium.tree import WATCHDOG_SECONDS
 from tests.support.rig import NOON
 from tests.support.waiting import report
 
@@ -268,6 +269,23 @@ async def test_whatever_is_done_to_configs_and_rows_it_finds_what_is_found_by_lo
         seen, passed_over = seen + len(of_all), passed_over + audit.last.configs - audit.last.looked_at
 
     report(f"{seen} findings, {passed_over} times a config was passed over")
+
+
+async def test_a_rest_is_over_before_the_watchdog_takes_it_for_a_hang(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor_module, "IDLE_SHARE", 1e9)
+    rested: list[float] = []
+
+    async def note(seconds: float) -> None:
+        rested.append(seconds)
+
+    monkeypatch.setattr(auditor_module.anyio, "sleep", note)
+    auditor, _ = rig.auditor()
+
+    await auditor.step()
+
+    assert 0 < max(rested) < WATCHDOG_SECONDS / 2
 
 
 async def test_pages_are_listed_and_rows_asked_for_by_index_alone(rig: Rig) -> None:
