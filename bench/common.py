@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS", "MAKE_CONFIGS", "QUEUE", "Confirmed", "Cpu", "Window", "check_window", "core", "fire", "make_configs",
-    "percentile", "resources", "servers", "start_afresh", "timed", "wait_until",
+    "percentile", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
 ]  # fmt: skip
 
 QUEUE = "default"

@@ -10,10 +10,11 @@ barred, and a database that suddenly has every request to bear would be the next
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from horarium.keyspace.gathered import GatheredReads
 from horarium.keyspace.pool import redis_errors
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ class Cache(Generic[Model]):
 
     def __init__(self, redis: Redis, model: type[Model]) -> None:
         self._redis = redis
+        self._reads = GatheredReads(redis)
         self._model = model
 
     async def get(self, key: str, load: Callable[[], Awaitable[Model]]) -> Model:
         """The copy, or what `load` answers, of which a copy is then kept. Raises what that raises, and Unavailable."""
-        with redis_errors():
-            copy = cast("bytes | None", await self._redis.get(key))
+        copy = await self._reads.get(key)
         if copy and (known := self._read(copy)) is not None:
             return known
         loaded = await load()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from horarium.errors import ConfigurationError, Unauthorized
-from horarium.identity.access_tokens import MAX_CHARS, REFUSED, AccessTokens
+from horarium.identity.access_tokens import MAX_CHARS, REFUSED, REMEMBERED, AccessTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,6 +274,30 @@ def test_a_token_is_accepted_until_it_expires() -> None:
 
     assert (claims.user_id, claims.sv) == (7, 3)
     assert claims.expires_at > datetime.now(UTC)
+
+
+def test_a_token_that_was_accepted_before_is_refused_once_it_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it was signed is remembered; that it was in time is not."""
+    token = issued()
+    claims = TOKENS.verify(token)
+    monkeypatch.setattr("time.time", lambda: float(claims.exp))
+
+    with pytest.raises(Unauthorized):
+        TOKENS.verify(token)
+
+    monkeypatch.setattr("time.time", lambda: claims.exp - 0.001)
+    assert TOKENS.verify(token) == claims
+
+
+def test_no_more_tokens_are_remembered_than_fit_and_none_that_was_refused() -> None:
+    tokens = AccessTokens(KEY, 900)
+    with pytest.raises(Unauthorized):
+        tokens.verify(forged(key=OTHER_KEY))
+    tokens.verify(issued())
+
+    remembered = tokens._read.cache_info()
+
+    assert (remembered.currsize, remembered.maxsize) == (1, REMEMBERED)
 
 
 def test_a_clock_that_is_a_little_ahead_does_no_harm() -> None:
