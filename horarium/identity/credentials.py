@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from horarium.errors import Unauthorized
+from horarium.errors import Unauthorized, Unavailable
 from horarium.identity.passwords import Passwords, Verdict
 from horarium.sql.queries import QUERIES
 
@@ -34,7 +34,11 @@ class Credentials:
     async def check(self, username: str, password: str, address: str) -> tuple[int, int]:
         """The id of the user and the session version; raises Unauthorized, or TooManyRequests after many tries."""
         attempt = await self._throttle.admit(username, address)
-        account = await self._account(username)
+        try:
+            account = await self._account(username)
+        except Unavailable:
+            await self._throttle.take_back(attempt)  # nobody has learnt anything
+            raise
         verdict = await self._passwords.verify(account["password_hash"] if account else None, password)
         if account is None or verdict is Verdict.WRONG or not account["is_active"]:
             raise Unauthorized(WRONG_CREDENTIALS)

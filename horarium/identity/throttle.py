@@ -108,6 +108,11 @@ class LoginThrottle:
             known = self._keys.known_address(attempt.account, attempt.address)
             await self._redis.set(known, b"", ex=KNOWN_SECONDS)
 
+    async def take_back(self, attempt: Attempt) -> None:
+        """Count an attempt no more that came to nothing."""
+        with redis_errors():
+            await self._take_back(attempt.counters)
+
     async def _take_back(self, counters: list[Counter]) -> None:
         for item, names in counters:
             await self._limiter.hit(item, *names, cost=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis as BlockingRedis
@@ -11,6 +12,9 @@ from structlog.testing import capture_logs
 from horarium.errors import Unauthorized
 from horarium.keyspace.tokens import HeldToken, Refused, Rotated, _digest
 from tests.support.identity import HOUR, House, a_house, held
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +198,33 @@ async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(databas
             await house.refresh(pair.refresh_token)
 
         assert await house.refresh((await house.log_in()).refresh_token)
+
+
+async def test_a_flush_lets_nobody_in_who_was_out_before(database_url: str, redis_db: str) -> None:
+    """Every login ends, and what ended before stays ended: that is Postgres' to know, and not Redis'."""
+    async with a_house(database_url, redis_db) as house:
+        users = [await house.account(f"user {number}", password_hash="!") for number in range(30)]
+        pairs = [await house.sessions.open(user, 1, remember_me=True) for user in users]
+        for user in users[:10]:
+            await house.log_out(user)
+        for user in users[10:20]:
+            await house.users.forget(user)
+            await house.sql("UPDATE users SET is_active = false WHERE id = $1", user)
+        await house.redis.flushdb()
+
+        refreshed = [await is_let_in(house.refresh(pair.refresh_token)) for pair in pairs]
+        entered = [await is_let_in(house.enter(pair.access_token)) for pair in pairs]
+
+    assert refreshed == [False] * 30
+    assert entered == [False] * 20 + [True] * 10  # until their access tokens run out
+
+
+async def is_let_in(asking: Awaitable[object]) -> bool:
+    try:
+        await asking
+    except Unauthorized:
+        return False
+    return True
 
 
 async def test_a_redis_that_comes_back_with_old_data_revives_no_login(house: House, ada: int) -> None:

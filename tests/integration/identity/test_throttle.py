@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from horarium.errors import TooManyRequests, Unauthorized
+from horarium.errors import TooManyRequests, Unauthorized, Unavailable
 from horarium.identity.passwords import Verdict
 from horarium.identity.throttle import LoginThrottle
 from tests.support.identity import PASSWORD, House
@@ -193,6 +193,16 @@ async def test_logging_in_is_no_guess_however_often(house: House) -> None:
     Quick(house)
 
     assert await guesses(house, 200, password=PASSWORD) == [200] * 200
+
+
+async def test_an_attempt_that_met_no_postgres_is_no_guess(house: House) -> None:
+    await house.database.__aexit__(None, None, None)
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            await house.log_in()
+
+    async with house.database:
+        assert await outcome(house, PASSWORD) == 200
 
 
 async def test_the_right_password_clears_the_errors_before_it(house: House) -> None:

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from horarium.http.origin import client_address, throttled_address
 
@@ -19,8 +20,6 @@ def origin(peer: str | None, *forwarded: str, trusted: Any = PROXIES) -> str:
     transport = Mock()
     transport.get_extra_info = lambda name, default=None: (peer, 4711) if name == "peername" and peer else default
     headers = [("X-Forwarded-For", each) for each in forwarded]
-    from multidict import CIMultiDict  # noqa: PLC0415
-
     return client_address(make_mocked_request("GET", "/", headers=CIMultiDict(headers), transport=transport), trusted)
 
 
