@@ -56,6 +56,10 @@ PATIENCE_LOOKS = 8
 PACE_BYTES = 2048
 """What a client must read of its answer between two looks; 16 kbit/s, less than any line has."""
 
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel keeps of answers for one client (it doubles the figure). Left to itself it takes megabytes, and we
+would be busy making answers for clients that ask for many and read none."""
+
 KEEPALIVE_SECONDS = 75.0
 """How long an idle connection is kept: longer than proxies keep theirs (60 s), so that the end is their doing."""
 LINGERING_SECONDS = 2.0
@@ -120,6 +124,7 @@ class Connection(web.RequestHandler):
         if self._door.is_full:
             self._door.turn_away(wire)
             return
+        wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._wire = wire  # for as long as it is there: aiohttp forgets it once it has begun to close
         super().connection_made(transport)
 

@@ -41,16 +41,15 @@ def openapi_route(routes: tuple[Route, ...]) -> Route:
 
     async def openapi(_call: Call) -> Reply:
         """The whole contract."""
-        return Reply(_document(everything))
+        return Reply(document())
+
+    @cache
+    def document() -> bytes:  # once for the routes, which are many and would be hashed on every call as a key
+        return orjson.dumps(describe(everything))
 
     route = Route("GET", "/openapi.json", openapi, "This document", None, dict[str, Any])
     everything = (*routes, route)
     return route
-
-
-@cache
-def _document(routes: tuple[Route, ...]) -> bytes:
-    return orjson.dumps(describe(routes))
 
 
 def describe(routes: tuple[Route, ...]) -> dict[str, Any]:

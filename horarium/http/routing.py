@@ -211,7 +211,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
                     raise TooLarge(limit)
     except TimeoutError:
         raise TooSlow(BODY_SECONDS) from None
-    except (web.RequestPayloadError, HttpProcessingError) as error:
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:  # the last: the client has left
         raise Malformed(
             "the body cannot be read: it is not what its Content-Encoding says, or it ends too soon"
         ) from error

@@ -82,6 +82,14 @@ class Server:
 
         return await eventually(so_many)
 
+    async def is_busy(self) -> bool:
+        """Wait until a request is under way."""
+
+        async def busy() -> bool:
+            return self.server.requests_count > 0
+
+        return await eventually(busy)
+
     async def holds(self, count: int) -> bool:
         """Wait until there are so many connections."""
 
@@ -204,6 +212,17 @@ async def test_a_body_that_is_never_sent_is_told_so_and_its_connection_ends(monk
         assert (status, problem["code"], fields["Connection"]) == (408, "too_slow", "close")
         with anyio.fail_after(1.0):
             assert await is_over(client)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours() -> None:
+    with capture_logs() as logs:
+        async with serving() as server, await server.connect() as client:
+            await client.send(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            await server.is_busy()
+            await client.aclose()
+            assert await server.holds(0)
+
+    assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [("request.answered", "info", 400)]
 
 
 async def test_an_answer_that_is_not_read_ends_its_connection_though_it_would_wait_for_ever_to_be_sent() -> None:
