@@ -11,11 +11,11 @@ replaced, as it would go into every line of the log.
 from __future__ import annotations
 
 import re
-import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from uuid_utils import uuid4
 
 from horarium.http.problems import problem_body
 
@@ -46,7 +46,7 @@ def request_id(request: web.BaseRequest) -> str:
     known = request.get(_KEY)
     if known is None:
         given = request.headers.get(REQUEST_ID, "")
-        known = request[_KEY] = given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        known = request[_KEY] = given if SANE_ID.fullmatch(given) else uuid4().hex
     return known
 
 
@@ -72,7 +72,7 @@ def raw_problem(status: int, code: str, detail: str, more: Mapping[str, str], *,
         "Content-Length": str(len(body)),
         **EVERYWHERE,
         "Server": SERVER,
-        REQUEST_ID: uuid.uuid4().hex,
+        REQUEST_ID: uuid4().hex,
         "Connection": "close",
         **more,
     }

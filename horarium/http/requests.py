@@ -7,6 +7,7 @@ and that is not what happened to the schedules.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CALLER", "requests"]
 
 log = structlog.get_logger(__name__)
+own_level = logging.getLogger(__name__)
 
 CALLER = web.RequestKey("caller", str)
 """Where a route leaves who is calling: `user:7`, `api_key:3`."""
@@ -30,16 +32,20 @@ CALLER = web.RequestKey("caller", str)
 async def requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Name the request, and tell of its end."""
     began = time.monotonic()
-    with structlog.contextvars.bound_contextvars(request_id=request_id(request)):
-        response = await handler(request)
-        _tell(request, response.status, time.monotonic() - began)
+    # never unbound: aiohttp handles each request in a task, and so in a context, of its own
+    structlog.contextvars.bind_contextvars(request_id=request_id(request))
+    response = await handler(request)
+    _tell(request, response.status, time.monotonic() - began)
     return response
 
 
 def _tell(request: web.Request, status: int, seconds: float) -> None:
+    level = logging.DEBUG if request.method == "GET" and status < 400 else logging.INFO
+    if not own_level.isEnabledFor(level):  # asked at once, as structlog asks only when the line is made
+        return
     resource = request.match_info.route.resource
-    tell = log.debug if request.method == "GET" and status < 400 else log.info
-    tell(
+    log.log(
+        level,
         "request.answered",
         method=request.method,
         route=None if resource is None else resource.canonical,

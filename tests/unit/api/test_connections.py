@@ -42,6 +42,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": request.param}
 
 
+@pytest.fixture(autouse=True)
+def every_line_is_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "horarium.http")
+
+
 class Server:
     """A door with a listening socket, and clients for it."""
 

@@ -43,6 +43,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def every_line_is_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "horarium.http")
+
+
 class NoAuthenticator:
     """Knows nobody."""
 
