@@ -55,7 +55,7 @@ SYSTEM = Author("system", None, "horarium")
 class Target:
     """What is changed."""
 
-    kind: Literal["user", "api_key", "task_config", "execution", "actor", "session"]
+    kind: Literal["user", "api_key", "task_config", "execution", "actor"]
     id: object
     name: str | None = None
 

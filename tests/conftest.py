@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers import (
     database_url,
@@ -26,5 +26,8 @@ __all__ = [
     "template_database",
 ]
 
+# A machine that is busy makes nothing of ours wrong: how long hypothesis takes over an example is no finding.
+settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
 # `--hypothesis-profile=long`: many steps, and others on every run. Here, as hypothesis looks before it imports tests.
 settings.register_profile("long", max_examples=1_000, print_blob=True)

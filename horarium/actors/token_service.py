@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from horarium.audit_log import Author, Target, note
 from horarium.errors import NotFound, TooManyRequests, Unauthorized, Unavailable
 from horarium.identity.sessions import BAD_REFRESH_TOKEN
 from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
@@ -112,8 +113,11 @@ class TokenService:
             raise
 
     async def _log_in(self, request: LogIn) -> TokenPair:
-        user_id, session_version = await self._credentials.check(request.username, request.password, request.address)
-        return await self._sessions.open(user_id, session_version, remember_me=request.remember_me)
+        account = await self._credentials.check(request.username, request.password, request.address)
+        user = Author("user", account.id, account.username, address=request.address)
+        async with self._database.connection() as connection:
+            await note(connection, user, "user.logged_in", Target("user", account.id, account.username))
+        return await self._sessions.open(account.id, account.session_version, remember_me=request.remember_me)
 
     async def _rotate(self, refresh_token: str) -> TokenPair:
         held = await self._sessions.find(refresh_token)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from horarium.http.origin import client_address, throttled_address
+from horarium.audit_log import Target
+from horarium.http.origin import client_address
 from horarium.http.routing import Empty, Reply, Route
 from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
 from horarium.model import Login, Refresh, TokenPair, User
@@ -22,7 +23,7 @@ ASK_SECONDS = 10.0
 async def log_in(call: Call) -> Reply:
     """A pair of tokens for a name and a password."""
     given: Login = call.body
-    address = throttled_address(client_address(call.request, call.services.trusted_proxies))
+    address = client_address(call.request, call.services.trusted_proxies)
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
         lambda reply: LogIn(given.username, given.password, given.remember_me, reply, address), timeout=ASK_SECONDS
     )
@@ -47,8 +48,9 @@ async def revoke_session(call: Call) -> Reply:
 
 async def log_out(call: Call) -> Reply:
     """The end of every session of the caller, the one in use included."""
-    user_id = call.user.id
-    await call.services.mailboxes.tokens.ask(lambda reply: EndSessions(user_id, reply), timeout=ASK_SECONDS)
+    user = call.user
+    await call.services.mailboxes.tokens.ask(lambda reply: EndSessions(user.id, reply), timeout=ASK_SECONDS)
+    await call.services.audit_log.note(call.author, "user.logged_out", Target("user", user.id, user.username))
     return Reply()
 
 

@@ -7,7 +7,7 @@ proxy is the client; what stands before it is hearsay.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     Network = IPv4Network | IPv6Network
 
-__all__ = ["client_address", "throttled_address"]
-
-SITE_BITS = 64
-"""What one subscriber has of IPv6 at the least, and can choose addresses in at will (RFC 6177)."""
+__all__ = ["client_address"]
 
 
 def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
@@ -35,14 +32,6 @@ def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
         found = str(named)
     parsed = _parsed(found)
     return found if parsed is None else str(parsed)
-
-
-def throttled_address(address: str) -> str:
-    """What stands for an address where guesses are counted: itself, or its site in IPv6."""
-    parsed = _parsed(address)
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, SITE_BITS), strict=False))
-    return address
 
 
 def _is_among(address: str, networks: Sequence[Network]) -> bool:

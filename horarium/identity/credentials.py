@@ -6,6 +6,7 @@ argon2 verification, the same words. Whoever has guessed too often is turned awa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from horarium.errors import Unauthorized, Unavailable
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from horarium.identity.throttle import LoginThrottle
     from horarium.sql.database import Database
 
-__all__ = ["WRONG_CREDENTIALS", "Credentials"]
+__all__ = ["WRONG_CREDENTIALS", "Account", "Credentials"]
 
 WRONG_CREDENTIALS = "wrong username or password"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose password it was."""
+
+    id: int
+    username: str
+    session_version: int
 
 
 class Credentials:
@@ -31,8 +41,8 @@ class Credentials:
         self._throttle = throttle
         self._passwords = Passwords()
 
-    async def check(self, username: str, password: str, address: str) -> tuple[int, int]:
-        """The id of the user and the session version; raises Unauthorized, or TooManyRequests after many tries."""
+    async def check(self, username: str, password: str, address: str) -> Account:
+        """Whose they are; raises Unauthorized, or TooManyRequests after many tries."""
         attempt = await self._throttle.admit(username, address)
         try:
             account = await self._account(username)
@@ -45,7 +55,7 @@ class Credentials:
         await self._throttle.forgive(attempt)
         if verdict is Verdict.RIGHT_BUT_OUTDATED:
             await self._rehash(account, password)
-        return account["id"], account["session_version"]
+        return Account(account["id"], account["username"], account["session_version"])
 
     async def _account(self, username: str) -> asyncpg.Record | None:
         # Postgres refuses NUL and half characters with an error, which a stranger could use to end this actor.

@@ -20,6 +20,7 @@ import hashlib
 import time
 import unicodedata
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItemPerMinute
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     Counter = tuple[RateLimitItem, tuple[str, str]]
 
-__all__ = ["Attempt", "LoginThrottle"]
+__all__ = ["Attempt", "LoginThrottle", "site_of"]
 
 
 def _windows(kind: str, *guesses_and_minutes: tuple[int, int]) -> tuple[RateLimitItem, ...]:
@@ -50,6 +51,9 @@ AT_ANY_ACCOUNT = _windows("address", (150, 15), (60, 1))
 AT_ONE_ACCOUNT = _windows("account", (60, 15), (40, 5), (20, 1))
 
 ANY = "*"
+SITE_BITS = 64
+"""What one subscriber has of IPv6 at the least, and can choose addresses in at will (RFC 6177)."""
+
 KNOWN_SECONDS = 30 * 86_400
 """How long an address is known to an account after a login."""
 
@@ -88,7 +92,7 @@ class LoginThrottle:
 
     async def admit(self, username: str, address: str) -> Attempt:
         """Count an attempt to log in; raises TooManyRequests while there were too many before it."""
-        account = _hashed(username)
+        account, address = _hashed(username), site_of(address)
         with redis_errors():
             known = bool(await self._redis.exists(self._keys.known_address(account, address)))
             attempt = Attempt(account, address, known)
@@ -116,6 +120,15 @@ class LoginThrottle:
     async def _take_back(self, counters: list[Counter]) -> None:
         for item, names in counters:
             await self._limiter.hit(item, *names, cost=-1)
+
+
+def site_of(address: str) -> str:
+    """What stands for an address where guesses are counted: itself, or its site in IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # a peer that has none
+        return address
+    return str(ip_network((parsed, SITE_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def _hashed(username: str) -> str:

@@ -16,7 +16,7 @@ FROM users WHERE id = :id::bigint;
 
 -- name: user_credentials(username)^
 -- What a login is checked against.
-SELECT id, password_hash, is_active, session_version FROM users WHERE lower(username) = lower(:username::text);
+SELECT id, username, password_hash, is_active, session_version FROM users WHERE lower(username) = lower(:username::text);
 
 -- name: user_rehash(id, known_hash, password_hash)!
 -- The same password, hashed with today's parameters: nothing that anybody sees has changed, so updated_at stays. A

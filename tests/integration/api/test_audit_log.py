@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.tree import PASSWORD
+from tests.support.tree import PASSWORD, credentials
 
 if TYPE_CHECKING:
     from tests.support.tree import House
@@ -92,6 +92,18 @@ async def test_everything_that_is_done_to_users_and_keys_is_in_the_log(house: Ho
     assert (told[2]["before"], told[2]["after"]) == ({"role": "viewer"}, {"role": "operator"})
     assert await actions(house, "api_key", key) == ["api_key.created", "api_key.deleted"]
     assert PASSWORD not in str(told)
+
+
+async def test_logins_and_logouts_are_in_the_log_and_guesses_are_not(house: House) -> None:
+    user = await house.user(username="Lady Lovelace")
+    guess = credentials("Lady Lovelace", "a guess of hers")
+    assert (await house.call("POST", "/api/v1/auth/login", guess, token=None)).status == 401
+    known = await house.call("POST", "/api/v1/auth/login", credentials("lady LOVELACE"), token=None)
+    await house.call("POST", "/api/v1/auth/logout", token=known.body["access_token"])
+
+    told = await entries(house, "user", user)
+    assert [entry["action"] for entry in told] == ["user.created", "user.logged_in", "user.logged_out"]
+    assert {(entry["actor_name"], entry["address"]) for entry in told[1:]} == {("Lady Lovelace", "127.0.0.1")}
 
 
 async def test_what_a_key_does_is_told_by_its_name(house: House) -> None:

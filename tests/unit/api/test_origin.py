@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from horarium.http.origin import client_address, throttled_address
+from horarium.http.origin import client_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -54,16 +54,3 @@ def test_the_last_address_that_is_no_proxy_of_ours_is_the_client(
 
 def test_without_trusted_proxies_the_header_is_not_read() -> None:
     assert origin("127.0.0.1", "203.0.113.9", trusted=()) == "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
-        ("", ""),
-    ],
-)
-def test_guesses_from_one_site_of_ipv6_are_counted_together(address: str, counted: str) -> None:
-    assert throttled_address(address) == counted
