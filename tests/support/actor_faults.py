@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from aiohttp import web
 
 from horarium import asking
 from horarium.actors import auditor, cleanup, token_service
@@ -23,6 +22,7 @@ from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.http.connections import Door
 from horarium.messages import RotateToken
 from horarium.supervisor import ChildSpec, Reply, SupervisorSpec
 from horarium.tasks import heartbeat
@@ -108,15 +108,15 @@ def _without_a_seat(monkeypatch: pytest.MonkeyPatch) -> Hang:
 
 
 def _mute(monkeypatch: pytest.MonkeyPatch) -> Hang:
-    """The API accepts connections and answers none: not the server that was hit, until its end."""
-    hang, original, muted = Hang(), web.Server.__call__, []
+    """The API accepts connections and answers none: not the door that was hit, until its end."""
+    hang, original, muted = Hang(), Door.__call__, []
 
-    def answers(self: web.Server[Any]) -> asyncio.Protocol:
+    def answers(self: Door) -> asyncio.Protocol:
         if hang.hits():
             muted.append(self)
         return asyncio.Protocol() if self in muted else original(self)
 
-    monkeypatch.setattr(web.Server, "__call__", answers)
+    monkeypatch.setattr(Door, "__call__", answers)
     monkeypatch.setattr(asking, "EVERY_SECONDS", SOON_SECONDS)
     monkeypatch.setattr(asking, "ANSWER_SECONDS", SOON_SECONDS)
     return hang
