@@ -191,6 +191,16 @@ class Workbench:
         """Whether the broker holds no message any more."""
         return await self.broker.depths() == {"default": 0}
 
+    async def ended_without_its_worker(self, execution_id: UUID) -> None:
+        """End an execution as the sweeper does at a worker that lives."""
+        async with self.database.connection() as connection:
+            await connection.execute(
+                "UPDATE executions SET status = 'timeout', completed_at = clock_timestamp(), held_by = $2"
+                " WHERE id = $1",
+                execution_id,
+                WORKER,
+            )
+
     async def claimed_elsewhere(self, execution_id: UUID, attempt: int = 1) -> None:
         """Let another worker have the attempt."""
         async with self.database.connection() as connection:

@@ -9,27 +9,15 @@ import pytest
 
 from horarium.tasks.ledger import Ledger
 from tests.support.waiting import eventually
-from tests.support.workbench import WORKER
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from uuid import UUID
 
     from horarium.outcome import Attempt
     from horarium.sql.executions import Claim
     from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.anyio
-
-
-async def ended_by_the_sweeper(bench: Workbench, execution_id: UUID) -> None:
-    """End a running attempt, whose worker lives."""
-    async with bench.database.connection() as connection:
-        await connection.execute(
-            "UPDATE executions SET status = 'timeout', completed_at = clock_timestamp(), held_by = $2 WHERE id = $1",
-            execution_id,
-            WORKER,
-        )
 
 
 async def test_a_coroutine_that_runs_is_stopped_and_handed_back(bench: Workbench, tmp_path: Path) -> None:
@@ -105,7 +93,7 @@ async def test_what_was_ended_without_its_worker_is_stopped_there_and_its_slot_i
 ) -> None:
     never = {"path": str(tmp_path / "never")}
     execution_id = await bench.running("test.waits_for", tmp_path / "mark", never)
-    await ended_by_the_sweeper(bench, execution_id)
+    await bench.ended_without_its_worker(execution_id)
 
     await bench.receiver.heed_ledger()
 

@@ -291,22 +291,12 @@ async def test_a_worker_holds_what_it_runs_and_nothing_else(bench: Workbench, tm
     in_hand = await bench.running("test.finishes_all_the_same", tmp_path / "mark")
     never_known = await bench.row("echo", {"message": "hello"})
     for execution_id in (in_hand, never_known):
-        await ended_without_its_worker(bench, execution_id)
+        await bench.ended_without_its_worker(execution_id)
 
     await bench.receiver.let_go_rest()
 
     assert (await bench.read(in_hand))["held_by"] == WORKER
     assert (await bench.read(never_known))["held_by"] is None
-
-
-async def ended_without_its_worker(bench: Workbench, execution_id: UUID) -> None:
-    """End an execution as the sweeper does at a worker that lives."""
-    async with bench.database.connection() as connection:
-        await connection.execute(
-            "UPDATE executions SET status = 'timeout', completed_at = clock_timestamp(), held_by = $2 WHERE id = $1",
-            execution_id,
-            WORKER,
-        )
 
 
 async def given_up(bench: Workbench, execution_id: UUID) -> None:
