@@ -24,10 +24,6 @@ class CachedUser(User):
 
     session_version: int
 
-    def public(self) -> User:
-        """The user as the API shows it."""
-        return User(**self.model_dump(exclude={"session_version"}))
-
 
 class Users:
     """Reads users through the cache; raises Unavailable when Redis or Postgres is away."""

@@ -1,0 +1,152 @@
+"""Users, their logins, keys for machines, and the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations when the models are made
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from horarium.model.fields import Answer, Instant, Name, Request
+
+__all__ = [
+    "ApiKey",
+    "ApiKeyCreate",
+    "AuditEntry",
+    "Login",
+    "NewApiKey",
+    "PasswordChange",
+    "Refresh",
+    "Role",
+    "TokenPair",
+    "User",
+    "UserCreate",
+    "UserPatch",
+]
+
+Role = Literal["admin", "operator", "viewer"]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=1000), Field(repr=False)]
+NewPassword = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Login(Request):
+    """Credentials of a person."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    password: Password
+    remember_me: bool = False
+
+
+class Refresh(Request):
+    """A refresh token, to be changed for a new pair."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(repr=False)]
+
+
+class TokenPair(Answer):
+    """What a login or a refresh gives; `expires_at` is the access token's."""
+
+    access_token: Annotated[str, Field(repr=False)]
+    refresh_token: Annotated[str, Field(repr=False)]
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
+    expires_at: datetime
+
+
+class User(Answer):
+    """A user, without anything secret."""
+
+    id: int
+    username: str
+    email: str | None
+    full_name: str | None
+    role: Role
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class _Account(Request):
+    """The fields of a user that may be left out."""
+
+    email: Email | None = None
+    full_name: Name | None = None
+    role: Role = "viewer"
+    is_active: bool = True
+
+
+class UserCreate(_Account):
+    """A new user."""
+
+    username: Name
+    password: Annotated[NewPassword, Field(repr=False)]
+
+
+class UserPatch(Request):
+    """An edit of a user: the fields that are given change. A role, a password or a disabling end all its sessions."""
+
+    username: Name | None = None
+    email: Email | None = None
+    full_name: Name | None = None
+    role: Role | None = None
+    is_active: bool | None = None
+    password: Annotated[NewPassword | None, Field(repr=False)] = None
+
+    @field_validator("username", "role", "is_active", "password", mode="before")
+    @classmethod
+    def _only_what_may_be_missing_can_be_emptied(cls, given: Any) -> Any:
+        if given is None:
+            raise ValueError("cannot be null; leave the field out to keep it")
+        return given
+
+
+class PasswordChange(Request):
+    """One's own password, and what it is to be."""
+
+    current_password: Password
+    new_password: Annotated[NewPassword, Field(repr=False)]
+
+
+class ApiKeyCreate(Request):
+    """A new API key; without `expires_at` it is good until it is deleted."""
+
+    name: Name
+    role: Role = "viewer"
+    expires_at: Instant | None = None
+
+
+class ApiKey(Answer):
+    """An API key. `prefix` are its first characters; `last_used_at` is up to five minutes late."""
+
+    id: int
+    name: str
+    prefix: str
+    role: Role
+    expires_at: datetime | None
+    created_by: int | None
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class NewApiKey(ApiKey):
+    """A key that was just made: the one answer that holds its text, `key`."""
+
+    key: Annotated[str, Field(repr=False)]
+
+
+class AuditEntry(Answer):
+    """A change: who made it, from which address, and the fields that differ. Secrets are masked."""
+
+    id: int
+    at: datetime
+    actor_kind: Literal["user", "api_key", "system"]
+    actor_id: int | None
+    actor_name: str
+    action: str
+    target_kind: str
+    target_id: str
+    target_name: str | None
+    address: str | None
+    request_id: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
