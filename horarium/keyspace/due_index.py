@@ -8,13 +8,14 @@ a late loader nor a late dispatcher can overwrite what a newer one wrote.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import orjson
 
 from horarium.keyspace.pool import redis_errors
 from horarium.keyspace.scripts import script
+from horarium.schedule.instants import EPOCH, MILLISECOND, micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +31,6 @@ _T = TypeVar("_T")
 LOADING, LOADED = b"loading 2", b"loaded 2"
 """The number is that of the entries' format: an index that another release has loaded is loaded again."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCRIPT_ROWS = 1000
 """Rows sent to one script call: long enough to save round trips, short enough not to hold Redis up."""
 
@@ -76,9 +76,13 @@ class DueIndex:
         self._advance = script(redis, "due_advance")
 
     async def due(self, now: datetime, *, passed_over: int, limit: int) -> list[DueConfig]:
-        """Due configs, earliest first, after the first `passed_over` of them."""
+        """Due configs, earliest first, after the first `passed_over` of them.
+
+        The present is rounded down: a timer may wake its reader a moment early, who would get a thousand configs and
+        find nothing to decide of them.
+        """
         with redis_errors():
-            flat = await self._read(keys=self._pair, args=[to_ms(now), passed_over, limit])
+            flat = await self._read(keys=self._pair, args=[micros(now) // MILLISECOND, passed_over, limit])
         return [_due_config(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
 
     async def next_tick(self) -> datetime | None:
