@@ -9,6 +9,9 @@ this order:
 3. *publish* a message for each row that was written to run;
 4. *advance* the index, last.
 
+What is due in a moment is read and decided before it is: writing begins at the tick. A change made in between is obeyed
+like any other, since rows are joined to the configs as they are by then.
+
 A crash anywhere replays from the index and changes nothing twice. A row whose message could not be sent stays
 `pending` and is the publisher's. The index is only a cursor: what it lost the loader puts back.
 
@@ -21,6 +24,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -78,6 +83,9 @@ WRITTEN: tuple[Decision, ...] = ("run", "buffer", "replace", *NOT_RUN)
 
 LONGEST_SLEEP_SECONDS = 1.0
 """A stepped wall clock is noticed within this time, and so is a lease that ran out for a moment and is ours again."""
+
+AHEAD_SECONDS = 0.02
+"""How long before its tick a config is read: as long as it takes to read and decide several hundred."""
 
 DEFERRED_SECONDS = 0.05
 """When a deferred tick is looked at again."""
@@ -144,47 +152,57 @@ class Dispatcher:
                 with anyio.move_on_after(LONGEST_SLEEP_SECONDS):  # whoever becomes the leader is nudged before
                     await context.inbox.receive()
                 continue
-            done = await patiently(context, self.step, "due ticks")
+            done = await patiently(context, partial(self.step, ahead_seconds=AHEAD_SECONDS), "due ticks")
             if done.written:
                 log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)
             delay = DEFERRED_SECONDS if done.deferred else await patiently(context, self._until_next_tick)
             with anyio.move_on_after(delay):
                 await context.inbox.receive()
 
-    async def step(self) -> Dispatched:
-        """Dispatch everything that is due now."""
-        done = Dispatched()
-        while batches := await self._fire_due(self._clock(), passed_over=done.deferred):
+    async def step(self, *, ahead_seconds: float = 0.0) -> Dispatched:
+        """Dispatch everything that is due by now, or will be so many seconds ahead, when it is."""
+        done, ahead = Dispatched(), timedelta(seconds=ahead_seconds)
+        while batches := await self._fire_due(self._clock() + ahead, passed_over=done.deferred):
             for batch in batches:
                 self._beat()
                 await self._settle(batch)
                 done.count(batch)
         return done
 
-    async def _fire_due(self, now: datetime, *, passed_over: int) -> list[_Batch]:
+    async def _fire_due(self, by: datetime, *, passed_over: int) -> list[_Batch]:
         """Fire what is due, while the next of it is read; nothing is moved on yet, so places in the index hold."""
         batches: list[_Batch] = []
         lanes = anyio.Semaphore(LANES)
         async with anyio.create_task_group() as group:
             while len(batches) < MOST_BATCHES:
                 seen = passed_over + BATCH_CONFIGS * len(batches)
-                batch = _Batch(await self._index.due(now, passed_over=seen, limit=BATCH_CONFIGS))
+                batch = _Batch(await self._index.due(by, passed_over=seen, limit=BATCH_CONFIGS))
                 if batch.due:
                     batches.append(batch)
                     await lanes.acquire()
-                    group.start_soon(self._fire, batch, now, lanes)
+                    group.start_soon(self._fire, batch, lanes)
                 if len(batch.due) < BATCH_CONFIGS:
                     break
         return batches
 
-    async def _fire(self, batch: _Batch, now: datetime, lanes: anyio.Semaphore) -> None:
-        """Decide, write, publish."""
+    async def _fire(self, batch: _Batch, lanes: anyio.Semaphore) -> None:
+        """Decide as it will be when all of them are due; then write and publish."""
         crashpoint("dispatcher.due_read")
-        batch.firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
+        now = max(self._clock(), batch.due[-1].tick)
+        firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
+        batch.firings = firings if await self._reached(now) else []
         batch.cancelled += await self._write([f for f in batch.firings if not f.skips_a_stretch])
         batch.cancelled += await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
         batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
         lanes.release()  # not after an error, which ends them all
+
+    async def _reached(self, instant: datetime) -> bool:
+        """Wait for an instant a moment ahead; False when the clock was set back meanwhile, and it is far away."""
+        while (left := (instant - self._clock()).total_seconds()) > 0:
+            if left > 2 * AHEAD_SECONDS:
+                return False
+            await anyio.sleep(left)
+        return True
 
     async def _settle(self, batch: _Batch) -> None:
         """Say in the ledger what was sent, then advance: nobody waits for this any more."""
@@ -272,11 +290,12 @@ class Dispatcher:
             self._mailboxes.record(*events)
 
     async def _until_next_tick(self) -> float:
-        """Seconds until the next tick, and not longer than a stepped clock may go unnoticed."""
+        """Seconds until the next tick is to be read, and not longer than a stepped clock may go unnoticed."""
         tick = await self._index.next_tick()
         if tick is None:
             return LONGEST_SLEEP_SECONDS
-        return min(max((tick - self._clock()).total_seconds(), 0.0), LONGEST_SLEEP_SECONDS)
+        left = (tick - self._clock()).total_seconds() - AHEAD_SECONDS
+        return min(max(left, 0.0), LONGEST_SLEEP_SECONDS)
 
 
 def _decided(due: DueConfig, now: datetime) -> Firing | None:
