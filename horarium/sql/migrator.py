@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from horarium.errors import ConfigurationError
 from horarium.sql.database import transaction
 
@@ -73,7 +75,8 @@ async def migrate(database: Database, known: tuple[Migration, ...] | None = None
             for migration in missing:
                 await _apply(connection, migration)
         finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+            with anyio.CancelScope(shield=True):  # the session outlives this, and would keep the lock with it
+                await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
     return missing
 
 
