@@ -13,7 +13,7 @@ Each change reads the clock once, and once it holds the row: where the old ticks
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -21,12 +21,12 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
+from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
+from horarium.config_rules import ConfigRules, keep_anchor
 from horarium.crashpoints import crashpoint
-from horarium.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
+from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
-from horarium.schedule import ScheduleError, missed_between, next_tick, normalise_config, parse_schedule
-from horarium.sql.executions import last_ticks
 from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
@@ -36,20 +36,19 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from horarium.audit_log import Author
+    from horarium.bookkeeping import Why
     from horarium.keyspace.history import HistoryEventName
     from horarium.messages import Mailboxes
     from horarium.model import RunRequest, TaskConfigCreate, TaskConfigPatch
     from horarium.sql.database import Database
-    from horarium.sql.queries import Connection
+    from horarium.sql.queries import Connection, Row
     from horarium.tasks.registry import TaskTypes
 
-__all__ = ["TaskConfigs", "check_limits", "refused", "utc_now"]
+__all__ = ["RELOAD_SECONDS", "TaskConfigs", "target_of", "utc_now"]
 
 log = structlog.get_logger(__name__)
 
-SCHEDULE_FIELDS = ("scheduler_type", "schedule_config", "start_at", "end_at")
 VERBS = {"task_started": "start", "task_stopped": "stop", "task_resumed": "resume"}
-MICROSECOND = timedelta(microseconds=1)
 RELOAD_SECONDS = 3.0
 """How long a change waits for the due index to show it; it is committed either way."""
 
@@ -57,18 +56,6 @@ RELOAD_SECONDS = 3.0
 def utc_now() -> datetime:
     """The present, aware."""
     return datetime.now(UTC)
-
-
-def check_limits(start_at: datetime | None, end_at: datetime | None) -> None:
-    """Refuse a config that would end before it begins; raises InvalidInput."""
-    if start_at is not None and end_at is not None and end_at <= start_at:
-        raise InvalidInput(FieldError(("end_at",), "must be after start_at"))
-
-
-def refused(error: ScheduleError) -> InvalidInput:
-    """A fault of a schedule as one of the config's fields."""
-    loc = ("scheduler_type",) if error.field == "scheduler_type" else ("schedule_config", error.field)
-    return InvalidInput(FieldError(loc, error.message))
 
 
 class TaskConfigs:
@@ -87,21 +74,22 @@ class TaskConfigs:
     ) -> None:
         self._database = database
         self._task_types = task_types
+        self._rules = ConfigRules(task_types)
         self._mailboxes = mailboxes
         self._clock = clock
 
     async def create(self, body: TaskConfigCreate, *, by: Author = SYSTEM) -> asyncpg.Record:
         """A new config."""
         wanted, now = body.model_dump(), self._clock()
-        self._permit(by, body.task_type)
-        task_type = self._check(wanted, changed=wanted, now=now)
+        self._rules.permit(by, body.task_type)
+        task_type = self._rules.check(wanted, changed=wanted, now=now)
         wanted["queue"] = body.queue or task_type
         async with self._database.transaction() as connection:
             row = await QUERIES.task_config_insert.row(connection, **wanted, scheduled_from=now, created_by=by.user_id)
             crashpoint("lifecycle.create_inserted")
             if row is None:
                 raise _name_taken(body.name)
-            await note(connection, by, "task_config.created", _target(row), after=shown(row, EDITABLE))
+            await note(connection, by, "task_config.created", target_of(row), after=shown(row, EDITABLE))
         crashpoint("lifecycle.create_committed")
         await self._tell(row["id"], "task_loaded")
         return row
@@ -115,15 +103,18 @@ class TaskConfigs:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
                 wanted, now = {name: changed.get(name, old[name]) for name in EDITABLE}, self._clock()
-                self._permit(by, old["task_type"], wanted["task_type"])
-                _keep_anchor(old, wanted)
-                self._check(wanted, changed=changed, now=now)
-                scheduled_from = await _rescheduled(connection, old, wanted, now)
+                self._rules.permit(by, old["task_type"], wanted["task_type"])
+                keep_anchor(old, wanted)
+                self._rules.check(wanted, changed=changed, now=now)
+                passed = rescheduled(old, wanted, now)
+                if passed is not None:
+                    await pass_over(connection, passed)
+                scheduled_from = old["scheduled_from"] if passed is None else now
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
                 before, after = what_changed(old, _there(row, config_id), EDITABLE)
-                await note(connection, by, "task_config.updated", _target(old), before=before, after=after)
+                await note(connection, by, "task_config.updated", target_of(old), before=before, after=after)
                 crashpoint("lifecycle.edit_written")
         except asyncpg.UniqueViolationError:
             raise _name_taken(changed["name"]) from None
@@ -135,10 +126,10 @@ class TaskConfigs:
         """Take a config away; what waits of it is cancelled, what runs goes on, its executions stay."""
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, version)
-            await _pass_over(connection, old, "deleted", self._clock())
-            await QUERIES.execution_cancel_waiting.rows(connection, config_id=config_id, reason="config_deleted")
-            await QUERIES.task_config_delete.rows(connection, id=config_id)
-            await note(connection, by, "task_config.deleted", _target(old), before=shown(old, EDITABLE))
+            await pass_over(connection, PassedOver(old, "deleted", self._clock()))
+            await QUERIES.execution_cancel_waiting.rows(connection, config_ids=[config_id], reason="config_deleted")
+            await QUERIES.task_config_delete.rows(connection, ids=[config_id])
+            await note(connection, by, "task_config.deleted", target_of(old), before=shown(old, EDITABLE))
             crashpoint("lifecycle.delete_written")
         crashpoint("lifecycle.delete_committed")
         await self._tell(config_id, "task_deleted")
@@ -192,7 +183,7 @@ class TaskConfigs:
             config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
             parameters = config["parameters"] if body.parameters is None else body.parameters
             if body.parameters is not None:
-                self._permit(by, config["task_type"])
+                self._rules.permit(by, config["task_type"])
             self._task_types.get(config["task_type"]).check(parameters)
             execution_id: UUID | None = await QUERIES.execution_insert_run.value(
                 connection, id=uuid7(), config_id=config_id, parameters=parameters, idempotency_key=idempotency_key
@@ -200,7 +191,7 @@ class TaskConfigs:
             if execution_id is None:
                 return await _earlier_run(connection, config_id, idempotency_key, body.parameters)
             ran = {"task_id": str(execution_id)}
-            await note(connection, by, "task_config.run", _target(config), after=ran)
+            await note(connection, by, "task_config.run", target_of(config), after=ran)
             crashpoint("lifecycle.run_inserted")
         crashpoint("lifecycle.run_committed")
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
@@ -213,8 +204,9 @@ class TaskConfigs:
         async with self._database.transaction() as connection:
             old = await _locked(connection, config_id, None)
             _require(old, allowed, VERBS[event])
-            now = self._clock() if status == "inactive" else _end_of_pause(old, self._clock())
-            await _pass_over(connection, old, "paused" if old["status"] == "paused" else "stopped", now)
+            now = self._clock() if status == "inactive" else end_of_pause(old, self._clock())
+            why: Why = "paused" if old["status"] == "paused" else "stopped"
+            await pass_over(connection, PassedOver(old, why, now))
             row = await QUERIES.task_config_set_status.row(
                 connection,
                 id=config_id,
@@ -229,25 +221,6 @@ class TaskConfigs:
         await self._tell(config_id, event)
         return _there(row, config_id)
 
-    def _permit(self, by: Author, *task_types: str) -> None:
-        """Leave it to administrators what an `admin_only` task type is run with; raises Forbidden."""
-        kept = [each.name for each in self._task_types.all() if each.admin_only and each.name in task_types]
-        if kept and not by.is_admin:
-            raise Forbidden(f"only an admin may say with which parameters {kept[0]} runs")
-
-    def _check(self, wanted: dict[str, Any], *, changed: Mapping[str, Any], now: datetime) -> str:
-        """Check type, parameters and schedule, and normalise the schedule in place; returns the type's queue."""
-        try:
-            task_type = self._task_types.get(wanted["task_type"])
-        except NotFound:
-            known = ", ".join(t.name for t in self._task_types.all())
-            raise InvalidInput(FieldError(("task_type",), f"unknown; this server knows {known}")) from None
-        task_type.check(wanted["parameters"])
-        check_limits(wanted["start_at"], wanted["end_at"])
-        if any(name in changed for name in SCHEDULE_FIELDS):
-            wanted["schedule_config"] = _normalised(wanted, now)
-        return task_type.queue
-
     async def _tell(self, config_id: int, event: HistoryEventName, **details: object) -> None:
         self._mailboxes.record(HistoryEvent.now(config_id, event, **details))
         try:
@@ -256,13 +229,14 @@ class TaskConfigs:
             log.warning("reload.delayed", config_id=config_id, error=str(error))
 
 
-def _target(config: asyncpg.Record) -> Target:
+def target_of(config: Row) -> Target:
+    """A config as the audit log names it."""
     return Target("task_config", config["id"], config["name"])
 
 
 async def _note_move(connection: Connection, by: Author, old: asyncpg.Record, new: asyncpg.Record, action: str) -> None:
     before, after = what_changed(old, new, ("status", "paused_reason", "paused_until"))
-    await note(connection, by, action, _target(new), before=before, after=after)
+    await note(connection, by, action, target_of(new), before=before, after=after)
 
 
 def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
@@ -277,71 +251,6 @@ async def _locked(connection: Connection, config_id: int, version: int | None) -
     if version is not None and row["version"] != version:
         raise Conflict("version", f"the config is at version {row['version']}, not {version}; read it again")
     return row
-
-
-def _keep_anchor(old: asyncpg.Record, wanted: dict[str, Any]) -> None:
-    """An interval that is edited without naming an anchor keeps the one it has: its ticks do not drift."""
-    if old["scheduler_type"] == wanted["scheduler_type"] == "interval":
-        wanted["schedule_config"] = {"anchor": old["schedule_config"]["anchor"], **wanted["schedule_config"]}
-
-
-def _end_of_pause(config: asyncpg.Record, now: datetime) -> datetime:
-    """Up to when ticks are passed over by a start or a resume: `until` itself is not paused any more."""
-    if config["status"] != "paused" or config["paused_until"] is None:
-        return now
-    ended: datetime = max(config["paused_until"] - MICROSECOND, config["scheduled_from"])
-    return min(now, ended)
-
-
-async def _rescheduled(
-    connection: Connection, old: asyncpg.Record, wanted: Mapping[str, Any], now: datetime
-) -> datetime:
-    """From when on the edited config owes ticks: unchanged, or now if its schedule is another."""
-    if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
-        before: datetime = old["scheduled_from"]
-        return before
-    await _pass_over(connection, old, "paused" if old["status"] == "paused" else "edited", now)
-    return now
-
-
-async def _pass_over(connection: Connection, config: asyncpg.Record, reason: str, now: datetime) -> None:
-    """Write the ticks that were due by now and have no row as one skipped row."""
-    if config["status"] not in ("active", "paused"):
-        return
-    try:
-        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=now)
-    except ScheduleError as error:
-        # Nobody can say what it owed, and it must still be possible to stop or mend it; started, it becomes `error`.
-        log.warning("schedule.unreadable", config_id=config["id"], error=str(error))
-        return
-    last = await last_ticks(connection, [config["id"]])
-    since = max(config["scheduled_from"], last.get(config["id"], config["scheduled_from"]))
-    missed = missed_between(schedule, since, now, reason, not_before=config["start_at"], end_at=config["end_at"])
-    if missed is not None:
-        await QUERIES.execution_insert_skipped.rows(
-            connection,
-            id=uuid7(),
-            config_id=config["id"],
-            tick_at=missed.first,
-            tick_until=missed.last if missed.count > 1 else None,
-            tick_count=missed.count,
-            reason=reason,
-        )
-
-
-def _normalised(wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    kind = wanted["scheduler_type"]
-    try:
-        config = normalise_config(kind, wanted["schedule_config"], now=now)
-        schedule = parse_schedule(kind, config, now=now)
-    except ScheduleError as error:
-        raise refused(error) from None
-    fires = next_tick(schedule, now, not_before=wanted["start_at"], end_at=wanted["end_at"])
-    if fires is None and kind == "date":
-        raise InvalidInput(FieldError(("schedule_config", "run_date"), "must be in the future, before end_at"))
-    if fires is None and kind != "manual":
-        raise InvalidInput(FieldError(("end_at",), "leaves the schedule no tick to come"))
-    return config
 
 
 def _require(config: asyncpg.Record, allowed: tuple[str, ...], action: str) -> None:

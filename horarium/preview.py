@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from horarium.lifecycle import check_limits, refused
+from horarium.config_rules import check_limits, refused
 from horarium.schedule import (
     ManualSchedule,
     NeverFires,

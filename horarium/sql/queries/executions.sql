@@ -91,17 +91,20 @@ CROSS JOIN LATERAL (
 ) AS e
 GROUP BY e.config_id;
 
--- name: execution_insert_skipped(id, config_id, tick_at, tick_until, tick_count, reason)
--- Ticks that an edit, a stop or a pause passed over, as one row; the caller holds the config's lock.
+-- name: execution_insert_skipped(ids, config_ids, tick_ats, tick_untils, tick_counts, reasons)
+-- Ticks that an edit, a stop or a pause passed over, as one row a config; the caller holds the configs' locks.
 INSERT INTO executions (
     id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, reason, completed_at,
     parameters, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type
 )
 SELECT
-    :id::uuid, c.id, c.task_type, 'schedule', :tick_at::timestamptz, :tick_until::timestamptz,
-    :tick_count::integer, 'skipped', :reason::text, clock_timestamp(),
+    m.id, c.id, c.task_type, 'schedule', m.tick_at, m.tick_until, m.tick_count, 'skipped', m.reason, clock_timestamp(),
     c.parameters, c.queue, c.priority, c.timeout_seconds, c.max_retries, c.retry_backoff_seconds, c.scheduler_type
-FROM task_configs AS c WHERE c.id = :config_id::bigint
+FROM unnest(
+    :ids::uuid[], :config_ids::bigint[], :tick_ats::timestamptz[], :tick_untils::timestamptz[], :tick_counts::integer[],
+    :reasons::text[]
+) AS m (id, config_id, tick_at, tick_until, tick_count, reason)
+JOIN task_configs AS c ON c.id = m.config_id
 ON CONFLICT (config_id, tick_at) DO NOTHING
 RETURNING id;
 
@@ -385,13 +388,13 @@ LIMIT :max_rows::integer;
 -- How many executions are in flight.
 SELECT count(*) FROM executions WHERE completed_at IS NULL;
 
--- name: execution_cancel_waiting(config_id, reason)
--- A deleted config's executions that no worker has claimed will not start.
+-- name: execution_cancel_waiting(config_ids, reason)
+-- Deleted configs' executions that no worker has claimed will not start.
 UPDATE executions
 SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp(), buffered = false
 WHERE id IN (
     SELECT w.id FROM executions AS w
-    WHERE w.config_id = :config_id::bigint AND w.completed_at IS NULL
+    WHERE w.config_id = ANY(:config_ids::bigint[]) AND w.completed_at IS NULL
         AND w.status IN ('pending', 'queued', 'retrying')
     ORDER BY w.id
     FOR UPDATE

@@ -59,10 +59,10 @@ UPDATE task_configs SET
 WHERE id = :id::bigint
 RETURNING *;
 
--- name: task_config_delete(id)
--- The row stays for its executions; the name is free at once.
+-- name: task_config_delete(ids)
+-- The rows stay for their executions; the names are free at once. The caller has locked the rows.
 UPDATE task_configs SET deleted_at = now(), status = 'inactive', version = version + 1, updated_at = now()
-WHERE id = :id::bigint AND deleted_at IS NULL
+WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL
 RETURNING id;
 
 -- name: task_config_exhaust(ids, versions)

@@ -1,0 +1,89 @@
+"""The ticks that a change of configs passes over: what was due by then and never written becomes a row that says why.
+
+Whoever changes a config holds its row and writes these before the change, since they are copied from the config as it
+was. One `skipped` row stands for all the ticks of a config; however many configs change at once, it is two statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from uuid_utils.compat import uuid7
+
+from horarium.config_rules import SCHEDULE_FIELDS
+from horarium.schedule import ScheduleError, missed_between, parse_schedule
+from horarium.sql.executions import last_ticks
+from horarium.sql.queries import QUERIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from horarium.schedule import Missed
+    from horarium.sql.queries import Connection, Row
+
+__all__ = ["PassedOver", "Why", "end_of_pause", "pass_over", "rescheduled"]
+
+log = structlog.get_logger(__name__)
+
+Why = Literal["edited", "stopped", "paused", "deleted"]
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A config, held, whose ticks up to `until` that have no row will not run, and why."""
+
+    config: Row
+    why: Why
+    until: datetime
+
+
+def end_of_pause(config: Row, now: datetime) -> datetime:
+    """Up to when ticks are passed over by a start or a resume: `until` itself is not paused any more."""
+    if config["status"] != "paused" or config["paused_until"] is None:
+        return now
+    ended: datetime = max(config["paused_until"] - MICROSECOND, config["scheduled_from"])
+    return min(now, ended)
+
+
+def rescheduled(old: Row, wanted: Mapping[str, object], now: datetime) -> PassedOver | None:
+    """What an edit passes over: nothing, unless the schedule is another."""
+    if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
+        return None
+    return PassedOver(old, "paused" if old["status"] == "paused" else "edited", now)
+
+
+async def pass_over(connection: Connection, *changes: PassedOver) -> None:
+    """Write the ticks of each config that were due and have no row as one skipped row."""
+    owing = [each for each in changes if each.config["status"] in ("active", "paused")]
+    if not owing:
+        return
+    last = await last_ticks(connection, [each.config["id"] for each in owing])
+    rows = [(each, missed) for each in owing if (missed := _missed(each, last.get(each.config["id"])))]
+    if not rows:
+        return
+    await QUERIES.execution_insert_skipped.rows(
+        connection,
+        ids=[uuid7() for _ in rows],
+        config_ids=[each.config["id"] for each, _ in rows],
+        tick_ats=[missed.first for _, missed in rows],
+        tick_untils=[missed.last if missed.count > 1 else None for _, missed in rows],
+        tick_counts=[missed.count for _, missed in rows],
+        reasons=[each.why for each, _ in rows],
+    )
+
+
+def _missed(change: PassedOver, last_tick: datetime | None) -> Missed | None:
+    config, until = change.config, change.until
+    try:
+        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=until)
+    except ScheduleError as error:
+        # Nobody can say what it owed, and it must still be possible to stop or mend it; started, it becomes `error`.
+        log.warning("schedule.unreadable", config_id=config["id"], error=str(error))
+        return None
+    since = max(config["scheduled_from"], last_tick or config["scheduled_from"])
+    return missed_between(schedule, since, until, change.why, not_before=config["start_at"], end_at=config["end_at"])
