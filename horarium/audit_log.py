@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection, Row
 
-__all__ = ["SYSTEM", "AuditFilter", "AuditLog", "Author", "Target", "note", "shown", "what_changed"]
+__all__ = [
+    "SYSTEM",
+    "AuditFilter",
+    "AuditLog",
+    "Author",
+    "Change",
+    "Target",
+    "note",
+    "note_all",
+    "shown",
+    "what_changed",
+]
 
 MASK = "***"
 MASKED_VALUES = ("parameters",)
@@ -60,6 +71,16 @@ class Target:
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One of many changes of an author. `before` and `after` are as `shown` makes them."""
+
+    action: str
+    target: Target
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
 async def note(
     connection: Connection,
     author: Author,
@@ -83,6 +104,30 @@ async def note(
         request_id=author.request_id,
         before=before,
         after=after,
+    )
+
+
+async def note_all(connection: Connection, author: Author, changes: Iterable[Change]) -> None:
+    """Write many changes down, in their order; in the transaction that makes them."""
+    rows = [
+        {
+            "action": each.action,
+            "target_kind": each.target.kind,
+            "target_id": str(each.target.id),
+            "target_name": each.target.name,
+            "before": each.before,
+            "after": each.after,
+        }
+        for each in changes
+    ]
+    await QUERIES.audit_log_insert_many.rows(
+        connection,
+        actor_kind=author.kind,
+        actor_id=author.id,
+        actor_name=author.name,
+        address=author.address,
+        request_id=author.request_id,
+        rows=rows,
     )
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Connection, Row
     from horarium.tasks.registry import TaskTypes
 
-__all__ = ["RELOAD_SECONDS", "TaskConfigs", "target_of", "utc_now"]
+__all__ = ["RELOAD_SECONDS", "TaskConfigs", "target_of", "tell", "utc_now"]
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class TaskConfigs:
                 raise _name_taken(body.name)
             await note(connection, by, "task_config.created", target_of(row), after=shown(row, EDITABLE))
         crashpoint("lifecycle.create_committed")
-        await self._tell(row["id"], "task_loaded")
+        await tell(self._mailboxes, HistoryEvent.now(row["id"], "task_loaded"))
         return row
 
     async def edit(
@@ -119,7 +119,7 @@ class TaskConfigs:
         except asyncpg.UniqueViolationError:
             raise _name_taken(changed["name"]) from None
         crashpoint("lifecycle.edit_committed")
-        await self._tell(config_id, "task_updated")
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_updated"))
         return _there(row, config_id)
 
     async def delete(self, config_id: int, *, version: int | None, by: Author = SYSTEM) -> None:
@@ -132,7 +132,7 @@ class TaskConfigs:
             await note(connection, by, "task_config.deleted", target_of(old), before=shown(old, EDITABLE))
             crashpoint("lifecycle.delete_written")
         crashpoint("lifecycle.delete_committed")
-        await self._tell(config_id, "task_deleted")
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_deleted"))
 
     async def start(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """From inactive or error to active; ticks are owed from now on."""
@@ -160,7 +160,7 @@ class TaskConfigs:
                 scheduled_from=old["scheduled_from"],
             )
             await _note_move(connection, by, old, _there(row, config_id), "task_config.paused")
-        await self._tell(config_id, "task_paused", reason=reason, until=until)
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_paused", reason=reason, until=until))
         return _there(row, config_id)
 
     async def resume(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
@@ -174,7 +174,7 @@ class TaskConfigs:
         """Put the config into the due index anew, as Postgres has it."""
         async with self._database.connection() as connection:
             row = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
-        await self._tell(config_id, "task_reloaded")
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_reloaded"))
         return row
 
     async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None, by: Author = SYSTEM) -> UUID:
@@ -218,15 +218,18 @@ class TaskConfigs:
             await _note_move(connection, by, old, _there(row, config_id), event.replace("task_", "task_config.", 1))
             crashpoint("lifecycle.move_written")
         crashpoint("lifecycle.move_committed")
-        await self._tell(config_id, event)
+        await tell(self._mailboxes, HistoryEvent.now(config_id, event))
         return _there(row, config_id)
 
-    async def _tell(self, config_id: int, event: HistoryEventName, **details: object) -> None:
-        self._mailboxes.record(HistoryEvent.now(config_id, event, **details))
-        try:
-            await self._mailboxes.loader.ask(lambda reply: Reload((config_id,), reply), timeout=RELOAD_SECONDS)
-        except (AskTimeout, TargetDown, MailboxFull) as error:
-            log.warning("reload.delayed", config_id=config_id, error=str(error))
+
+async def tell(mailboxes: Mailboxes, *events: HistoryEvent, seconds: float = RELOAD_SECONDS) -> None:
+    """Record what has happened to configs, and wait until the due index shows it, for this long at most."""
+    mailboxes.record(*events)
+    ids = tuple({event.config_id: None for event in events})
+    try:
+        await mailboxes.loader.ask(lambda reply: Reload(ids, reply), timeout=seconds)
+    except (AskTimeout, TargetDown, MailboxFull) as error:
+        log.warning("reload.delayed", config_ids=ids[:10], configs=len(ids), error=str(error))
 
 
 def target_of(config: Row) -> Target:

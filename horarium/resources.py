@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskiq import async_shared_broker
 
+from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.audit_log import AuditLog
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
@@ -164,6 +165,11 @@ class Resources:
     def task_configs(self) -> TaskConfigs:
         """The life of task configs."""
         return TaskConfigs(self.database, self.task_types, self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def applying(self) -> Applying:
+        """Makes configs as they are declared."""
+        return Applying(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
     @cached_property
     def executions(self) -> Executions:

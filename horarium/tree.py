@@ -184,6 +184,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         audit_log=r.audit_log,
         task_types=r.task_types,
         task_configs=r.task_configs,
+        applying=r.applying,
         executions=r.executions,
         views=r.views,
         leadership=r.leadership,

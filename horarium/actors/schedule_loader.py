@@ -143,10 +143,16 @@ class ScheduleLoader:
         return (await self.reload(e.config_id for e in entries)).put
 
     async def reload(self, config_ids: Iterable[int]) -> Loaded:
-        """Bring these configs' entries up to what Postgres says now."""
+        """Bring these configs' entries up to what Postgres says now, a page at a time."""
         ids = sorted(set(config_ids))
-        if not ids:
-            return Loaded()
+        put, removed = 0, 0
+        for first in range(0, len(ids), PAGE_CONFIGS):
+            self._beat()
+            done = await self._reload_page(ids[first : first + PAGE_CONFIGS])
+            put, removed = put + done.put, removed + done.removed
+        return Loaded(put, removed)
+
+    async def _reload_page(self, ids: Sequence[int]) -> Loaded:
         indexed = await self._index.versions(ids)
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_schedules.rows(connection, ids=ids)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from horarium.http import (
     api_keys,
+    apply,
     audit,
     audit_log,
     auth,
@@ -48,6 +49,7 @@ _RESOURCES: tuple[Route, ...] = (
     *audit_log.ROUTES,
     *task_types.ROUTES,
     *task_configs.ROUTES,
+    *apply.ROUTES,
     *next_runs.ROUTES,
     *executions.ROUTES,
     *schedules.ROUTES,

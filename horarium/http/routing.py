@@ -124,7 +124,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of the API. `role` None: open to everybody. `answer` None: 204."""
+    """One call of the API. `role` None: open to everybody. `answer` None: 204. `body_limit` in bytes."""
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
@@ -136,6 +136,8 @@ class Route:
     query: type[BaseModel] = NoQuery
     body: type[BaseModel] | None = None
     body_required: bool = True
+    body_limit: int = BODY_LIMIT_BYTES
+    body_seconds: float = BODY_SECONDS
 
     async def handle(self, request: web.Request) -> web.Response:
         """Check, read, handle, answer."""
@@ -172,7 +174,8 @@ class Route:
     async def _body(self, request: web.Request) -> BaseModel | None:
         if self.body is None:
             return None
-        raw = await _read(request, OPEN_BODY_LIMIT_BYTES if self.role is None else BODY_LIMIT_BYTES)
+        limit = OPEN_BODY_LIMIT_BYTES if self.role is None else self.body_limit
+        raw = await _read(request, limit, self.body_seconds)
         if not raw and not self.body_required:
             return self.body()
         if request.content_type != "application/json":
@@ -198,19 +201,19 @@ def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
         app.router.add_route(route.method, route.path, route.handle)
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
+async def _read(request: web.Request, limit: int, seconds: float) -> bytes:
     """The body; one that says it is too large is refused before it is read."""
     if request.content_length is not None and request.content_length > limit:
         raise TooLarge(limit)
     body = bytearray()
     try:
-        with anyio.fail_after(BODY_SECONDS):
+        with anyio.fail_after(seconds):
             while chunk := await request.content.readany():
                 body += chunk
                 if len(body) > limit:
                     raise TooLarge(limit)
     except TimeoutError:
-        raise TooSlow(BODY_SECONDS) from None
+        raise TooSlow(seconds) from None
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:  # the last: the client has left
         raise Malformed(
             "the body cannot be read: it is not what its Content-Encoding says, or it ends too soon"

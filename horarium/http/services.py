@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from horarium.applying import Applying
     from horarium.audit import Audit
     from horarium.audit_log import AuditLog
     from horarium.executions import Executions
@@ -49,6 +50,7 @@ class Services:
     audit_log: AuditLog
     task_types: TaskTypes
     task_configs: TaskConfigs
+    applying: Applying
     executions: Executions
     views: Views
     leadership: Leadership

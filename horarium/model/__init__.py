@@ -7,6 +7,16 @@ happen when a config is saved, and both name the field at fault.
 
 from __future__ import annotations
 
+from horarium.model.declared import (
+    AppliedWarning,
+    ApplyRequest,
+    ConfigChange,
+    ConfigsApplied,
+    ConfigWarning,
+    FieldChange,
+    SavedConfig,
+    WarningCode,
+)
 from horarium.model.executions import Execution, ExecutionStatus, Trigger
 from horarium.model.fields import Answer, Instant, Request
 from horarium.model.identity import (
@@ -41,10 +51,16 @@ __all__ = [
     "Answer",
     "ApiKey",
     "ApiKeyCreate",
+    "AppliedWarning",
+    "ApplyRequest",
     "AuditEntry",
+    "ConfigChange",
     "ConfigStatus",
+    "ConfigWarning",
+    "ConfigsApplied",
     "Execution",
     "ExecutionStatus",
+    "FieldChange",
     "Instant",
     "LastExecution",
     "Login",
@@ -55,6 +71,7 @@ __all__ = [
     "Request",
     "Role",
     "RunRequest",
+    "SavedConfig",
     "SchedulePreview",
     "SchedulerType",
     "TaskConfig",
@@ -65,4 +82,5 @@ __all__ = [
     "User",
     "UserCreate",
     "UserPatch",
+    "WarningCode",
 ]

@@ -118,7 +118,10 @@ class LastExecution(Answer):
 
 
 class TaskConfig(Answer):
-    """A task config as the API shows it. `next_run_at` is the due index's; null where nothing is scheduled."""
+    """A task config as the API shows it. `next_run_at` is the due index's; null where nothing is scheduled.
+
+    `source` names what declares it, where `apply` was told so.
+    """
 
     id: int
     name: str
@@ -143,6 +146,7 @@ class TaskConfig(Answer):
     tags: list[str]
     paused_reason: str | None
     paused_until: datetime | None
+    source: str | None
     version: int
     created_by: int | None
     created_at: datetime

@@ -31,6 +31,7 @@ from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
@@ -143,6 +144,11 @@ class Rig:
     def task_configs(self) -> TaskConfigs:
         import_task_modules(())
         return TaskConfigs(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def applying(self) -> Applying:
+        import_task_modules(())
+        return Applying(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
 
     @cached_property
     def executions(self) -> Executions:

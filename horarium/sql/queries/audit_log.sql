@@ -11,6 +11,17 @@ VALUES (
 )
 RETURNING id;
 
+-- name: audit_log_insert_many(actor_kind, actor_id, actor_name, address, request_id, rows)
+-- Many changes by one actor, in their order; in the transaction that makes them.
+INSERT INTO audit_log (
+    actor_kind, actor_id, actor_name, address, request_id, action, target_kind, target_id, target_name, before, after
+)
+SELECT :actor_kind::text, :actor_id::bigint, :actor_name::text, :address::text, :request_id::text, x.*
+FROM jsonb_to_recordset(:rows::jsonb) AS x (
+    action text, target_kind text, target_id text, target_name text, before jsonb, after jsonb
+)
+RETURNING id;
+
 -- name: audit_log_list(actor, action, target_kind, target_id, since, until, before_id, max_rows)
 -- Newest first; the id is the cursor.
 SELECT * FROM audit_log

@@ -36,6 +36,55 @@ SELECT id FROM task_configs WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR NO KE
 -- Configs held against ticks and other editors until the transaction ends, in the order of their ids.
 SELECT * FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL ORDER BY id FOR UPDATE;
 
+-- name: task_config_by_names(names)
+-- What is there of what is declared.
+SELECT * FROM task_configs WHERE name = ANY(:names::text[]) AND deleted_at IS NULL;
+
+-- name: task_config_of_source(source)
+-- Everything that a source has declared, by id; without a source, everything that none has.
+SELECT id, name, version FROM task_configs
+WHERE source IS NOT DISTINCT FROM :source::text AND deleted_at IS NULL
+ORDER BY id;
+
+-- name: task_config_insert_many(rows, scheduled_from, created_by, source)
+-- New configs, in their order. One that is missing from the answer has a name that is taken.
+INSERT INTO task_configs (
+    name, description, task_type, parameters, scheduler_type, schedule_config, status, queue, priority,
+    timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds,
+    max_catchup_runs, jitter_seconds, start_at, end_at, tags, scheduled_from, created_by, source
+)
+SELECT x.*, :scheduled_from::timestamptz, :created_by::bigint, :source::text
+FROM jsonb_to_recordset(:rows::jsonb) AS x (
+    name text, description text, task_type text, parameters jsonb, scheduler_type text, schedule_config jsonb,
+    status text, queue text, priority smallint, timeout_seconds double precision, max_retries smallint,
+    retry_backoff_seconds double precision, overlap text, catchup text, catchup_window_seconds integer,
+    max_catchup_runs integer, jitter_seconds integer, start_at timestamptz, end_at timestamptz, tags text[]
+)
+ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
+RETURNING id, name;
+
+-- name: task_config_update_many(rows)
+-- Edits, whole, each with its status; the caller has locked the rows. A pause stays as it is where the status does.
+UPDATE task_configs AS c SET
+    description = x.description, task_type = x.task_type, parameters = x.parameters,
+    scheduler_type = x.scheduler_type, schedule_config = x.schedule_config, status = x.status, queue = x.queue,
+    priority = x.priority, timeout_seconds = x.timeout_seconds, max_retries = x.max_retries,
+    retry_backoff_seconds = x.retry_backoff_seconds, overlap = x.overlap, catchup = x.catchup,
+    catchup_window_seconds = x.catchup_window_seconds, max_catchup_runs = x.max_catchup_runs,
+    jitter_seconds = x.jitter_seconds, start_at = x.start_at, end_at = x.end_at, tags = x.tags,
+    paused_reason = CASE WHEN x.status = 'paused' THEN c.paused_reason END,
+    paused_until = CASE WHEN x.status = 'paused' THEN c.paused_until END,
+    scheduled_from = x.scheduled_from, source = x.source, version = c.version + 1, updated_at = now()
+FROM jsonb_to_recordset(:rows::jsonb) AS x (
+    name text, description text, task_type text, parameters jsonb, scheduler_type text, schedule_config jsonb,
+    status text, queue text, priority smallint, timeout_seconds double precision, max_retries smallint,
+    retry_backoff_seconds double precision, overlap text, catchup text, catchup_window_seconds integer,
+    max_catchup_runs integer, jitter_seconds integer, start_at timestamptz, end_at timestamptz, tags text[],
+    id bigint, scheduled_from timestamptz, source text
+)
+WHERE c.id = x.id
+RETURNING c.id;
+
 -- name: task_config_update(id, name, description, task_type, parameters, scheduler_type, schedule_config, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, jitter_seconds, start_at, end_at, tags, scheduled_from)^
 -- An edit, whole; the caller has locked the row. A taken name raises the unique violation.
 UPDATE task_configs SET

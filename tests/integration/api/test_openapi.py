@@ -28,6 +28,12 @@ BODIES: dict[str, Any] = {
         "name": "described", "task_type": "echo", "parameters": {"message": "m"}, "scheduler_type": "cron",
         "schedule_config": {"cron_expression": "* * * * *"}, "tags": ["a"],
     },
+    f"post {BASE}/apply": {
+        "configs": [
+            {"name": "declared", "task_type": "echo", "parameters": {"message": "m"}, "scheduler_type": "manual"},
+        ],
+        "source": "described",
+    },
     f"patch {BASE}/{{config_id}}": {"description": "edited", "end_at": None},
     f"post {BASE}/{{config_id}}/pause": {"reason": "lunch", "until": "2099-01-01T00:00:00Z"},
     f"post {BASE}/{{config_id}}/run": {"parameters": {"message": "by hand"}},

@@ -103,6 +103,18 @@ async def test_nobody_else_edits_a_config_of_it(shell: House, change: dict[str, 
     assert (await shell.get(f"/task-configs/{config}"))["version"] == 1
 
 
+async def test_nobody_else_declares_one_that_is_not_there_as_it_is_declared(shell: House) -> None:
+    config = named()
+    declaration = {"configs": [config]}
+
+    refused = await by(shell, "operator", "POST", f"{BASE}/apply", declaration)
+    made = await by(shell, "admin", "POST", f"{BASE}/apply", declaration)
+    left_alone = await by(shell, "operator", "POST", f"{BASE}/apply", declaration)
+
+    assert (refused.status, made.status, left_alone.status) == (403, 200, 200)
+    assert left_alone.body["unchanged"] == [config["name"]]
+
+
 async def test_nobody_else_runs_it_with_other_parameters(shell: House) -> None:
     config = await shell.config(**named())
     other = {"parameters": {"argv": ["id"]}}

@@ -1,0 +1,59 @@
+"""Task configs declared all at once: what is not as it is declared is changed, and the answer says what that was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from horarium.http.routing import Reply, Route
+from horarium.model import ApplyRequest, ConfigChange, ConfigsApplied, FieldChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from horarium.declared import Plan, Update
+    from horarium.http.routing import Call
+
+__all__ = ["ROUTES"]
+
+BODY_LIMIT_BYTES = 16 * 1024 * 1024
+"""Some twenty thousand configs of the usual size."""
+
+BODY_SECONDS = 30.0
+
+
+async def apply_configs(call: Call) -> Reply:
+    """Make the configs as they are declared, all or nothing."""
+    body: ApplyRequest = call.body
+    plan = await call.services.applying.apply(body, by=call.author)
+    return Reply(
+        ConfigsApplied(
+            dry_run=body.dry_run,
+            created=[each.wanted["name"] for each in plan.creations],
+            updated=[each.wanted["name"] for each in plan.updates],
+            deleted=[row["name"] for row in plan.deletions],
+            unchanged=plan.unchanged,
+            changes=list(_changes(plan)),
+            warnings=[],
+        )
+    )
+
+
+def _changes(plan: Plan) -> Iterator[ConfigChange]:
+    for creation in plan.creations:
+        yield ConfigChange(name=creation.wanted["name"], action="create")
+    for update in plan.updates:
+        yield ConfigChange(name=update.wanted["name"], action="update", fields=_fields(update))
+    for row in plan.deletions:
+        yield ConfigChange(name=row["name"], action="delete")
+
+
+def _fields(update: Update) -> dict[str, FieldChange]:
+    return {name: FieldChange(before=update.old[name], after=update.wanted[name]) for name in update.fields}
+
+
+ROUTES = (
+    Route(
+        "POST", "/api/v1/task-configs/apply", apply_configs, "Make configs as they are declared", "operator",
+        ConfigsApplied, body=ApplyRequest, body_limit=BODY_LIMIT_BYTES, body_seconds=BODY_SECONDS,
+    ),
+)  # fmt: skip
