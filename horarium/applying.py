@@ -14,6 +14,7 @@ configs take a few statements and the event loop is never away for long.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.lowlevel import checkpoint
@@ -29,7 +30,7 @@ from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from horarium.audit_log import Author
@@ -135,7 +136,7 @@ class Applying:
         now = self._clock()
         for updates in _pages(plan.updates):
             await _update(connection, updates, now)
-        for deletions in _pages([held[row["id"]] for row in plan.deletions]):
+        for deletions in _pages(held[row["id"]] for row in plan.deletions):
             await _delete(connection, deletions, now)
         ids = {row["name"]: row["id"] for row in held.values()}
         for creations in _pages(sorted((each.wanted for each in plan.creations), key=lambda wanted: wanted["name"])):
@@ -145,7 +146,7 @@ class Applying:
             if len(made) < len(creations):
                 raise _Overtaken
             ids |= {row["name"]: row["id"] for row in made}
-        for changes in _pages(list(_noted(plan, held, ids))):
+        for changes in _pages(_noted(plan, held, ids)):
             await note_all(connection, by, changes)
         return ids
 
@@ -216,5 +217,7 @@ def _event(update: Update) -> HistoryEventName:
     return MOVES[update.wanted["status"]] if list(update.fields) == ["status"] else "task_updated"
 
 
-def _pages(rows: Sequence[T], size: int = PAGE_CONFIGS) -> Iterator[Sequence[T]]:
-    return (rows[first : first + size] for first in range(0, len(rows), size))
+def _pages(rows: Iterable[T], size: int = PAGE_CONFIGS) -> Iterator[list[T]]:
+    waiting = iter(rows)
+    while page := list(islice(waiting, size)):
+        yield page

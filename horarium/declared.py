@@ -41,6 +41,7 @@ class Creation:
 
     index: int
     wanted: Mapping[str, Any]
+    old: None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ class Preview:
     warnings: list[Surprise]
 
 
-def preview(asked: SchedulePreview, saved: TaskConfig | None, now: datetime) -> Preview:
-    """What the schedule would do from now on; raises InvalidInput."""
+def preview(
+    asked: SchedulePreview, saved: TaskConfig | None, now: datetime, *, run_seconds: float | None = None
+) -> Preview:
+    """What the schedule would do from now on; raises InvalidInput. `run_seconds`: how long its runs lately took."""
     check_limits(asked.start_at, asked.end_at)
-    terms = Terms(asked.start_at, asked.end_at, asked.jitter_seconds, asked.timeout_seconds)
+    terms = Terms(asked.start_at, asked.end_at, asked.jitter_seconds, asked.timeout_seconds, run_seconds)
     schedule, zone, warnings = _read(asked.scheduler_type, _with_anchor(asked, saved), now)
     jitter = None if saved is None else jitter_of(saved.id, asked.jitter_seconds)
     coming = runs_to_come(schedule, now, now, not_before=asked.start_at, end_at=asked.end_at, jitter=jitter)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskiq import async_shared_broker
 
+from horarium.advice import Advisor
 from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.audit_log import AuditLog
@@ -170,6 +171,13 @@ class Resources:
     def applying(self) -> Applying:
         """Makes configs as they are declared."""
         return Applying(self.database, self.task_types, self.mailboxes, clock=self.clock)
+
+    @cached_property
+    def advisor(self) -> Advisor:
+        """Warns of what may surprise about configs."""
+        return Advisor(
+            self.database, self.workers, redelivers_after=lambda: self.sender.redelivers_after, clock=self.clock
+        )
 
     @cached_property
     def executions(self) -> Executions:

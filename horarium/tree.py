@@ -185,6 +185,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         task_types=r.task_types,
         task_configs=r.task_configs,
         applying=r.applying,
+        advisor=r.advisor,
         executions=r.executions,
         views=r.views,
         leadership=r.leadership,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from horarium.advice import Saved
 from horarium.http.routing import Reply, Route
-from horarium.model import ApplyRequest, ConfigChange, ConfigsApplied, FieldChange
+from horarium.model import AppliedWarning, ApplyRequest, ConfigChange, ConfigsApplied, FieldChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from horarium.declared import Plan, Update
+    from horarium.advice import Advisor
+    from horarium.declared import Creation, Plan, Update
     from horarium.http.routing import Call
 
 __all__ = ["ROUTES"]
@@ -25,6 +27,7 @@ async def apply_configs(call: Call) -> Reply:
     """Make the configs as they are declared, all or nothing."""
     body: ApplyRequest = call.body
     plan = await call.services.applying.apply(body, by=call.author)
+    warnings = await _warnings(plan, call.services.advisor)
     return Reply(
         ConfigsApplied(
             dry_run=body.dry_run,
@@ -33,7 +36,7 @@ async def apply_configs(call: Call) -> Reply:
             deleted=[row["name"] for row in plan.deletions],
             unchanged=plan.unchanged,
             changes=list(_changes(plan)),
-            warnings=[],
+            warnings=warnings,
         )
     )
 
@@ -49,6 +52,24 @@ def _changes(plan: Plan) -> Iterator[ConfigChange]:
 
 def _fields(update: Update) -> dict[str, FieldChange]:
     return {name: FieldChange(before=update.old[name], after=update.wanted[name]) for name in update.fields}
+
+
+async def _warnings(plan: Plan, advisor: Advisor) -> list[AppliedWarning]:
+    """What may surprise about the configs that are made or changed; a last one says if not all were looked at."""
+    changed: list[Creation | Update] = [*plan.creations, *plan.updates]
+    changed.sort(key=lambda each: each.index)
+    found = await advisor.of(*(Saved(each.wanted, None if each.old is None else each.old["id"]) for each in changed))
+    warnings = [
+        AppliedWarning(
+            loc=["configs", each.index, *warning.loc], msg=warning.msg, code=warning.code, name=each.wanted["name"]
+        )
+        for each, of_one in zip(changed, found, strict=False)
+        for warning in of_one
+    ]
+    if len(found) < len(changed):
+        message = f"{len(changed) - len(found)} of {len(changed)} configs were not looked at for warnings: too many"
+        warnings.append(AppliedWarning(loc=["configs"], msg=message, code="not_looked_at"))
+    return warnings
 
 
 ROUTES = (

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from horarium.advice import PLACES, Saved
 from horarium.errors import FieldError, InvalidInput, NotFound
 from horarium.http.paging import Page
 from horarium.http.routing import Reply, Route
@@ -54,8 +55,12 @@ class NextRuns(Page[NextRun]):
 
 
 class ScheduleWarning(BaseModel):
-    """What may surprise: two ticks and how far they are apart, or when and on which local date the clocks change."""
+    """What may surprise: two ticks and how far they are apart, or when and on which local date the clocks change.
 
+    `loc` is the field to look at.
+    """
+
+    loc: list[str]
     code: SurpriseCode
     message: str
     tick_at: datetime | None
@@ -97,9 +102,11 @@ def coming(config: TaskConfig, decided_until: datetime | None, now: datetime) ->
 async def preview_schedule(call: Call) -> Reply:
     """What a schedule would fire if it were saved now."""
     asked: SchedulePreview = call.body
-    seen = preview(asked, await _named(call, asked.config_id), call.services.clock())
+    saved = await _named(call, asked.config_id)
+    taken = {} if saved is None else await call.services.advisor.run_seconds([Saved(saved.model_dump(), saved.id)])
+    seen = preview(asked, saved, call.services.clock(), run_seconds=None if saved is None else taken.get(saved.id))
     runs = [_shown(run, seen.zone, exact=seen.exact) for run in seen.runs]
-    warnings = [ScheduleWarning(**asdict(each)) for each in seen.warnings]
+    warnings = [ScheduleWarning(loc=[PLACES[each.code]], **asdict(each)) for each in seen.warnings]
     return Reply(
         PreviewedRuns(items=runs, next_cursor=None, total=len(runs), timezone=seen.zone.key, warnings=warnings)
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from horarium.advice import Advisor
     from horarium.applying import Applying
     from horarium.audit import Audit
     from horarium.audit_log import AuditLog
@@ -51,6 +52,7 @@ class Services:
     task_types: TaskTypes
     task_configs: TaskConfigs
     applying: Applying
+    advisor: Advisor
     executions: Executions
     views: Views
     leadership: Leadership

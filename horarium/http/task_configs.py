@@ -8,6 +8,7 @@ from uuid import UUID  # noqa: TC003 - as above
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.executions import ExecutionQuery, list_page
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
@@ -18,6 +19,7 @@ from horarium.model import (
     Execution,
     PauseRequest,
     RunRequest,
+    SavedConfig,
     SchedulerType,
     TaskConfig,
     TaskConfigCreate,
@@ -191,7 +193,9 @@ async def list_config_executions(call: Call) -> Reply:
 
 
 async def _shown(call: Call, row: asyncpg.Record, **headers: str) -> Reply:
-    return Reply(await call.services.views.shown(row), headers | _etag(row["version"]))
+    config = await call.services.views.shown(row)
+    (warnings,) = await call.services.advisor.of(Saved(row, row["id"]))
+    return Reply(SavedConfig.with_warnings(config, warnings), headers | _etag(row["version"]))
 
 
 def _etag(version: int) -> dict[str, str]:
@@ -214,9 +218,9 @@ def _action(name: str, handler: Any, summary: str, body: type[BaseModel] = Empty
 
 ROUTES = (
     Route("GET", BASE, list_configs, "A page of configs", "viewer", Page[TaskConfig], query=ConfigsQuery),
-    Route("POST", BASE, create_config, "A new config", "operator", TaskConfig, status=201, body=TaskConfigCreate),
+    Route("POST", BASE, create_config, "A new config", "operator", SavedConfig, status=201, body=TaskConfigCreate),
     Route("GET", ONE, get_config, "One config", "viewer", TaskConfigDetail, query=ConfigQuery),
-    Route("PATCH", ONE, edit_config, "Change a config", "operator", TaskConfig, body=TaskConfigPatch),
+    Route("PATCH", ONE, edit_config, "Change a config", "operator", SavedConfig, body=TaskConfigPatch),
     Route("DELETE", ONE, delete_config, "Take a config away", "operator", status=204),
     _action("start", start_config, "Owe ticks from now on"),
     _action("stop", stop_config, "Owe ticks no more"),

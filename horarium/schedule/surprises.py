@@ -2,6 +2,7 @@
 
     never_fires                   there is no tick to come
     more_often_than_timeout       two ticks are closer to each other than a run may take
+    slower_than_interval          two ticks are closer to each other than runs have lately taken
     jitter_wider_than_interval    two ticks are closer to each other than the jitter is wide
     daylight_saving_gap           the clocks skip a time of a cron that names its hours
     daylight_saving_repeat        the clocks repeat one
@@ -42,6 +43,7 @@ HOURS_OF_A_DAY = 24
 SurpriseCode = Literal[
     "never_fires",
     "more_often_than_timeout",
+    "slower_than_interval",
     "jitter_wider_than_interval",
     "daylight_saving_gap",
     "daylight_saving_repeat",
@@ -50,12 +52,16 @@ SurpriseCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a config says beside its schedule; in seconds, and `timeout_seconds` None where it is not known."""
+    """What a config says beside its schedule, in seconds; None where it is not known.
+
+    `run_seconds` is how long its runs have lately taken, where one that is still at it has the next tick skipped.
+    """
 
     start_at: datetime | None = None
     end_at: datetime | None = None
     jitter_seconds: int = 0
     timeout_seconds: float | None = None
+    run_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,12 @@ def _too_close(schedule: Schedule, terms: Terms, now: datetime) -> Iterator[Surp
     if terms.timeout_seconds is not None and apart < terms.timeout_seconds:
         message = f"ticks come within {apart:g} s of each other, and a run may take {terms.timeout_seconds:g} s"
         yield Surprise("more_often_than_timeout", message, tick, following, apart)
+    if terms.run_seconds is not None and apart < terms.run_seconds:
+        message = (
+            f"ticks come within {apart:g} s of each other, and runs have lately taken {terms.run_seconds:.3g} s:"
+            " those that find one still running are skipped"
+        )
+        yield Surprise("slower_than_interval", message, tick, following, apart)
     if apart < terms.jitter_seconds:
         message = (
             f"ticks come within {apart:g} s of each other, and jitter is {terms.jitter_seconds} s:"

@@ -42,6 +42,7 @@ from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
 from taskiq_aio_pika.exceptions import NoStartupError
 
 from horarium.errors import Unavailable
+from horarium.tasks.amqp_patience import redelivers_after
 from horarium.tasks.amqp_publish import Letter, publish_all
 
 if TYPE_CHECKING:
@@ -187,6 +188,12 @@ class AmqpBroker(AioPikaBroker):
         if await self._waiting(queue):
             return datetime.min.replace(tzinfo=UTC)
         return datetime.now(UTC) - LOST_AFTER
+
+    @property
+    def redelivers_after(self) -> float | None:
+        """After how many seconds a message that is being worked on is delivered again; None: never, or not known."""
+        transport = self.write_conn.transport if self.write_conn is not None else None
+        return None if transport is None else redelivers_after(transport.connection.server_properties)
 
     def _name(self, queue: str) -> str:
         return f"{self._prefix}.queue.{queue}"

@@ -145,6 +145,11 @@ class StreamBroker(RedisStreamBroker):
         with redis_errors("broker"):
             return {name: int(await self._redis.xlen(self._keys.queue(name))) for name in self._queues}
 
+    @property
+    def redelivers_after(self) -> float | None:
+        """Never: only what a dead worker held is delivered again."""
+        return None
+
     async def lost_before(self, queue: str) -> datetime:
         """The instant before which no message of the queue is left: sent earlier and not acknowledged means lost.
 

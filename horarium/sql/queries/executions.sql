@@ -417,6 +417,20 @@ SELECT
     max(started_at) AS last_run_at
 FROM executions WHERE config_id = :config_id::bigint;
 
+-- name: execution_recent_seconds(config_ids)
+-- How long the runs of these configs have lately taken: the 95th percentile of the successes among their newest rows.
+SELECT
+    c.id AS config_id,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM e.completed_at - e.started_at)) AS seconds
+FROM unnest(:config_ids::bigint[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT x.status, x.started_at, x.completed_at FROM executions AS x
+    WHERE x.config_id = c.id
+    ORDER BY x.id DESC LIMIT 200
+) AS e
+WHERE e.status = 'success' AND e.started_at IS NOT NULL
+GROUP BY c.id;
+
 -- name: execution_delete_expired(after, completed_before, created_before, max_rows)^
 -- Retention by age, a page of the oldest rows at a time; answers how many went, how many were looked at and the last of
 -- them, from where the next page goes on: what stays is not looked at again each time. The newest tick row of a config

@@ -393,7 +393,6 @@ async def test_one_that_is_always_overtaken_gives_up_with_a_conflict(rig: Rig) -
 
 
 async def test_many_declarations_of_the_same_configs_at_once_make_each_once(rig: Rig) -> None:
-    """Their orders are opposite, and all of them end: none waits in a circle."""
     configs = [declared(f"config {number}", **HOURLY) for number in range(30)]
     plans: list[Plan] = []
 
@@ -408,6 +407,16 @@ async def test_many_declarations_of_the_same_configs_at_once_make_each_once(rig:
     assert sum(len(plan.creations) for plan in plans) == 30
     assert await rig.sql("SELECT count(*) FROM task_configs WHERE deleted_at IS NULL") == 30
     assert len(plans) == 6
+
+
+async def test_new_configs_are_inserted_in_the_order_of_their_names(rig: Rig) -> None:
+    """Two declarations of the same names, in whatever order, wait for each other and not in a circle."""
+    await apply(rig, declared("b"), declared("c"), declared("a"))
+
+    async with rig.database.connection() as connection:
+        rows = await connection.fetch("SELECT name FROM task_configs ORDER BY id")
+
+    assert [row["name"] for row in rows] == ["a", "b", "c"]
 
 
 # What is written down

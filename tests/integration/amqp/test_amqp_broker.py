@@ -17,7 +17,7 @@ from taskiq import BrokerMessage
 
 from horarium.errors import ConfigurationError, Unavailable
 from horarium.keyspace.keys import Keys
-from horarium.tasks import amqp_broker
+from horarium.tasks import amqp_broker, amqp_patience
 from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker, Delivery
 from horarium.tasks.broker import make_broker
 from horarium.tasks.message import TaskMessage
@@ -123,6 +123,16 @@ async def test_a_published_message_is_delivered_and_gone_once_acknowledged(
     assert taken.data == sent.to_json()
     await messages.aclose()
     await ready(broker, 0)
+
+
+async def test_it_knows_whether_this_rabbitmq_heeds_how_long_its_consumers_take(
+    broker: AmqpBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp_patience, "HEEDS_CONSUMERS", (999,))
+    too_old = broker.redelivers_after
+    monkeypatch.setattr(amqp_patience, "HEEDS_CONSUMERS", (1,))
+
+    assert (too_old, broker.redelivers_after) == (amqp_patience.OWN_SECONDS, None)
 
 
 async def test_a_batch_arrives_whole(broker: AmqpBroker, rabbitmq: RabbitMQ, keys: Keys) -> None:

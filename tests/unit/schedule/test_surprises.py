@@ -37,9 +37,17 @@ def codes(schedule: Schedule, **terms: Any) -> list[str]:
     return [each.code for each in found(schedule, **terms)]
 
 
+def test_runs_that_take_longer_than_the_interval_are_told_with_their_figures() -> None:
+    (warning,) = found(MINUTELY, run_seconds=90.0)
+
+    assert (warning.code, warning.apart_seconds) == ("slower_than_interval", 60)
+    assert "have lately taken 90 s" in warning.message
+
+
 @pytest.mark.parametrize(
     ("schedule", "terms"),
     [
+        (MINUTELY, {"run_seconds": 60.0}),
         (MINUTELY, {"timeout_seconds": 60.0, "jitter_seconds": 60}),
         (MINUTELY, {}),
         (CronSchedule("30 2 * * *"), {"timeout_seconds": 86_400.0}),
