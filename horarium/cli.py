@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
-from horarium.commands import api_key, login, tree, user
+from horarium.commands import api_key, apply, login, tree, user
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
@@ -41,6 +41,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(name="horarium", help="Supervised scheduled work.", no_args_is_help=True, add_completion=True)
 app.add_typer(login.app)
 app.add_typer(tree.app)
+app.add_typer(apply.app)
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from horarium.client.credentials import GivenToken, StoredTokens
 from horarium.client.errors import ApiError, NotLoggedIn, shaped
 from horarium.client.login_file import LoginFile, StoredLogin
-from horarium.client.transport import open_transport
+from horarium.client.transport import CALL_SECONDS, open_transport
 from horarium.model import TokenPair
 
 if TYPE_CHECKING:
@@ -37,14 +37,22 @@ class ApiClient:
         """The API's address."""
         return self.transport.url
 
-    async def call(self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None) -> Any:
-        """What a path under /api/v1 answers."""
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> Any:
+        """What a path under /api/v1 answers within so many seconds."""
         token = await self.credentials.token()
         try:
-            return await self.transport.send(method, path, token=token, body=body, query=query)
+            return await self.transport.send(method, path, token=token, body=body, query=query, seconds=seconds)
         except NotLoggedIn:  # refused before anything was done, so the call may be sent again
             token = await self.credentials.renewed(token)
-        return await self.transport.send(method, path, token=token, body=body, query=query)
+        return await self.transport.send(method, path, token=token, body=body, query=query, seconds=seconds)
 
     async def get(self, path: str, **query: str) -> Any:
         """What can be read there."""

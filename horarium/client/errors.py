@@ -25,9 +25,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class ApiError(HorariumError):
-    """The API refused the call, or failed."""
+    """The API refused the call, or failed; `problem` is what it said, where it said something."""
 
     exit_code: ClassVar[int] = 1
+    problem: Problem | None = None
 
 
 class NotLoggedIn(ApiError):
@@ -73,7 +74,9 @@ def refusal(url: str, status: int, body: bytes, request_id: str | None) -> ApiEr
         return stranger(url, f" {_named(status)}", KINDS[status] if status in (502, 503, 504) else ApiError)
     if status == 500:
         return ApiError(f"{url} failed at it; its log says why, under request {request_id}")
-    return KINDS.get(status, ApiError)(_line(problem))
+    error = KINDS.get(status, ApiError)(_line(problem))
+    error.problem = problem
+    return error
 
 
 def stranger(url: str, said: str = "", kind: type[ApiError] = ApiError) -> ApiError:

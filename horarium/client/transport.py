@@ -22,7 +22,7 @@ from horarium.client.errors import ApiAway, ApiError, refusal, stranger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-__all__ = ["Transport", "open_transport"]
+__all__ = ["CALL_SECONDS", "Transport", "open_transport"]
 
 PREFIX = "/api/v1"
 
@@ -47,12 +47,20 @@ class Transport:
         token: str | None = None,
         body: object = None,
         query: Mapping[str, str] | None = None,
+        seconds: float = CALL_SECONDS,
     ) -> Any:
         """What a path under /api/v1 answers, None where it answers nothing. Raises ApiError."""
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         with _away(self.url):
             async with self.session.request(
-                method, f"{self.url}{PREFIX}{path}", headers=headers, params=query, json=body, allow_redirects=False
+                method,
+                f"{self.url}{PREFIX}{path}",
+                headers=headers,
+                params=query,
+                json=body,
+                allow_redirects=False,
+                timeout=timeout,
             ) as response:
                 content = await response.read()
         if not 200 <= response.status < 300:
@@ -70,7 +78,6 @@ class Transport:
 async def open_transport(url: str) -> AsyncIterator[Transport]:
     """The way to the API at this address, until the block ends."""
     async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"horarium/{version('horarium')}"},
     ) as session:

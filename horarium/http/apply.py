@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from horarium.advice import Saved
 from horarium.http.routing import Reply, Route
+from horarium.manifest import SCHEMA_PATH, manifest_schema
 from horarium.model import AppliedWarning, ApplyRequest, ConfigChange, ConfigsApplied, FieldChange
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def _fields(update: Update) -> dict[str, FieldChange]:
     return {name: FieldChange(before=update.old[name], after=update.wanted[name]) for name in update.fields}
 
 
+async def manifest_schema_document(_call: Call) -> Reply:
+    """The JSON Schema of horarium.yaml, for editors."""
+    return Reply(manifest_schema())
+
+
 async def _warnings(plan: Plan, advisor: Advisor) -> list[AppliedWarning]:
     """What may surprise about the configs that are made or changed; a last one says if not all were looked at."""
     changed: list[Creation | Update] = [*plan.creations, *plan.updates]
@@ -77,4 +83,5 @@ ROUTES = (
         "POST", "/api/v1/task-configs/apply", apply_configs, "Make configs as they are declared", "operator",
         ConfigsApplied, body=ApplyRequest, body_limit=BODY_LIMIT_BYTES, body_seconds=BODY_SECONDS,
     ),
+    Route("GET", SCHEMA_PATH, manifest_schema_document, "The JSON Schema of horarium.yaml", None, dict[str, Any]),
 )  # fmt: skip

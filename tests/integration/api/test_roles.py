@@ -24,6 +24,7 @@ LOWEST: dict[str, str | None] = {
     "GET /livez": None,
     "GET /readyz": None,
     "GET /openapi.json": None,
+    "GET /horarium.schema.json": None,
     "GET /metrics": None,
     "POST /api/v1/auth/login": None,
     "POST /api/v1/auth/refresh": None,
