@@ -1,17 +1,27 @@
-"""What can be done to one execution.
+"""What can be done to one execution: cancel it, or do it once more.
 
 A cancel is committed before it is answered, and obeyed whoever has the execution. What waits for a worker ends at once
 and never starts. What runs is marked; its worker asks for such marks twice a second and stops the task, and the sweeper
 ends what its worker does not stop. Of a task that succeeds all the same meanwhile, the success stands.
+
+A retry is a new execution, since what is final does not change: a row of its own that says which one it repeats, and
+which tick it is about. It does what the old one did, with its parameters; how it is run (queue, priority, timeout,
+retries) is as the config says now, for that is what people mend before they try again. Like a run by hand it starts at
+once, whatever else of the config is running.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, Target, note
+from horarium.config_rules import ConfigRules
+from horarium.crashpoints import crashpoint
 from horarium.endings import tell_cancelled
-from horarium.errors import Conflict, NotFound
+from horarium.errors import Conflict, InvalidInput, NotFound
+from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish
 from horarium.sql.queries import QUERIES
 
@@ -24,15 +34,20 @@ if TYPE_CHECKING:
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection
+    from horarium.tasks.registry import TaskTypes
 
 __all__ = ["Executions"]
 
+UNSUCCESSFUL = ("failed", "timeout", "cancelled", "lost", "skipped")
+
 
 class Executions:
-    """Actions on executions; raises NotFound, Conflict and Unavailable."""
+    """Actions on executions; raises NotFound, Conflict, Forbidden and Unavailable."""
 
-    def __init__(self, database: Database, mailboxes: Mailboxes) -> None:
+    def __init__(self, database: Database, task_types: TaskTypes, mailboxes: Mailboxes) -> None:
         self._database = database
+        self._task_types = task_types
+        self._rules = ConfigRules(task_types)
         self._mailboxes = mailboxes
 
     async def cancel(self, execution_id: UUID, *, by: Author = SYSTEM) -> asyncpg.Record:
@@ -40,16 +55,87 @@ class Executions:
         async with self._database.transaction() as connection:
             row = await QUERIES.execution_cancel.row(connection, id=execution_id)
             if row is None:
-                raise await _not_to_cancel(connection, execution_id)
-            await note(connection, by, "execution.cancelled", Target("execution", execution_id, row["task_type"]))
+                raise _final(await _read(connection, execution_id))
+            await note(connection, by, "execution.cancelled", _target(row))
         if row["status"] == "cancelled":
             tell_cancelled(row, self._mailboxes.record)
             self._mailboxes.publisher.send_nowait(Publish(()))  # another may have waited for this one to end
         return row
 
+    async def retry(
+        self, execution_id: UUID, *, idempotency_key: str | None = None, by: Author = SYSTEM
+    ) -> asyncpg.Record:
+        """Do a final, unsuccessful execution once more; returns the new row. The same key again answers the same."""
+        async with self._database.transaction() as connection:
+            old = await _read(connection, execution_id)
+            _check_repeatable(old)
+            self._check_permitted(old, await _config_of(connection, old), by)
+            row = await QUERIES.execution_insert_retry.row(
+                connection, id=uuid7(), retried=execution_id, idempotency_key=idempotency_key
+            )
+            if row is None:
+                return await _earlier_retry(connection, old, idempotency_key)
+            await note(connection, by, "execution.retried", _target(old), after={"task_id": str(row["id"])})
+            crashpoint("executions.retry_inserted")
+        crashpoint("executions.retry_committed")
+        self._mailboxes.publisher.send_nowait(Publish((row["id"],)))
+        self._mailboxes.record(
+            HistoryEvent.now(row["config_id"], "task_executed", task_id=str(row["id"]), retry_of=str(execution_id))
+        )
+        return row
 
-async def _not_to_cancel(connection: Connection, execution_id: UUID) -> NotFound | Conflict:
+    def _check_permitted(self, old: asyncpg.Record, config: asyncpg.Record, by: Author) -> None:
+        """Whoever may run a config as it is may repeat what ran just so; else an `admin_only` task is an admin's."""
+        if any(old[name] != config[name] for name in ("task_type", "parameters")):
+            self._rules.permit(by, old["task_type"])
+        try:
+            self._task_types.get(old["task_type"]).check(old["parameters"])
+        except NotFound:
+            raise Conflict("task_type", f"this server knows no task type {old['task_type']} any more") from None
+        except InvalidInput as error:
+            raise Conflict("parameters", f"{old['task_type']} takes other parameters by now: {error}") from None
+
+
+async def _read(connection: Connection, execution_id: UUID) -> asyncpg.Record:
     row = await QUERIES.execution_get.row(connection, id=execution_id)
     if row is None:
-        return NotFound("execution", execution_id)
+        raise NotFound("execution", execution_id)
+    return row
+
+
+def _final(row: asyncpg.Record) -> Conflict:
     return Conflict("state", f"the execution is {row['status']} already, and what is final does not change")
+
+
+def _check_repeatable(old: asyncpg.Record) -> None:
+    """Raise Conflict for what is not final, has succeeded, or stands for more ticks than one."""
+    if old["status"] not in UNSUCCESSFUL:
+        raise Conflict("state", f"the execution is {old['status']}; it is retried once it is final, unless it succeeds")
+    if old["tick_count"] > 1:
+        raise Conflict("state", f"it stands for {old['tick_count']} ticks that were skipped; a backfill runs them")
+
+
+async def _config_of(connection: Connection, old: asyncpg.Record) -> asyncpg.Record:
+    """The config of an execution, held against editors until the transaction ends; raises Conflict where it is gone."""
+    config = None
+    if old["config_id"] is not None:
+        await QUERIES.task_config_hold.rows(connection, ids=[old["config_id"]])
+        config = await QUERIES.task_config_get.row(connection, id=old["config_id"])
+    if config is None:
+        raise Conflict("config_deleted", "its config is no more; create it anew, and run that")
+    return config
+
+
+async def _earlier_retry(connection: Connection, old: asyncpg.Record, idempotency_key: str | None) -> asyncpg.Record:
+    """The execution that an earlier request with the same key made; raises Conflict where it was another request."""
+    known: dict[str, Any] = {"config_id": old["config_id"], "idempotency_key": idempotency_key}
+    earlier = await QUERIES.execution_by_idempotency_key.row(connection, **known)
+    if earlier is None:  # retention was here between two statements
+        raise NotFound("execution", old["id"])
+    if earlier["retry_of"] != old["id"]:
+        raise Conflict("idempotency_key", "this Idempotency-Key was used before, for another request")
+    return earlier
+
+
+def _target(row: asyncpg.Record) -> Target:
+    return Target("execution", row["id"], row["task_type"])

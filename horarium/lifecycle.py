@@ -273,6 +273,8 @@ async def _earlier_run(
     )
     if earlier is None:  # deleted between the two statements
         raise NotFound("task config", config_id)
+    if earlier["trigger"] != "manual":
+        raise Conflict("idempotency_key", "this Idempotency-Key was used before, for another request")
     if sent is not None and earlier["parameters"] != sent:
         raise Conflict("idempotency_key", "this Idempotency-Key was used before, with other parameters")
     execution_id: UUID = earlier["id"]

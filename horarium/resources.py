@@ -182,7 +182,7 @@ class Resources:
     @cached_property
     def executions(self) -> Executions:
         """What can be done to executions."""
-        return Executions(self.database, self.mailboxes)
+        return Executions(self.database, self.task_types, self.mailboxes)
 
     @cached_property
     def views(self) -> Views:

@@ -68,6 +68,13 @@ async def cancel_execution(call: Call) -> Reply:
     return Reply(Execution.of(await call.services.executions.cancel(call.task_id, by=call.author)))
 
 
+async def retry_execution(call: Call) -> Reply:
+    """Do what has not succeeded once more, as a new execution."""
+    executions = call.services.executions
+    row = await executions.retry(call.task_id, idempotency_key=call.idempotency_key, by=call.author)
+    return Reply(Execution.of(row), {"Location": f"{BASE}/{row['id']}"})
+
+
 def _before(query: PageQuery) -> UUID | None:
     parts = read_cursor(query.cursor, str)
     if parts is None:
@@ -91,5 +98,9 @@ ROUTES = (
     Route(
         "POST", f"{BASE}/{{task_id}}/cancel", cancel_execution, "Stop it, or keep it from starting",
         "operator", Execution, body=Empty, body_required=False,
+    ),
+    Route(
+        "POST", f"{BASE}/{{task_id}}/retry", retry_execution, "Do it once more, as a new execution",
+        "operator", Execution, status=202, body=Empty, body_required=False,
     ),
 )  # fmt: skip

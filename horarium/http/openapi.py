@@ -32,6 +32,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
 HEADERS: dict[tuple[str, str], str] = {
     ("PATCH", "If-Match"): "The version the caller has seen; another one is a 409",
     ("DELETE", "If-Match"): "The version the caller has seen; another one is a 409",
+    ("retry", "Idempotency-Key"): "The same key again answers the same execution",
     ("run", "Idempotency-Key"): "The same key again answers the same execution",
 }
 

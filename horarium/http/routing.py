@@ -36,6 +36,7 @@ __all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
 
 Role = Literal["viewer", "operator", "admin"]
 LONGEST_VERSION = 18  # digits of a bigint that always fit
+LONGEST_KEY = 255
 BODY_LIMIT_BYTES = 1024 * 1024
 OPEN_BODY_LIMIT_BYTES = 16 * 1024
 """Of calls that are open to everybody: a login or a token, and not what anybody may fill our memory with."""
@@ -120,6 +121,14 @@ class Call:
         if not (number.isascii() and number.isdecimal()) or len(number) > LONGEST_VERSION:
             raise InvalidInput(FieldError(("If-Match",), "must be a config's version, such as 3"))
         return int(number)
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The `Idempotency-Key`, by which a request that is made again is known; None without one."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+            raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 printable ASCII characters"))
+        return key
 
 
 @dataclass(frozen=True, slots=True)

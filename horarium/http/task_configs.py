@@ -173,10 +173,8 @@ async def reload_config(call: Call) -> Reply:
 
 async def run_config(call: Call) -> Reply:
     """Run once, now."""
-    key = call.request.headers.get("Idempotency-Key")
-    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 printable ASCII characters"))
-    task_id = await call.services.task_configs.run(call.config_id, call.body, idempotency_key=key, by=call.author)
+    key, configs = call.idempotency_key, call.services.task_configs
+    task_id = await configs.run(call.config_id, call.body, idempotency_key=key, by=call.author)
     return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
 
 

@@ -34,7 +34,9 @@ class AttemptRecord(Answer):
 class Execution(Answer):
     """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1.
 
-    `buffered`: it waits for the other executions of its config to end.
+    `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
+    row that one is. `buffered`: it waits for the other executions of its config to end. `lateness_seconds` is null but
+    for what the schedule started.
     """
 
     task_id: UUID
@@ -44,6 +46,8 @@ class Execution(Answer):
     tick_at: datetime | None
     tick_until: datetime | None
     tick_count: int
+    for_tick: datetime | None
+    retry_of: UUID | None
     status: ExecutionStatus
     reason: str | None
     attempt: int
@@ -71,7 +75,7 @@ class Execution(Answer):
             task_id=row["id"],
             attempts=_attempts(row),
             duration_seconds=_seconds(row["started_at"], row["completed_at"]),
-            lateness_seconds=_seconds(row["tick_at"], row["started_at"]),
+            lateness_seconds=_seconds(row["tick_at"], row["started_at"]) if row["trigger"] == "schedule" else None,
         )
 
 

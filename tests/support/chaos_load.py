@@ -26,7 +26,7 @@ from horarium.sql.queries import QUERIES
 from tests.support.processes import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from horarium.sql.queries import Connection
@@ -165,15 +165,17 @@ class Driver:
 
     def _drive(self) -> None:
         for number in count():
-            for act in (self._run, self._edit, self._pause, self._run, self._make, self._delete):
+            for act in (self._run, self._edit, self._pause, self._retry, self._make, self._delete):
                 if self._stopping.wait(PAUSE_SECONDS):
                     return
                 act(number)
 
-    def _call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+    def _call(
+        self, method: str, path: str, body: object = None, query: Mapping[str, object] | None = None, **headers: str
+    ) -> Any:
         """What the API answered, or None while there is none, or it has no database or the like."""
         try:
-            answer = Client(self.url(), self.token).call(method, path, body, headers=headers)
+            answer = Client(self.url(), self.token).call(method, path, body, headers=headers, **(query or {}))
         except OSError:
             self._stopping.wait(AWAY_SECONDS)
             return None
@@ -193,6 +195,14 @@ class Driver:
             if self._stopping.is_set() or time.monotonic() > deadline:
                 return
         self.keys.add(key)
+
+    def _retry(self, _number: int) -> None:
+        """Repeat what has failed last, if anything has."""
+        failed = self._call("GET", "/executions", query={"limit": 1, "status": "timeout"})
+        key = uuid4().hex
+        for each in (failed or {}).get("items", ()):
+            if self._call("POST", f"/executions/{each['task_id']}/retry", **{"Idempotency-Key": key}) is not None:
+                self.keys.add(key)
 
     def _edit(self, number: int) -> None:
         schedule = EVERY_OTHER if number % 2 else EVERY_SECOND

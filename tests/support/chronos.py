@@ -129,7 +129,8 @@ def judge(evidence: Evidence) -> Verdict:
         *_faults_of_overlap(evidence),
         *_faults_of_skips(evidence),
     ]
-    first = [run for run in evidence.runs if run.tick is not None and run.tick > evidence.since and run.attempt == 1]
+    scheduled = _runs_of(evidence, {"schedule"})
+    first = [run for run in scheduled if run.tick is not None and run.tick > evidence.since and run.attempt == 1]
     return Verdict(
         faults=tuple(faults),
         ticks=sum(len(ticks) for ticks, _ in owed.values()),
@@ -168,7 +169,8 @@ def _successor(version: Row, later: Sequence[Row]) -> Row | None:
 
 
 def _faults_of_ticks(evidence: Evidence, owed: Mapping[int, tuple[list[datetime], set[datetime]]]) -> Iterator[Fault]:
-    rows = _by_config([row for row in evidence.rows if row["tick_at"] is not None], "config_id")
+    ticked = [row for row in evidence.rows if row["tick_at"] is not None and row["trigger"] == "schedule"]
+    rows = _by_config(ticked, "config_id")
     for config, (ticks, unsure) in owed.items():
         found = faults_of_coverage(rows.get(config, ()), ticks)
         yield from (Fault("lost", f"config {config}: no row for {t}") for t in found.missing if t not in unsure)
@@ -206,7 +208,7 @@ def _faults_of_runs(evidence: Evidence) -> Iterator[Fault]:
         row = rows.get(run.execution)
         if row is None or run.attempt not in dict(_attempts(row)):
             yield Fault("twice", f"{run.execution}: attempt {run.attempt} ran, and no row tells of it")
-        elif row["tick_at"] != run.tick or row["config_id"] != run.config:
+        elif (row["tick_at"] or row["for_tick"]) != run.tick or row["config_id"] != run.config:
             yield Fault("twice", f"{_named(row)}: ran for config {run.config}, tick {run.tick}")
         if run.ended is None and run.pid not in evidence.deaths:
             yield Fault("stuck", f"{run.execution}: attempt {run.attempt} began at {run.began} and is still going")
@@ -215,10 +217,10 @@ def _faults_of_runs(evidence: Evidence) -> Iterator[Fault]:
 
 
 def _faults_of_overlap(evidence: Evidence) -> Iterator[Fault]:
-    """No two runs for ticks of one config at a time, unless it allows all; by hand, any number may run."""
+    """No two runs for ticks of one config at a time, unless it allows all; by hand, any number may run, retries too."""
     single = {version["id"] for version in evidence.versions if version["overlap"] != "allow_all"}
     by_config: defaultdict[int, list[Run]] = defaultdict(list)
-    for run in evidence.runs:
+    for run in _runs_of(evidence, {"schedule", "backfill"}):
         if run.tick is not None and run.config in single:
             by_config[run.config].append(run)
     for config, runs in by_config.items():
@@ -288,6 +290,12 @@ def _unbegun(row: Row, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool
         return False
     frozen = (times for pid, times in freezes.items() if f":{pid}:" in row["worker"])
     return any(since - CLAIMING <= row["started_at"] <= since < row["completed_at"] for since, _ in frozen)
+
+
+def _runs_of(evidence: Evidence, triggers: set[str]) -> list[Run]:
+    """The runs of executions that were started so."""
+    ids = {str(row["id"]) for row in evidence.rows if row["trigger"] in triggers}
+    return [run for run in evidence.runs if run.execution in ids]
 
 
 def _by_config(rows: Sequence[Row], column: str = "id") -> dict[int, list[Row]]:

@@ -27,9 +27,11 @@ WHERE e.status = 'pending' AND NOT e.buffered AND e.trigger = 'schedule' AND e.a
 UNSENT_RUNS = (
     "SELECT id FROM executions WHERE status = 'pending' AND NOT buffered AND trigger = 'manual' AND attempt = 1"
 )
+UNSENT_RETRIES = "SELECT id FROM executions WHERE status = 'pending' AND trigger = 'retry' AND attempt = 1"
 
 LEAVINGS = {
     "dispatcher.ticks_committed": UNSENT_TICKS,
+    "executions.retry_committed": UNSENT_RETRIES,
     "lifecycle.run_committed": UNSENT_RUNS,
 }
 """The rows of which there must be one, by the name of the place."""

@@ -141,9 +141,13 @@ class Rig:
         return Workers(self.redis, self.keys)
 
     @cached_property
-    def task_configs(self) -> TaskConfigs:
+    def task_types(self) -> TaskTypes:
         import_task_modules(())
-        return TaskConfigs(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
+        return TaskTypes()
+
+    @cached_property
+    def task_configs(self) -> TaskConfigs:
+        return TaskConfigs(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
     @cached_property
     def applying(self) -> Applying:
@@ -152,7 +156,7 @@ class Rig:
 
     @cached_property
     def executions(self) -> Executions:
-        return Executions(self.database, self.mailboxes)
+        return Executions(self.database, self.task_types, self.mailboxes)
 
     @cached_property
     def loader(self) -> ScheduleLoader:

@@ -81,6 +81,21 @@ class House:
             made = "json" in response.content_type and raw
             return Answer(response.status, await response.json(content_type=None) if made else None, response.headers)
 
+    async def at_once(
+        self, times: int, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> list[Answer]:
+        """The same call so many times, all together."""
+        await self.token("admin")
+        answers: list[Answer] = []
+
+        async def call() -> None:
+            answers.append(await self.call(method, path, body, headers=headers))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(times):
+                group.start_soon(call)
+        return answers
+
     async def get(self, path: str, **query: Any) -> Any:
         """What a call under /api/v1 that must succeed answers."""
         answer = await self.call("GET", f"/api/v1{path}", **query)

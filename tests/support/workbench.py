@@ -28,7 +28,7 @@ from horarium.tasks.egress import Egress
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.receiver import Receiver
-from horarium.tasks.registry import import_task_modules
+from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.sync_pool import SyncPool
 from tests.support.waiting import eventually
@@ -160,7 +160,7 @@ class Workbench:
 
     async def cancel_unheard(self, execution_id: UUID) -> asyncpg.Record:
         """The row as a cancel answers it, of which the worker has yet to hear."""
-        return await Executions(self.database, self.mailboxes).cancel(execution_id)
+        return await Executions(self.database, TaskTypes(), self.mailboxes).cancel(execution_id)
 
     async def read(self, execution_id: UUID) -> asyncpg.Record:
         """The row as it stands."""

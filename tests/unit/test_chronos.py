@@ -30,6 +30,7 @@ def version(**fields: Any) -> dict[str, Any]:
 def row(second: int, **fields: Any) -> dict[str, Any]:
     """The row of the tick at this second, which ran for half of it."""
     known = {"id": UUID(int=second), "config_id": CONFIG, "tick_at": at(second), "tick_until": None, "tick_count": 1}
+    known |= {"trigger": "schedule", "for_tick": None}
     known |= {"status": "success", "reason": None, "attempt": 1, "earlier_attempts": []}
     known |= {"created_at": at(second), "started_at": at(second), "completed_at": at(second + 0.5)}
     return known | fields

@@ -16,9 +16,10 @@ GOOD: dict[str, Any] = {"name": "n", "task_type": "echo", "scheduler_type": "man
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 ROW: dict[str, Any] = {
     "id": UUID(int=7), "config_id": 1, "task_type": "echo", "trigger": "schedule", "tick_at": NOON, "tick_until": None,
-    "tick_count": 1, "status": "running", "reason": None, "attempt": 2, "earlier_attempts": [], "queue": "default",
-    "worker": "w", "created_at": NOON, "queued_at": NOON, "started_at": None, "completed_at": None,
-    "deadline_at": None, "buffered": False, "cancel_requested_at": None, "result": None, "error": None,
+    "tick_count": 1, "for_tick": None, "retry_of": None, "status": "running", "reason": None, "attempt": 2,
+    "earlier_attempts": [], "queue": "default", "worker": "w", "created_at": NOON, "queued_at": NOON,
+    "started_at": None, "completed_at": None, "deadline_at": None, "buffered": False, "cancel_requested_at": None,
+    "result": None, "error": None,
 }  # fmt: skip
 
 

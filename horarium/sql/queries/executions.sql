@@ -124,8 +124,8 @@ ON CONFLICT (config_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NO
 RETURNING id;
 
 -- name: execution_by_idempotency_key(config_id, idempotency_key)^
--- The run that an earlier request with the same key made, with the parameters it was made with.
-SELECT id, parameters FROM executions
+-- The run that an earlier request with the same key made.
+SELECT * FROM executions
 WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::text;
 
 -- name: execution_mark_queued(ids, attempts)
@@ -138,8 +138,11 @@ RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
 -- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
--- buffered waits for its turn first, and a retry for the worker that still holds the attempt before it.
-SELECT id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, tick_at
+-- buffered waits for its turn first, and a retry for the worker that still holds the attempt before it. A task is told
+-- which tick its run is about, whether that is its row's own or not.
+SELECT
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type,
+    coalesce(tick_at, for_tick) AS tick_at
 FROM executions
 WHERE completed_at IS NULL AND (
     (
@@ -190,8 +193,8 @@ WHERE e.id = m.id AND e.attempt = m.attempt
     AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
     AND NOT e.buffered AND e.held_by IS NULL
 RETURNING
-    e.id, e.attempt, e.config_id, e.task_type, e.tick_at, e.timeout_seconds, e.max_retries, e.retry_backoff_seconds,
-    e.started_at, e.deadline_at,
+    e.id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at, e.timeout_seconds,
+    e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
@@ -341,8 +344,8 @@ WHERE e.id IS NULL OR e.cancel_requested_at IS NOT NULL;
 -- Every running attempt, to keep the timeout index equal to and to find those whose worker is gone. Whether a deadline
 -- has passed is asked of the clock that set it.
 SELECT
-    id, attempt, config_id, task_type, tick_at, worker, timeout_seconds, max_retries, retry_backoff_seconds, started_at,
-    deadline_at,
+    id, attempt, config_id, task_type, coalesce(tick_at, for_tick) AS tick_at, worker, timeout_seconds, max_retries,
+    retry_backoff_seconds, started_at, deadline_at,
     deadline_at < clock_timestamp() AS overdue,
     cancel_requested_at IS NOT NULL AS cancelled,
     (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.tree import PASSWORD, credentials
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.tree import House
@@ -34,11 +36,19 @@ async def test_everything_that_is_done_to_a_config_is_in_the_log(house: House) -
         await house.call("POST", f"{BASE}/{config}/{action}")
     run = await house.call("POST", f"{BASE}/{config}/run")
     await house.call("POST", f"/api/v1/executions/{run.body['task_id']}/cancel")
+    await eventually(partial(is_retried, house, run.body["task_id"]))
     await house.call("DELETE", f"{BASE}/{config}")
 
     done = ("created", "updated", "paused", "resumed", "stopped", "started", "run", "deleted")
     assert await actions(house, "task_config", config) == [f"task_config.{each}" for each in done]
-    assert await actions(house, "execution", run.body["task_id"]) == ["execution.cancelled"]
+    assert await actions(house, "execution", run.body["task_id"]) == [
+        f"execution.{each}" for each in ("cancelled", "retried")
+    ]
+
+
+async def is_retried(house: House, task_id: str) -> bool:
+    """Retry it, once its worker has stopped it."""
+    return (await house.call("POST", f"/api/v1/executions/{task_id}/retry")).status == 202
 
 
 async def test_an_entry_tells_who_from_where_and_what_it_was_before(house: House) -> None:

@@ -72,7 +72,8 @@ async def test_the_document_is_served(house: House) -> None:
 async def test_an_answer_is_as_the_document_says(
     house: House, path: str, method: str, operation: dict[str, Any]
 ) -> None:
-    filled = path.format(**await things(house, ended=not path.endswith("/cancel")))
+    outcome = {"cancel": "running", "retry": "failed"}.get(path.rpartition("/")[2], "success")
+    filled = path.format(**await things(house, outcome))
     body = BODIES.get(f"{method} {path}")
     if path.endswith(("/auth/refresh", "/auth/revoke")):
         pair = await house.call("POST", "/api/v1/auth/login", BODIES["post /api/v1/auth/login"], token=None)
@@ -99,16 +100,21 @@ async def test_an_answer_is_as_the_document_says(
         assert answer.body is None
 
 
-async def things(house: House, *, ended: bool) -> dict[str, object]:
-    """A config that fires, an execution of it that has ended or has not, and an actor."""
-    config = await house.config(scheduler_type="cron", schedule_config={"cron_expression": "0 6 * * *"})
-    if not ended:
-        config = await house.config(task_type="sleep", parameters={"seconds": 60})
+TASKS: dict[str, dict[str, Any]] = {
+    "success": {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 6 * * *"}},
+    "failed": {"task_type": "fail", "parameters": {}},
+    "running": {"task_type": "sleep", "parameters": {"seconds": 60}},
+}
+
+
+async def things(house: House, outcome: str) -> dict[str, object]:
+    """A config that fires, or one whose task fails or goes on; an execution of it that has come to this; an actor."""
+    config = await house.config(**TASKS[outcome])
     run = await house.call("POST", f"{BASE}/{config}/run")
 
     async def as_wanted() -> bool:
         shown = await house.get(f"/executions/{run.body['task_id']}")
-        return shown["status"] == ("success" if ended else "running")
+        return bool(shown["status"] == outcome)
 
     await eventually(as_wanted)
     known = {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}

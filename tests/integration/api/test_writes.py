@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.support.tree import Answer, House
+    from tests.support.tree import House
 
 pytestmark = pytest.mark.anyio
 
@@ -124,25 +123,9 @@ async def test_a_write_may_name_the_version_it_has_seen(house: House, method: st
 async def test_of_two_editors_who_saw_the_same_version_one_wins(house: House) -> None:
     config = await house.config()
 
-    answers = await at_once(house, 8, "PATCH", f"{BASE}/{config}", {"description": "mine"}, {"If-Match": "1"})
+    answers = await house.at_once(8, "PATCH", f"{BASE}/{config}", {"description": "mine"}, {"If-Match": "1"})
 
     assert sorted(answer.status for answer in answers) == [200, *[409] * 7]
-
-
-async def at_once(
-    house: House, times: int, method: str, path: str, body: object, headers: dict[str, str]
-) -> list[Answer]:
-    """The same call so many times, all together."""
-    await house.token("admin")
-    answers: list[Answer] = []
-
-    async def call() -> None:
-        answers.append(await house.call(method, path, body, headers=headers))
-
-    async with anyio.create_task_group() as group:
-        for _ in range(times):
-            group.start_soon(call)
-    return answers
 
 
 # Runs
@@ -151,7 +134,7 @@ async def at_once(
 async def test_twenty_runs_with_one_key_at_once_are_one_execution(house: House) -> None:
     config = await house.config()
 
-    answers = await at_once(house, 20, "POST", f"{BASE}/{config}/run", None, {"Idempotency-Key": "once"})
+    answers = await house.at_once(20, "POST", f"{BASE}/{config}/run", None, {"Idempotency-Key": "once"})
 
     assert {answer.status for answer in answers} == {202}
     assert len({answer.body["task_id"] for answer in answers}) == 1
@@ -161,7 +144,7 @@ async def test_twenty_runs_with_one_key_at_once_are_one_execution(house: House) 
 async def test_runs_without_a_key_are_as_many_as_they_are(house: House) -> None:
     config = await house.config()
 
-    answers = await at_once(house, 5, "POST", f"{BASE}/{config}/run", None, {})
+    answers = await house.at_once(5, "POST", f"{BASE}/{config}/run", None, {})
 
     assert len({answer.body["task_id"] for answer in answers}) == 5
 

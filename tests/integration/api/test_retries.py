@@ -1,0 +1,69 @@
+"""A retry through the API: a new execution that says which one it repeats, once for each key."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.support.tree import House
+
+pytestmark = pytest.mark.anyio
+
+BASE = "/api/v1/task-configs"
+FAILING: dict[str, Any] = {"task_type": "fail", "parameters": {"message": "as ever"}}
+
+
+async def ended(house: House, task_id: str) -> Any:
+    found = await house.get(f"/executions/{task_id}")
+    return found if found["completed_at"] else None
+
+
+async def failed(house: House, **fields: Any) -> dict[str, Any]:
+    """An execution that has failed."""
+    run = await house.call("POST", f"{BASE}/{await house.config(**FAILING, **fields)}/run")
+    found: dict[str, Any] = await eventually(partial(ended, house, run.body["task_id"]))
+    assert found["status"] == "failed"
+    return found
+
+
+async def test_a_retry_answers_a_new_execution_which_runs(house: House) -> None:
+    old = await failed(house)
+
+    answer = await house.call("POST", f"/api/v1/executions/{old['task_id']}/retry")
+
+    made = answer.body
+    assert (answer.status, answer.headers["Location"]) == (202, f"/api/v1/executions/{made['task_id']}")
+    assert (made["trigger"], made["retry_of"], old["retry_of"]) == ("retry", old["task_id"], None)
+    again = await eventually(partial(ended, house, made["task_id"]))
+    assert (again["status"], again["retry_of"]) == ("failed", old["task_id"])
+    assert await house.get(f"/executions/{old['task_id']}") == old
+
+
+async def test_what_has_succeeded_is_a_conflict(house: House) -> None:
+    run = await house.call("POST", f"{BASE}/{await house.config()}/run")
+    await eventually(partial(ended, house, run.body["task_id"]))
+
+    answer = await house.call("POST", f"/api/v1/executions/{run.body['task_id']}/retry")
+
+    assert (answer.status, answer.body["code"]) == (409, "state")
+
+
+async def test_twenty_retries_with_one_key_at_once_are_one_execution(house: House) -> None:
+    old = await failed(house)
+
+    path = f"/api/v1/executions/{old['task_id']}/retry"
+    answers = await house.at_once(20, "POST", path, None, {"Idempotency-Key": "a nervous click"})
+
+    assert {answer.status for answer in answers} == {202}
+    assert len({answer.body["task_id"] for answer in answers}) == 1
+    assert await house.sql("SELECT count(*) FROM executions WHERE retry_of::text = $1", old["task_id"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/executions/0/retry", f"/api/v1/executions/{'0' * 32}/retry"])
+async def test_no_such_execution_is_not_found(house: House, path: str) -> None:
+    assert (await house.call("POST", path)).status == 404
