@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
+from horarium.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
 from horarium.schedule import ScheduleError, next_tick, normalise_config, parse_schedule
 
 if TYPE_CHECKING:
@@ -82,6 +82,15 @@ class ConfigRules:
         kept = [each.name for each in self._task_types.all() if each.admin_only and each.name in task_types]
         if kept and not by.is_admin:
             raise Forbidden(f"only an admin may say with which parameters {kept[0]} runs")
+
+    def check_runnable(self, task_type: str, parameters: Mapping[str, Any]) -> None:
+        """Refuse to run what was kept long ago and fits no more; raises Conflict."""
+        try:
+            self._task_types.get(task_type).check(parameters)
+        except NotFound:
+            raise Conflict("task_type", f"this server knows no task type {task_type} any more") from None
+        except InvalidInput as error:
+            raise Conflict("parameters", f"{task_type} takes other parameters by now: {error}") from None
 
     def task_type(self, name: str) -> TaskType:
         """The task type a config names; raises InvalidInput."""

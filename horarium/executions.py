@@ -20,7 +20,7 @@ from horarium.audit_log import SYSTEM, Target, note
 from horarium.config_rules import ConfigRules
 from horarium.crashpoints import crashpoint
 from horarium.endings import tell_cancelled
-from horarium.errors import Conflict, InvalidInput, NotFound
+from horarium.errors import Conflict, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish
 from horarium.sql.queries import QUERIES
@@ -46,7 +46,6 @@ class Executions:
 
     def __init__(self, database: Database, task_types: TaskTypes, mailboxes: Mailboxes) -> None:
         self._database = database
-        self._task_types = task_types
         self._rules = ConfigRules(task_types)
         self._mailboxes = mailboxes
 
@@ -88,12 +87,7 @@ class Executions:
         """Whoever may run a config as it is may repeat what ran just so; else an `admin_only` task is an admin's."""
         if any(old[name] != config[name] for name in ("task_type", "parameters")):
             self._rules.permit(by, old["task_type"])
-        try:
-            self._task_types.get(old["task_type"]).check(old["parameters"])
-        except NotFound:
-            raise Conflict("task_type", f"this server knows no task type {old['task_type']} any more") from None
-        except InvalidInput as error:
-            raise Conflict("parameters", f"{old['task_type']} takes other parameters by now: {error}") from None
+        self._rules.check_runnable(old["task_type"], old["parameters"])
 
 
 async def _read(connection: Connection, execution_id: UUID) -> asyncpg.Record:

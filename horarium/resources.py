@@ -20,6 +20,7 @@ from horarium.advice import Advisor
 from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.audit_log import AuditLog
+from horarium.backfill import Backfills
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.executions import Executions
 from horarium.identity.access_tokens import AccessTokens
@@ -178,6 +179,10 @@ class Resources:
         return Advisor(
             self.database, self.workers, redelivers_after=lambda: self.sender.redelivers_after, clock=self.clock
         )
+
+    def backfills(self) -> Backfills:
+        """Runs of ticks that did not run."""
+        return Backfills(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
     @cached_property
     def executions(self) -> Executions:

@@ -187,6 +187,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         applying=r.applying,
         advisor=r.advisor,
         executions=r.executions,
+        backfills=r.backfills,
         views=r.views,
         leadership=r.leadership,
         audit=r.audit,

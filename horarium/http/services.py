@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from horarium.applying import Applying
     from horarium.audit import Audit
     from horarium.audit_log import AuditLog
+    from horarium.backfill import Backfills
     from horarium.executions import Executions
     from horarium.http.liveness import Liveness
     from horarium.identity.accounts import Accounts
@@ -54,6 +55,7 @@ class Services:
     applying: Applying
     advisor: Advisor
     executions: Executions
+    backfills: Backfills
     views: Views
     leadership: Leadership
     audit: Audit

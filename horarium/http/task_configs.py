@@ -15,6 +15,8 @@ from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
 from horarium.model import (
     Action,
+    Backfill,
+    BackfillRequest,
     ConfigStatus,
     Execution,
     PauseRequest,
@@ -178,6 +180,11 @@ async def run_config(call: Call) -> Reply:
     return Reply(RunAnswer(task_id=task_id), {"Location": f"/api/v1/executions/{task_id}"})
 
 
+async def backfill_config(call: Call) -> Reply:
+    """Run ticks of the past that did not run."""
+    return Reply(await call.services.backfills.make(call.config_id, call.body, by=call.author))
+
+
 async def history(call: Call) -> Reply:
     """The newest events, newest first."""
     events = await call.services.views.history(call.config_id, call.query.limit)
@@ -228,6 +235,10 @@ ROUTES = (
     Route(
         "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
         body=RunRequest, body_required=False,
+    ),
+    Route(
+        "POST", f"{ONE}/backfill", backfill_config, "Run ticks of the past that did not run", "operator", Backfill,
+        status=202, body=BackfillRequest,
     ),
     Route("GET", f"{ONE}/history", history, "Recent events", "viewer", Page[dict[str, Any]], query=HistoryQuery),
     Route(

@@ -7,6 +7,7 @@ happen when a config is saved, and both name the field at fault.
 
 from __future__ import annotations
 
+from horarium.model.backfills import Backfill, BackfillRequest
 from horarium.model.declared import (
     AppliedWarning,
     ApplyRequest,
@@ -54,6 +55,8 @@ __all__ = [
     "AppliedWarning",
     "ApplyRequest",
     "AuditEntry",
+    "Backfill",
+    "BackfillRequest",
     "ConfigChange",
     "ConfigStatus",
     "ConfigWarning",

@@ -30,6 +30,7 @@ __all__ = [
     "cancel_others",
     "claim",
     "finish",
+    "insert_backfill",
     "insert_ticks",
     "last_ticks",
     "mark_queued",
@@ -111,6 +112,20 @@ async def insert_ticks(connection: Connection, ticks: Sequence[TickRow]) -> list
     )
     decisions = {row["id"]: row["decision"] for row in rows}
     return [decisions[t.execution_id] for t in ticks]
+
+
+async def insert_backfill(
+    connection: Connection, config_id: int, ticks: Sequence[tuple[UUID, datetime]], *, buffered: bool
+) -> list[UUID]:
+    """Write an execution for each tick that has none, under these ids; the ids of those that were written."""
+    rows = await QUERIES.execution_insert_backfill.rows(
+        connection,
+        ids=[execution_id for execution_id, _ in ticks],
+        config_id=config_id,
+        ticks=[tick for _, tick in ticks],
+        buffered=buffered,
+    )
+    return sorted(row["id"] for row in rows)
 
 
 async def last_ticks(connection: Connection, config_ids: Sequence[int]) -> dict[int, datetime]:

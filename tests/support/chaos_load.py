@@ -165,7 +165,7 @@ class Driver:
 
     def _drive(self) -> None:
         for number in count():
-            for act in (self._run, self._edit, self._pause, self._retry, self._make, self._delete):
+            for act in (self._run, self._edit, self._pause, self._retry, self._backfill, self._make, self._delete):
                 if self._stopping.wait(PAUSE_SECONDS):
                     return
                 act(number)
@@ -203,6 +203,15 @@ class Driver:
         for each in (failed or {}).get("items", ()):
             if self._call("POST", f"/executions/{each['task_id']}/retry", **{"Idempotency-Key": key}) is not None:
                 self.keys.add(key)
+
+    def _backfill(self, number: int) -> None:
+        """Run ticks from before a config was there, other ones each time, and what it has skipped lately."""
+        config = self.ids[("waiting", "skipping", "single")[number % 3]]
+        before = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+        now = datetime.now(UTC)
+        for start, end in ((before, before + timedelta(seconds=1)), (now - timedelta(seconds=6), now)):
+            span = {"start": start.isoformat(), "end": end.isoformat()}
+            self._call("POST", f"/task-configs/{config}/backfill", span)
 
     def _edit(self, number: int) -> None:
         schedule = EVERY_OTHER if number % 2 else EVERY_SECOND

@@ -28,8 +28,10 @@ UNSENT_RUNS = (
     "SELECT id FROM executions WHERE status = 'pending' AND NOT buffered AND trigger = 'manual' AND attempt = 1"
 )
 UNSENT_RETRIES = "SELECT id FROM executions WHERE status = 'pending' AND trigger = 'retry' AND attempt = 1"
+UNSENT_BACKFILLS = "SELECT id FROM executions WHERE status = 'pending' AND trigger = 'backfill' AND attempt = 1"
 
 LEAVINGS = {
+    "backfill.committed": UNSENT_BACKFILLS,
     "dispatcher.ticks_committed": UNSENT_TICKS,
     "executions.retry_committed": UNSENT_RETRIES,
     "lifecycle.run_committed": UNSENT_RUNS,

@@ -33,6 +33,7 @@ from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
 from horarium.applying import Applying
 from horarium.audit import Audit
+from horarium.backfill import Backfills
 from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.history import History
@@ -153,6 +154,9 @@ class Rig:
     def applying(self) -> Applying:
         import_task_modules(())
         return Applying(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
+
+    def backfills(self) -> Backfills:
+        return Backfills(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
     @cached_property
     def executions(self) -> Executions:

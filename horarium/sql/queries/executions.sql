@@ -8,7 +8,8 @@
 -- stretch, gets no second one. Where other executions occupy the config, its overlap policy decides. Under `skip` the
 -- tick is deferred for a moment while they are fresh: created less than `waits_seconds` ago and waiting for a worker,
 -- or begun less than `begun_seconds` ago; our own delay is no overlap. The others buffer it, up to a bound: one,
--- `most_buffered`, or in place of all others, which the caller then cancels ('replace').
+-- `most_buffered`, or in place of all others, which the caller then cancels ('replace'). A backfill costs no tick: what
+-- of it waits is not counted, and under `skip` a tick waits for the one run of it that is under way.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -29,6 +30,7 @@ judged AS MATERIALIZED (
             WHEN c.overlap = 'buffer_one' AND busy.buffered = 0 THEN 'buffer'
             WHEN c.overlap = 'buffer_all' AND busy.buffered < :most_buffered::integer THEN 'buffer'
             WHEN c.overlap = 'buffer_all' THEN 'buffer_full'
+            WHEN c.overlap = 'skip' AND busy.backfilling THEN 'buffer'
             WHEN c.overlap = 'skip' AND busy.fresh THEN 'defer'
             ELSE 'overlap'
         END AS decision
@@ -43,7 +45,8 @@ judged AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT
             count(*) AS executions,
-            count(*) FILTER (WHERE e.buffered) AS buffered,
+            count(*) FILTER (WHERE e.buffered AND e.trigger <> 'backfill') AS buffered,
+            bool_and(e.trigger = 'backfill') AS backfilling,
             bool_and(
                 e.completed_at IS NULL AND CASE
                     WHEN e.started_at IS NULL
@@ -287,19 +290,28 @@ ORDER BY config_id
 LIMIT :max_rows::integer;
 
 -- name: execution_release_buffered(config_ids)
--- The oldest buffered execution of each config that nothing else occupies may go. The caller holds the configs
+-- The oldest buffered execution of each config that nothing else occupies may go, those of a backfill after all others.
+-- Where a config lets its runs overlap, backfilled ones wait for each other alone. The caller holds the configs
 -- (task_config_serialise), so that two who ask at once let one go.
 UPDATE executions SET buffered = false
 WHERE id IN (
-    SELECT DISTINCT ON (b.config_id) b.id FROM executions AS b
-    WHERE b.buffered AND b.config_id = ANY(:config_ids::bigint[])
-        AND NOT EXISTS (
-            SELECT 1 FROM executions AS o
-            WHERE o.config_id = b.config_id AND (o.completed_at IS NULL OR o.held_by IS NOT NULL) AND NOT o.buffered
-        )
-    ORDER BY b.config_id, b.tick_at
+    SELECT next.id
+    FROM unnest(:config_ids::bigint[]) AS x (id)
+    LEFT JOIN task_configs AS c ON c.id = x.id
+    CROSS JOIN LATERAL (
+        SELECT b.id FROM executions AS b
+        WHERE b.config_id = x.id AND b.buffered
+        ORDER BY (b.trigger = 'backfill'), coalesce(b.tick_at, b.for_tick) LIMIT 1
+    ) AS next
+    WHERE NOT EXISTS (
+        SELECT 1 FROM executions AS o
+        WHERE o.config_id = x.id AND (o.completed_at IS NULL OR o.held_by IS NOT NULL) AND NOT o.buffered
+            AND (c.overlap IS DISTINCT FROM 'allow_all' OR o.trigger = 'backfill')
+    )
 )
-RETURNING id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, tick_at;
+RETURNING
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type,
+    coalesce(tick_at, for_tick) AS tick_at;
 
 -- name: execution_cancel(id)^
 -- What waits is cancelled; what runs is asked to stop, by its worker, once. No row back: there is none, or it is final.
@@ -314,7 +326,8 @@ WHERE id = :id::uuid AND completed_at IS NULL
 RETURNING *;
 
 -- name: execution_cancel_others(config_ids, keep)
--- Everything in flight of these configs except the executions to `keep` makes room, as above.
+-- Everything in flight of these configs except the executions to `keep` makes room, as above. What of a backfill waits
+-- for its turn is in nobody's way.
 UPDATE executions AS e SET
     status = CASE WHEN e.status = 'running' THEN e.status ELSE 'cancelled' END,
     reason = CASE WHEN e.status = 'running' THEN e.reason ELSE 'cancel_other' END,
@@ -325,6 +338,7 @@ UPDATE executions AS e SET
 FROM (
     SELECT o.id FROM executions AS o
     WHERE o.config_id = ANY(:config_ids::bigint[]) AND o.completed_at IS NULL AND o.id <> ALL(:keep::uuid[])
+        AND NOT (o.buffered AND o.trigger = 'backfill')
     ORDER BY o.id
     FOR NO KEY UPDATE
 ) AS other

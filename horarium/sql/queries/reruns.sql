@@ -18,3 +18,35 @@ LEFT JOIN task_configs AS c ON c.id = e.config_id AND c.task_type = e.task_type
 WHERE e.id = :retried::uuid
 ON CONFLICT (config_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING *;
+
+-- name: execution_insert_backfill(ids, config_id, ticks, buffered)
+-- An execution for each of these ticks that has none. One without a row gets it as its row; one that was skipped, alone
+-- or in a stretch, beside that row, unless somebody has made up for it already. The caller has locked the config.
+WITH judged AS MATERIALIZED (
+    SELECT w.id, w.tick, own.id AS row_of_tick, own.status
+    FROM unnest(:ids::uuid[], :ticks::timestamptz[]) AS w (id, tick)
+    LEFT JOIN LATERAL (
+        SELECT e.id, e.status, coalesce(e.tick_until, e.tick_at) AS until FROM executions AS e
+        WHERE e.config_id = :config_id::bigint AND e.tick_at <= w.tick
+        ORDER BY e.tick_at DESC LIMIT 1
+    ) AS own ON own.until >= w.tick
+)
+INSERT INTO executions (
+    id, config_id, task_type, trigger, tick_at, for_tick, retry_of, status, buffered, parameters, scheduler_type,
+    queue, priority, timeout_seconds, max_retries, retry_backoff_seconds
+)
+SELECT
+    j.id, c.id, c.task_type, 'backfill',
+    CASE WHEN j.row_of_tick IS NULL THEN j.tick END, CASE WHEN j.row_of_tick IS NOT NULL THEN j.tick END,
+    j.row_of_tick, 'pending', :buffered::boolean, c.parameters, c.scheduler_type,
+    c.queue, c.priority, c.timeout_seconds, c.max_retries, c.retry_backoff_seconds
+FROM judged AS j
+JOIN task_configs AS c ON c.id = :config_id::bigint
+WHERE j.row_of_tick IS NULL OR (
+    j.status = 'skipped' AND NOT EXISTS (
+        SELECT 1 FROM executions AS m WHERE m.config_id = :config_id::bigint AND m.for_tick = j.tick
+    )
+)
+ORDER BY j.tick
+ON CONFLICT (config_id, tick_at) DO NOTHING
+RETURNING id;

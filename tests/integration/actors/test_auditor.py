@@ -16,7 +16,7 @@ from horarium.actors.auditor import Auditor
 from horarium.audit import Audit
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.workers import WorkerBeat
-from horarium.model import TaskConfigPatch
+from horarium.model import BackfillRequest, TaskConfigPatch
 from horarium.sql.queries import QUERIES
 from horarium.supervisor import ChildContext
 from tests.support.rig import NOON
@@ -335,6 +335,15 @@ async def test_a_paused_config_owes_nothing_until_it_is_resumed(rig: Rig) -> Non
     await rig.fire(after=1)
 
     assert await audited(rig, after=30) == []
+
+
+async def test_a_backfill_of_skipped_ticks_and_of_what_was_before_is_sound(rig: Rig) -> None:
+    config = await rig.config(catchup="skip")
+    await rig.fire(after=60)
+    await rig.backfills.make(config, BackfillRequest(start=NOON - timedelta(seconds=30), end=rig.clock.now))
+    await rig.fire(after=10)
+
+    assert await audited(rig, after=LATER / 2) == []
 
 
 @pytest.mark.parametrize(

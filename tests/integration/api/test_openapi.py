@@ -37,6 +37,7 @@ BODIES: dict[str, Any] = {
     f"patch {BASE}/{{config_id}}": {"description": "edited", "end_at": None},
     f"post {BASE}/{{config_id}}/pause": {"reason": "lunch", "until": "2099-01-01T00:00:00Z"},
     f"post {BASE}/{{config_id}}/run": {"parameters": {"message": "by hand"}},
+    f"post {BASE}/{{config_id}}/backfill": {"start": "2024-01-01T00:00:00Z", "end": "2024-01-02T00:00:00Z"},
     "post /api/v1/schedules/preview": {"scheduler_type": "interval", "schedule_config": {"hours": 1}},
     "post /api/v1/auth/login": {"username": "admin", "password": PASSWORD},
     "post /api/v1/auth/password": {"current_password": PASSWORD, "new_password": f"another: {PASSWORD}"},

@@ -54,6 +54,7 @@ LOWEST: dict[str, str | None] = {
     f"POST {BASE}/{{config_id}}/resume": "operator",
     f"POST {BASE}/{{config_id}}/reload": "operator",
     f"POST {BASE}/{{config_id}}/run": "operator",
+    f"POST {BASE}/{{config_id}}/backfill": "operator",
     f"GET {BASE}/{{config_id}}/next-runs": "viewer",
     f"GET {BASE}/{{config_id}}/history": "viewer",
     f"GET {BASE}/{{config_id}}/executions": "viewer",
