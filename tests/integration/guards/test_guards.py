@@ -5,7 +5,6 @@ Every scene is played twice, with the guard and without it: what goes red is the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,10 @@ from horarium.keyspace.due_index import DueEntry
 from horarium.outcome import Succeeded, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish, insert_ticks
-from horarium.sql.queries import QUERIES
 from tests.support.coverage import SOUND, Faults, faults
 from tests.support.rig import NOON, Rig
 from tests.support.together import Gate, SharedReading, at_once
+from tests.support.unguarded import without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +35,6 @@ CLAIM_FENCE = "(e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'ru
 HOLD = "AND e.held_by IS NULL"
 IN_FLIGHT = "(o.completed_at IS NULL OR o.held_by IS NOT NULL)"
 FINISH_FENCE = "e.attempt = f.attempt AND"
-
-
-def without(monkeypatch: pytest.MonkeyPatch, query_name: str, guard: str, instead: str = "") -> None:
-    """Run a query without one of its guards."""
-    query = QUERIES._queries[query_name]
-    assert query.sql.count(guard) == 1, f"{query_name} has no such guard any more"
-    monkeypatch.setitem(QUERIES._queries, query_name, replace(query, sql=query.sql.replace(guard, instead)))
 
 
 # One row for a tick
