@@ -95,6 +95,10 @@ class Views:
     async def history(self, config_id: int, limit: int) -> list[dict[str, Any]]:
         """The newest events of a config, newest first."""
         await self.config(config_id)
+        return await self.recent_history(config_id, limit)
+
+    async def recent_history(self, config_id: int, limit: int) -> list[dict[str, Any]]:
+        """The same of a config that is known to be there."""
         return await self._history.newest(config_id, limit)
 
     async def execution(self, execution_id: UUID) -> Execution:

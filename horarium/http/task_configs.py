@@ -128,7 +128,7 @@ async def get_config(call: Call) -> Reply:
         more["scheduler_status"] = "scheduled" if await views.is_scheduled(config.id) else "not_scheduled"
     if query.include_stats:
         more["stats"] = _stats(await views.stats(config.id))
-        more["recent_history"] = await views.history(config.id, 10)
+        more["recent_history"] = await views.recent_history(config.id, 10)
     shown = TaskConfigDetail(**config.model_dump(), **more)
     absent = {"scheduler_status", "stats", "recent_history"} - more.keys()
     return Reply(shown.model_dump_json(exclude=absent).encode(), _etag(config.version))

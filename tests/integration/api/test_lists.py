@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from uuid_utils.compat import uuid7
+
+from horarium.http.app import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 BASE = "/api/v1/task-configs"
+READS = [re.sub(r"\{[^}]*\}+", "1", route.path) for route in ROUTES if route.method == "GET" and route.role]
 CONFIGS = [
     {"name": "list: Zebra", "tags": ["lists", "late"], "scheduler_type": "manual"},
     {"name": "list: apple", "tags": ["lists"], "status": "inactive", "scheduler_type": "manual"},
@@ -233,6 +237,13 @@ async def test_a_query_that_is_not_understood_is_refused_by_name(
     answer = await house.call("GET", f"/api/v1{path}", **query)
 
     assert (answer.status, answer.faults) == (422, {at_fault})
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_no_read_overlooks_a_parameter_that_it_does_not_know(house: House, path: str) -> None:
+    answer = await house.call("GET", path, colour="red")
+
+    assert (answer.status, answer.faults) == (422, {"colour"})
 
 
 @pytest.mark.parametrize("name", ["task_type", "tag", "q", "worker"])
