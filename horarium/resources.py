@@ -180,6 +180,7 @@ class Resources:
             self.database, self.workers, redelivers_after=lambda: self.sender.redelivers_after, clock=self.clock
         )
 
+    @cached_property
     def backfills(self) -> Backfills:
         """Runs of ticks that did not run."""
         return Backfills(self.database, self.task_types, self.mailboxes, clock=self.clock)

@@ -152,9 +152,9 @@ class Rig:
 
     @cached_property
     def applying(self) -> Applying:
-        import_task_modules(())
-        return Applying(self.database, TaskTypes(), self.mailboxes, clock=self.clock)
+        return Applying(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
+    @cached_property
     def backfills(self) -> Backfills:
         return Backfills(self.database, self.task_types, self.mailboxes, clock=self.clock)
 
