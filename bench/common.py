@@ -24,7 +24,7 @@ from horarium.messages import Mailboxes
 from horarium.resources import open_resources
 from horarium.settings import Settings
 from horarium.sql.migrator import migrate
-from horarium.supervisor import ChildSpec, Supervisor, SupervisorSpec
+from horarium.supervisor import ChildSpec, EventRing, Supervisor, SupervisorSpec
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tree import supervisor_tree
 
@@ -184,12 +184,18 @@ async def timed(r: Resources) -> AsyncIterator[tuple[Resources, Confirmed]]:
     await broker.shutdown()
 
 
+class _Unseen:
+    """Stands in for a supervisor that has seen nothing."""
+
+    events = EventRing()
+
+
 @asynccontextmanager
 async def core(r: Resources, *, only: str = "", without: Sequence[str] = ()) -> AsyncIterator[None]:
     """The core of the real tree, up and running: all of it, `only` one of its actors, or all `without` some."""
     tree = supervisor_tree(
-        r, supervisor=cast("Any", None), tell_password=print, listening=print, liveness=cast("Any", None)
-    )  # what only the API asks for, which is not started here
+        r, supervisor=cast("Any", _Unseen), tell_password=print, listening=print, liveness=cast("Any", None)
+    )  # what only the API asks for, which is not started here; and nobody tells of the supervisor's own events
     spec = next(child for child in tree.children if isinstance(child, SupervisorSpec) and child.id == "core")
     chosen = tuple(child for child in spec.children if child.id not in without and only in ("", child.id))
     assert chosen, (only, without)

@@ -128,7 +128,8 @@ async def _worker(settings: Settings) -> int:
             with in_passing():
                 output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
 
-        return await Host(worker_tree(resources), StallMonitor(time.monotonic)).run(when_ready)
+        host = Host(worker_tree(resources, supervisor=lambda: host.supervisor), StallMonitor(time.monotonic))
+        return await host.run(when_ready)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

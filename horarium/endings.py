@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from horarium.keyspace.history import HistoryEvent
+from horarium.live_events import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,10 @@ KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 """The first line of an exception, in its place behind the frames, which are indented."""
 
 
-def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Callable[[HistoryEvent], None]) -> None:
-    """Log how an attempt ended, and record it; an attempt that was handed back is no event of its config."""
+def tell_ending(
+    attempt: Attempt, ending: Ending, finished: Finished, record: Callable[[HistoryEvent | Moved], None]
+) -> None:
+    """Log how an attempt ended, and record it; an attempt that was handed back is no event of its config's history."""
     log.log(
         logging.INFO if ending.ended_as == "success" else logging.WARNING,
         "execution.ended",
@@ -44,6 +47,8 @@ def tell_ending(attempt: Attempt, ending: Ending, finished: Finished, record: Ca
     )
     if attempt.config_id is not None and finished.status != "pending":
         record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
+    else:
+        record(Moved.now(finished.status, (attempt,), reason=finished.reason))
 
 
 def tell_cancelled(row: Row, record: Callable[[HistoryEvent], None]) -> None:

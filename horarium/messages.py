@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from horarium.keyspace.history import HistoryEvent  # noqa: TC001 - read by the mailbox' type
+from horarium.live_events import Told  # noqa: TC001 - read by the mailbox' type
 from horarium.supervisor import Mailbox, Reply
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class EndSessions:
 TokenRequest = LogIn | RotateToken | EndSession | EndSessions
 
 
-def _history() -> Mailbox[Sequence[HistoryEvent]]:
+def _history() -> Mailbox[Sequence[Told]]:
     # History is derived: under pressure the oldest news goes first, and no sender ever waits for it.
     return Mailbox("history_writer", capacity=10_000, overflow="drop_oldest")
 
@@ -97,7 +97,7 @@ def _history() -> Mailbox[Sequence[HistoryEvent]]:
 class Mailboxes:
     """Every mailbox of a tree, with its bound and what happens at it."""
 
-    history: Mailbox[Sequence[HistoryEvent]] = field(default_factory=_history)
+    history: Mailbox[Sequence[Told]] = field(default_factory=_history)
     tokens: Mailbox[TokenRequest] = field(default_factory=lambda: Mailbox("token_service", capacity=256))
     loader: Mailbox[Reload] = field(default_factory=lambda: Mailbox("schedule_loader", capacity=4096))
     # A nudge says "look again": one that waits says as much as many.
@@ -109,6 +109,6 @@ class Mailboxes:
         default_factory=lambda: Mailbox("publisher", capacity=4096, overflow="drop_newest")
     )
 
-    def record(self, *events: HistoryEvent) -> None:
-        """Write events down in the recent history, in the background."""
-        self.history.send_nowait(events)
+    def record(self, *told: Told) -> None:
+        """Write down in the recent history, and tell the stream of events, in the background."""
+        self.history.send_nowait(told)

@@ -22,6 +22,7 @@ from horarium.audit import Audit
 from horarium.audit_log import AuditLog
 from horarium.backfill import Backfills
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
+from horarium.event_feed import EventFeed
 from horarium.executions import Executions
 from horarium.identity.access_tokens import AccessTokens
 from horarium.identity.accounts import Accounts
@@ -33,6 +34,7 @@ from horarium.identity.sessions import SessionPolicy, Sessions
 from horarium.identity.throttle import LoginThrottle
 from horarium.identity.users import Users
 from horarium.keyspace.due_index import DueIndex
+from horarium.keyspace.event_stream import EventStream
 from horarium.keyspace.history import History
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.orphans import Orphans
@@ -99,6 +101,16 @@ class Resources:
     def history(self) -> History:
         """Recent events of each config."""
         return History(self.redis, self.keys)
+
+    @cached_property
+    def event_stream(self) -> EventStream:
+        """What all processes tell."""
+        return EventStream(self.redis, self.keys)
+
+    @cached_property
+    def event_feed(self) -> EventFeed:
+        """The newest of it, for the clients of this process."""
+        return EventFeed()
 
     @cached_property
     def timeouts(self) -> TimeoutIndex:

@@ -4,7 +4,7 @@
     ├─ servers (one_for_one)     embedded mode only: postgres, redis
     ├─ bootstrap                 schema, first account; runs to its end
     ├─ core (one_for_one)
-    │   ├─ history_writer        batches events into Redis history lists
+    │   ├─ history_writer        batches events into Redis history lists and the stream of events
     │   ├─ token_service         issues, rotates and revokes tokens
     │   ├─ schedule_loader       Postgres configs -> Redis due index; keeps the two equal
     │   ├─ leader                one supervisor among several dispatches
@@ -12,7 +12,8 @@
     │   ├─ publisher             re-publishes rows whose message never made it
     │   ├─ timeout_sweeper       past-deadline and orphaned executions -> final state
     │   ├─ cleanup               retention, orphan keys, stream trimming
-    │   └─ auditor               recomputes expected ticks and compares them with the ledger
+    │   ├─ auditor               recomputes expected ticks and compares them with the ledger
+    │   └─ event_reader          the stream of events -> the clients of this process' API
     ├─ worker                    where tasks run inside this process
     └─ api
 
@@ -32,6 +33,7 @@ from horarium.actors.auditor import Auditor
 from horarium.actors.bootstrap import Bootstrap, SchemaGate
 from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.event_reader import EventReader
 from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
@@ -44,6 +46,7 @@ from horarium.http.app import make_app
 from horarium.http.services import Services
 from horarium.supervisor import ChildSpec, SupervisorSpec
 from horarium.tasks.stream_broker import StreamBroker
+from horarium.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +86,7 @@ def supervisor_tree(
         (
             *_servers(r),
             ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
-            _core(r),
+            _core(r, supervisor),
             *((_worker(r),) if r.settings.runs_inline_worker else ()),
             _actor("api", api.run, drain=2.5, shutdown=3.0),
         ),
@@ -91,14 +94,14 @@ def supervisor_tree(
     )
 
 
-def worker_tree(r: Resources) -> SupervisorSpec:
+def worker_tree(r: Resources, *, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     """The tree of `horarium worker`."""
     gate = SchemaGate(r.database)
     return SupervisorSpec(
         "horarium",
         (
             ChildSpec("schema_gate", gate.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
-            _history_writer(r),
+            _history_writer(r, supervisor),
             _worker(r),
         ),
         strategy="rest_for_one",
@@ -121,7 +124,7 @@ def _servers(r: Resources) -> tuple[SupervisorSpec, ...]:
     return (SupervisorSpec("servers", children),) if children else ()
 
 
-def _core(r: Resources) -> SupervisorSpec:
+def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     m = r.mailboxes
     tokens = TokenService(r.database, r.users, r.credentials, r.sessions)
     led = r.leadership
@@ -129,7 +132,7 @@ def _core(r: Resources) -> SupervisorSpec:
     # A Postgres of our own has no other user, and the lock on its directory says that whoever ran it before is dead.
     leader = Leader(r.database, r.leadership, m, inherits=r.embedded_postgres is not None)
     dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock, leadership=led)
-    publisher = Publisher(r.database, r.sender, r.clock, leadership=led)
+    publisher = Publisher(r.database, r.sender, r.clock, leadership=led, tell=m.record)
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
     )
@@ -139,10 +142,11 @@ def _core(r: Resources) -> SupervisorSpec:
     tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
     cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
+    reader = EventReader(r.event_stream, r.event_feed)
     return SupervisorSpec(
         "core",
         (
-            _history_writer(r),
+            _history_writer(r, supervisor),
             _actor("token_service", tokens.run, mailbox=m.tokens),
             _actor("schedule_loader", loader.run, mailbox=m.loader, start_timeout=BOOTSTRAP_SECONDS),
             _actor("leader", leader.run, start_timeout=BOOTSTRAP_SECONDS),
@@ -151,6 +155,7 @@ def _core(r: Resources) -> SupervisorSpec:
             _actor("timeout_sweeper", sweeper.run),
             _actor("cleanup", cleanup.run),
             _actor("auditor", auditor.run),
+            _actor("event_reader", reader.run, start_timeout=BOOTSTRAP_SECONDS),
         ),
     )
 
@@ -160,8 +165,10 @@ def _actor(name: str, run: ChildStart, **options: Any) -> ChildSpec:
     return ChildSpec(name, run, watchdog=WATCHDOG_SECONDS, **options)
 
 
-def _history_writer(r: Resources) -> ChildSpec:
-    return _actor("history_writer", HistoryWriter(r.history).run, mailbox=r.mailboxes.history)
+def _history_writer(r: Resources, supervisor: Callable[[], Supervisor]) -> ChildSpec:
+    recorded = r.mailboxes.history
+    writer = HistoryWriter(r.history, r.event_stream, Witness(recorded, supervisor, r.worker_id))
+    return _actor("history_writer", writer.run, mailbox=recorded)
 
 
 def _worker(r: Resources) -> ChildSpec:
@@ -189,6 +196,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         executions=r.executions,
         backfills=r.backfills,
         views=r.views,
+        event_feed=r.event_feed,
         leadership=r.leadership,
         audit=r.audit,
         supervisor=supervisor,

@@ -40,6 +40,7 @@ from horarium.firing import decide, first_undecided
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
 from horarium.leadership import ALONE
+from horarium.live_events import Moved
 from horarium.messages import Publish, Reload
 from horarium.sql.executions import Claim, cancel_others, insert_ticks, last_ticks, mark_queued, release_buffered
 from horarium.sql.queries import QUERIES
@@ -79,7 +80,8 @@ STATEMENT_ROWS = 5000
 """Rows written in one statement: a catch-up can have a thousand for each config."""
 
 NOT_RUN: tuple[Decision, ...] = ("skip", "overlap", "buffer_full")
-WRITTEN: tuple[Decision, ...] = ("run", "buffer", "replace", *NOT_RUN)
+WAITS: tuple[Decision, ...] = ("buffer", "replace")
+WRITTEN: tuple[Decision, ...] = ("run", *WAITS, *NOT_RUN)
 
 LONGEST_SLEEP_SECONDS = 1.0
 """A stepped wall clock is noticed within this time, and so is a lease that ran out for a moment and is ours again."""
@@ -210,9 +212,11 @@ class Dispatcher:
             async with self._database.connection() as connection:
                 await mark_queued(connection, [Claim(m.execution_id, m.attempt) for m in batch.published])
             crashpoint("dispatcher.marked_queued")
+            self._mailboxes.record(Moved.now("queued", batch.published))
         await self._advance([f for f in batch.firings if not f.stale])
         fired = {f.due.config_id for f in batch.firings if not f.stale}
         self._reload([due.config_id for due in batch.due if due.config_id not in fired])
+        self._tell_waiting(batch)
         self._tell_skipped(batch.firings)
         for row in batch.cancelled:
             tell_cancelled(row, self._mailboxes.record)
@@ -278,6 +282,18 @@ class Dispatcher:
         """Ask for entries that do not match Postgres to be made anew; the loader's own comparison finds them too."""
         if config_ids and self._mailboxes.loader.depth < self._mailboxes.loader.capacity:
             self._mailboxes.loader.send_nowait(Reload(tuple(config_ids)))
+
+    def _tell_waiting(self, batch: _Batch) -> None:
+        """Tell of rows that wait: for their turn, or for a broker that is away."""
+        waits = WAITS if batch.published else ("run", *WAITS)
+        waiting = [
+            row
+            for firing in batch.firings
+            for row, decision in zip(firing.rows, firing.decisions, strict=True)
+            if decision in waits
+        ]
+        if waiting:
+            self._mailboxes.record(Moved.now("pending", waiting))
 
     def _tell_skipped(self, firings: Sequence[Firing]) -> None:
         events = [

@@ -23,6 +23,7 @@ from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
 from horarium.leadership import ALONE
+from horarium.live_events import untold
 from horarium.sql.queries import QUERIES
 from horarium.tasks.sending import send, send_next
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from horarium.leadership import Leads
+    from horarium.live_events import Tell
     from horarium.messages import Publish
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
@@ -66,12 +68,19 @@ class Publisher:
     """The actor."""
 
     def __init__(
-        self, database: Database, broker: Broker, clock: Callable[[], datetime], *, leadership: Leads = ALONE
+        self,
+        database: Database,
+        broker: Broker,
+        clock: Callable[[], datetime],
+        *,
+        leadership: Leads = ALONE,
+        tell: Tell = untold,
     ) -> None:
         self._database = database
         self._broker = broker
         self._clock = clock
         self._leadership = leadership
+        self._tell = tell
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -102,7 +111,7 @@ class Publisher:
         published = 0
         while rows := await self._rows(asked):
             crashpoint("publisher.rows_read")
-            await send(self._database, self._broker, rows)
+            await send(self._database, self._broker, rows, self._tell)
             published += len(rows)
             self._beat()
             if len(rows) < BATCH_ROWS:
@@ -121,7 +130,7 @@ class Publisher:
     async def _next_turns(self) -> int:
         async with self._database.connection() as connection:
             waiting = await QUERIES.execution_awaiting_turn.rows(connection, max_rows=BATCH_ROWS)
-        return await send_next(self._database, self._broker, [row["config_id"] for row in waiting])
+        return await send_next(self._database, self._broker, [row["config_id"] for row in waiting], self._tell)
 
     async def _find_lost(self) -> int:
         """Put rows back to pending whose message is gone; they are sent with the next look."""

@@ -86,7 +86,7 @@ class Worker:
         sync_pool = SyncPool(self._config.sync_processes)
         receiver = Receiver(
             self._broker,
-            Ledger(self._database, self._broker, self._timeouts, worker_id),
+            Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record),
             sync_pool,
             self._mailboxes.record,
             concurrency=self._config.concurrency,

@@ -12,6 +12,7 @@ from horarium.http import (
     audit,
     audit_log,
     auth,
+    events,
     executions,
     metrics,
     next_runs,
@@ -29,6 +30,7 @@ from horarium.http.problems import problems
 from horarium.http.requests import requests
 from horarium.http.routing import add_routes
 from horarium.http.services import SERVICES
+from horarium.http.streams import STREAMS, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,6 +54,7 @@ _RESOURCES: tuple[Route, ...] = (
     *apply.ROUTES,
     *next_runs.ROUTES,
     *executions.ROUTES,
+    *events.ROUTES,
     *schedules.ROUTES,
 )
 ROUTES = (*_RESOURCES, openapi_route(_RESOURCES))
@@ -62,6 +65,8 @@ def make_app(services: Services, cors_origins: Collection[str] = ()) -> web.Appl
     preflight, mark = cors(cors_origins)
     app = web.Application(middlewares=[requests, *((preflight,) if cors_origins else ()), problems])
     app[SERVICES] = services
+    app[STREAMS] = Streams()
+    app.on_shutdown.append(app[STREAMS].end_all)
     app.on_response_prepare.append(complete_before_sending)
     if cors_origins:
         app.on_response_prepare.append(mark)

@@ -22,6 +22,7 @@ import resource
 import socket
 import struct
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, cast
@@ -35,6 +36,7 @@ from horarium.http.headers import complete, raw_problem
 from horarium.http.problems import BUSY_SECONDS, http_problem, problem, unexpected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Never
 
 __all__ = ["Connection", "Door", "Looked", "connection_limit"]
@@ -98,7 +100,10 @@ class Looked:
 class Connection(web.RequestHandler):
     """aiohttp's protocol for one connection, with what it takes to tell a slow client."""
 
-    __slots__ = ("_answer_looks", "_door", "_head_bytes", "_head_looks", "_seen_requests", "_unread", "_wire")
+    __slots__ = (
+        "_answer_looks", "_door", "_handed", "_head_bytes", "_head_looks",
+        "_on_lost", "_seen_requests", "_unread", "_wire",
+    )  # fmt: skip
 
     def __init__(self, door: Door, server: web.Server) -> None:
         super().__init__(
@@ -117,6 +122,8 @@ class Connection(web.RequestHandler):
         self._head_looks = self._answer_looks = 0
         self._seen_requests = 0
         self._unread = 0
+        self._handed = 0
+        self._on_lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the client in, or let another protocol turn it away."""
@@ -131,6 +138,8 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
         self._wire = None
+        if self._on_lost is not None:
+            self._on_lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -145,15 +154,28 @@ class Connection(web.RequestHandler):
                 self.transport.write(raw_problem(431, "head_too_large", f"the head is over {HEAD_BYTES} bytes", {}))
                 self.force_close()
 
+    def handed_over(self, count: int) -> None:
+        """Note that an answer which goes on has come to so many bytes more: what is not read yet may have grown."""
+        self._handed += count
+
+    @contextmanager
+    def until_lost(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call this, should the connection be lost while the block lasts: nothing else says so to who only writes."""
+        self._on_lost = call
+        try:
+            yield
+        finally:
+            self._on_lost = None
+
     def look(self, *, crowded: bool) -> Slow | None:
         """One look of the watch. Ends the connection after too many in a row, and says what it was slow at."""
         wire = self._wire
         if wire is None:
             return None
         unread = wire.get_write_buffer_size()
-        slow_answer = unread > 0 and unread > self._unread - PACE_BYTES
+        slow_answer = unread > 0 and unread > self._unread + self._handed - PACE_BYTES
         slow_head = self._owes_a_head(crowded=crowded) and self._request_count == self._seen_requests
-        self._unread, self._seen_requests = unread, self._request_count
+        self._unread, self._seen_requests, self._handed = unread, self._request_count, 0
         self._answer_looks = self._answer_looks + 1 if slow_answer else 0
         self._head_looks = self._head_looks + 1 if slow_head else 0
         if self._answer_looks >= PATIENCE_LOOKS:

@@ -34,6 +34,7 @@ HEADERS: dict[tuple[str, str], str] = {
     ("DELETE", "If-Match"): "The version the caller has seen; another one is a 409",
     ("retry", "Idempotency-Key"): "The same key again answers the same execution",
     ("run", "Idempotency-Key"): "The same key again answers the same execution",
+    ("/api/v1/events", "Last-Event-ID"): "The id of the last event seen; the stream goes on behind it",
 }
 
 
@@ -109,7 +110,7 @@ def _operation(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
 def _responses(route: Route, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": route.summary}
     if route.answer is not None:
-        media_type = "text/plain" if route.answer is str else "application/json"
+        media_type = route.media_type or ("text/plain" if route.answer is str else "application/json")
         answer["content"] = {media_type: {"schema": _answer_schema(route.answer, schemas)}}
     problem = {"content": {"application/problem+json": {"schema": schemas[Problem]}}}
     responses: dict[str, Any] = {str(route.status if route.answer is not None else 204): answer}
@@ -126,7 +127,7 @@ def _answer_schema(answer: Any, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     if isinstance(answer, type) and issubclass(answer, BaseModel):
         schema: dict[str, Any] = schemas[answer]
         return schema
-    return {"type": "object"}
+    return {"type": "string" if answer is str else "object"}
 
 
 def _problems(route: Route) -> dict[str, str]:
@@ -169,7 +170,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    kinds = {route.method, route.path.rsplit("/", 1)[-1]}
+    kinds = {route.method, route.path.rsplit("/", 1)[-1], route.path}
     return [
         {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
         for (kind, name), text in HEADERS.items()

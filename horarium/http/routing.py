@@ -133,11 +133,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of the API. `role` None: open to everybody. `answer` None: 204. `body_limit` in bytes."""
+    """One call of the API. `role` None: open to everybody. `answer` None: 204. `body_limit` in bytes.
+
+    A handler may answer a stream.
+    """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
-    handler: Callable[[Call], Awaitable[Reply]]
+    handler: Callable[[Call], Awaitable[Reply | web.StreamResponse]]
     summary: str
     role: Role | None
     answer: Any = None
@@ -147,13 +150,16 @@ class Route:
     body_required: bool = True
     body_limit: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
+    media_type: str | None = None
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check, read, handle, answer."""
         services = request.app[SERVICES]
         caller = await self._authenticated(request, services)
         call = Call(request, services, caller, self._query(request), await self._body(request))
         reply = await self.handler(call)
+        if isinstance(reply, web.StreamResponse):
+            return reply
         if self.answer is None:
             return web.Response(status=204, headers=reply.headers)
         made = isinstance(reply.content, bytes)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from horarium.audit import Audit
     from horarium.audit_log import AuditLog
     from horarium.backfill import Backfills
+    from horarium.event_feed import EventFeed
     from horarium.executions import Executions
     from horarium.http.liveness import Liveness
     from horarium.identity.accounts import Accounts
@@ -57,6 +58,7 @@ class Services:
     executions: Executions
     backfills: Backfills
     views: Views
+    event_feed: EventFeed
     leadership: Leadership
     audit: Audit
     supervisor: Callable[[], Supervisor]

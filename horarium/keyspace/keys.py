@@ -17,6 +17,8 @@ cache:user:{id}            STRING  a user, 300 s
 cache:api_key:{hash}       STRING  an API key, by its SHA-256, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker
+events                     STREAM  what API clients are told live, about 10,000 kept
+events:batch:{writer}      STRING  the last batch that a process wrote to it, 60 s
 """
 
 from __future__ import annotations
@@ -105,3 +107,12 @@ class Keys:
     def queue(self, name: str) -> str:
         """The stream of a queue."""
         return f"{self.prefix}queue:{name}"
+
+    @property
+    def events(self) -> str:
+        """The stream of what happens, which the API passes on."""
+        return f"{self.prefix}events"
+
+    def events_batch(self, writer: str) -> str:
+        """The last batch that a process has added to the stream."""
+        return f"{self.prefix}events:batch:{writer}"

@@ -67,6 +67,11 @@ class TickRow:
     tick_count: int = 1
     reason: str | None = None
 
+    @property
+    def attempt(self) -> int:
+        """The number of a new row's attempt."""
+        return 1
+
 
 class Claim(NamedTuple):
     """One attempt of one execution."""

@@ -15,6 +15,7 @@ import structlog
 from horarium.crashpoints import crashpoint
 from horarium.errors import Unavailable
 from horarium.keyspace.timeouts import Watch
+from horarium.live_events import Moved, untold
 from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
+    from horarium.live_events import Tell
     from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
@@ -41,13 +43,16 @@ SUPERSEDED = HandBack("superseded")
 
 
 class Ledger:
-    """Claims and finishes for one worker."""
+    """Claims and finishes for one worker; `tell` is told what has begun, and what has been let go."""
 
-    def __init__(self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str) -> None:
+    def __init__(
+        self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
+    ) -> None:
         self._database = database
         self._broker = broker
         self._timeouts = timeouts
         self._worker = worker
+        self._tell = tell
         self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
@@ -88,8 +93,9 @@ class Ledger:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
         crashpoint("ledger.claims_committed")
-        won = [Watch(a.execution_id, a.attempt, a.deadline_at) for a in attempts if a is not None]
-        await self._follow(self._timeouts.watch(won))
+        won = [attempt for attempt in attempts if attempt is not None]
+        self._tell(Moved.now("running", won, worker=self._worker))
+        await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
         return attempts
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
@@ -106,7 +112,7 @@ class Ledger:
         """Let go what waited for these; what cannot be sent now is the publisher's."""
         awaited = {end.config_id for end in ended if end is not None and end.awaited and end.config_id is not None}
         try:
-            await send_next(self._database, self._broker, sorted(awaited))
+            await send_next(self._database, self._broker, sorted(awaited), self._tell)
         except Unavailable as error:
             log.warning("next_turn.left", worker=self._worker, configs=len(awaited), error=str(error))
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
     from horarium.keyspace.history import HistoryEvent
+    from horarium.live_events import Moved
     from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.executions import Finished
     from horarium.tasks.ledger import Ledger
@@ -87,7 +88,7 @@ class Receiver(TaskiqReceiver):
         broker: AsyncBroker,
         ledger: Ledger,
         sync_pool: SyncPool,
-        on_event: Callable[[HistoryEvent], None],
+        on_event: Callable[[HistoryEvent | Moved], None],
         *,
         concurrency: int,
         drain_seconds: float,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from horarium.crashpoints import crashpoint
+from horarium.live_events import Moved, Tell, untold
 from horarium.sql.executions import Claim, mark_queued, release_buffered
 from horarium.tasks.message import TaskMessage
 
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["send", "send_next"]
 
 
-async def send(database: Database, broker: Publisher, rows: Sequence[Row]) -> None:
+async def send(database: Database, broker: Publisher, rows: Sequence[Row], tell: Tell = untold) -> None:
     """Send the message of each row, then say in the ledger that the broker holds them; raises Unavailable."""
     if not rows:
         return
-    await broker.publish([TaskMessage.of(row) for row in rows])
+    messages = [TaskMessage.of(row) for row in rows]
+    await broker.publish(messages)
     crashpoint("sending.published")
     async with database.connection() as connection:
         await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
+    tell(Moved.now("queued", messages))
 
 
-async def send_next(database: Database, broker: Publisher, config_ids: Sequence[int]) -> int:
+async def send_next(database: Database, broker: Publisher, config_ids: Sequence[int], tell: Tell = untold) -> int:
     """Let the next buffered execution of each config go, where it is its turn; returns how many went."""
     if not config_ids:
         return 0
@@ -42,5 +45,5 @@ async def send_next(database: Database, broker: Publisher, config_ids: Sequence[
         rows = await release_buffered(connection, config_ids)
     if rows:
         crashpoint("sending.released")
-    await send(database, broker, rows)
+    await send(database, broker, rows, tell)
     return len(rows)

@@ -17,6 +17,7 @@ from horarium.actors import auditor, cleanup, token_service
 from horarium.actors.auditor import Auditor
 from horarium.actors.cleanup import Cleanup
 from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.event_reader import EventReader
 from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
@@ -132,6 +133,7 @@ HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
     "timeout_sweeper": _in_method(TimeoutSweeper, "step"),
     "cleanup": _in_method(Cleanup, "step", cleanup__EVERY_SECONDS=SOON_SECONDS),
     "auditor": _in_method(Auditor, "step", auditor__PASS_SECONDS=SOON_SECONDS),
+    "event_reader": _in_method(EventReader, "step"),
     "worker": _in_method(Heartbeat, "_beat", heartbeat__BEAT_SECONDS=SOON_SECONDS),
     "api": _mute,
 }

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -27,6 +28,7 @@ import pytest
 from horarium.actors.auditor import Auditor
 from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
+from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
@@ -36,7 +38,8 @@ from horarium.audit import Audit
 from horarium.backfill import Backfills
 from horarium.executions import Executions
 from horarium.keyspace.due_index import DueIndex
-from horarium.keyspace.history import History
+from horarium.keyspace.event_stream import EventStream
+from horarium.keyspace.history import History, HistoryEvent
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.orphans import Orphans
 from horarium.keyspace.pool import connect
@@ -50,8 +53,10 @@ from horarium.sql import executions
 from horarium.sql.database import Database
 from horarium.sql.executions import Claim
 from horarium.sql.migrator import migrate
+from horarium.supervisor import EventRing
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.witness import Witness
 from tests.support.brokers import RecordingBroker
 from tests.support.coverage import Faults, expected_ticks, faults
 from tests.support.relay import relayed
@@ -66,8 +71,9 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from horarium.actors.dispatcher import Dispatched
-    from horarium.keyspace.history import HistoryEvent
+    from horarium.live_events import Told
     from horarium.outcome import Attempt
+    from horarium.supervisor import Supervisor
     from horarium.tasks.broker import Publisher as Broker
 
 __all__ = [
@@ -134,6 +140,10 @@ class Rig:
         return History(self.redis, self.keys)
 
     @cached_property
+    def stream(self) -> EventStream:
+        return EventStream(self.redis, self.keys)
+
+    @cached_property
     def timeouts(self) -> TimeoutIndex:
         return TimeoutIndex(self.redis, self.keys)
 
@@ -179,7 +189,7 @@ class Rig:
 
     def ledger(self, worker: str = "a worker") -> Ledger:
         """A worker's hold on the ledger."""
-        return Ledger(self.database, self.broker, self.timeouts, worker)
+        return Ledger(self.database, self.broker, self.timeouts, worker, self.mailboxes.record)
 
     async def empty(self) -> None:
         """Begin again: nothing stored anywhere, the clock at noon."""
@@ -196,7 +206,13 @@ class Rig:
         return Dispatcher(self.database, index or self.index, self.broker, self.mailboxes, self.clock)
 
     def publisher(self, broker: Broker | None = None) -> Publisher:
-        return Publisher(self.database, broker or self.broker, self.clock)
+        return Publisher(self.database, broker or self.broker, self.clock, tell=self.mailboxes.record)
+
+    def history_writer(self, ring: EventRing | None = None) -> HistoryWriter:
+        """One beside a supervisor that has seen these events."""
+        supervisor = cast("Supervisor", SimpleNamespace(events=ring or EventRing()))
+        witness = Witness(self.mailboxes.history, lambda: supervisor, "this process")
+        return HistoryWriter(self.history, self.stream, witness)
 
     def leader(self, name: str, clock: Callable[[], float] = time.monotonic) -> tuple[Leader, Leadership]:
         """The leader actor of a process of this name, and what that process knows by it."""
@@ -331,8 +347,12 @@ class Rig:
 
     def events(self) -> list[HistoryEvent]:
         """What has been told to the history, oldest first."""
+        return [each for each in self.told() if isinstance(each, HistoryEvent)]
+
+    def told(self) -> list[Told]:
+        """All that has been recorded, for the history and for the stream of events, oldest first."""
         with self.mailboxes.history.bind() as inbox:
-            return [event for _ in range(self.mailboxes.history.depth) for event in inbox.receive_nowait()]
+            return [each for _ in range(self.mailboxes.history.depth) for each in inbox.receive_nowait()]
 
 
 @asynccontextmanager

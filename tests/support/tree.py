@@ -77,6 +77,9 @@ class House:
         async with self.session.request(
             method, self.url + path, params=query, headers={**given, **typed, **(headers or {})}, **sent
         ) as response:
+            if response.content_type == "text/event-stream":  # which has no end
+                response.close()
+                return Answer(response.status, None, response.headers)
             raw = await response.read()
             made = "json" in response.content_type and raw
             return Answer(response.status, await response.json(content_type=None) if made else None, response.headers)

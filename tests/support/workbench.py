@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from horarium.actors.publisher import Publisher
 from horarium.errors import Unavailable
 from horarium.executions import Executions
+from horarium.keyspace.history import HistoryEvent
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from horarium.keyspace.history import HistoryEvent
+    from horarium.live_events import Moved
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
 
@@ -225,7 +226,12 @@ async def a_workbench(
             await migrate(database)
             await broker.startup()
             ledger = FaultyLedger(database, broker, TimeoutIndex(redis, keys), WORKER)
-            receiver = Receiver(broker, ledger, pool, events.append, concurrency=10, drain_seconds=drain_seconds)
+
+            def note(told: HistoryEvent | Moved) -> None:
+                if isinstance(told, HistoryEvent):
+                    events.append(told)
+
+            receiver = Receiver(broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
             bench = Workbench(database, broker, ledger, receiver, events)
             async with anyio.create_task_group() as group:
                 group.start_soon(receiver.listen, bench.finish)

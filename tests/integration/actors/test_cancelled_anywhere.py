@@ -14,7 +14,6 @@ import pytest
 
 from horarium.actors import timeout_sweeper
 from horarium.actors.cleanup import Cleaned
-from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.schedule_loader import Loaded
 from horarium.actors.timeout_sweeper import Swept
 from horarium.keyspace.due_index import DueEntry
@@ -275,12 +274,12 @@ class HistoryIsWritten(OnARig):
         pass
 
     async def step(self) -> None:
-        await HistoryWriter(self.rig.history).step([news(1, "one"), news(2, "two"), news(1, "three")])
+        await self.rig.history_writer().step([news(1, "one"), news(2, "two"), news(1, "three")])
 
     async def then(self) -> None:
         before = [await self.known(1), await self.known(2)]
         assert before in ([[], []], [["three", "one"], ["two"]])
-        await HistoryWriter(self.rig.history).step([news(1, "four")])
+        await self.rig.history_writer().step([news(1, "four")])
         assert [await self.known(1), await self.known(2)] == [["four", *before[0]], before[1]]
 
     async def known(self, config_id: int) -> list[str]:

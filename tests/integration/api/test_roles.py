@@ -63,6 +63,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/executions/{task_id}": "viewer",
     "POST /api/v1/executions/{task_id}/cancel": "operator",
     "POST /api/v1/executions/{task_id}/retry": "operator",
+    "GET /api/v1/events": "viewer",
     "GET /api/v1/schedules": "viewer",
     "POST /api/v1/schedules/preview": "viewer",
     "GET /api/v1/system/status": "viewer",

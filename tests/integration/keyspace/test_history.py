@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from horarium.actors.history_writer import BATCH_EVENTS, HistoryWriter
+from horarium.actors.history_writer import BATCH_EVENTS
 from horarium.keyspace.history import HISTORY_EVENTS, HISTORY_SECONDS, STATUS_SECONDS, HistoryEvent
 from tests.support.rig import NOON
 
@@ -72,9 +72,9 @@ async def test_history_and_status_run_out_after_the_last_event(rig: Rig) -> None
 async def test_the_writer_writes_more_than_one_call_takes(rig: Rig) -> None:
     events = [event(n % 7, n) for n in range(BATCH_EVENTS + 100)]
 
-    assert await HistoryWriter(rig.history).step(events) == BATCH_EVENTS + 100
+    assert await rig.history_writer().step(events) == BATCH_EVENTS + 100
     assert (await numbers(rig, 0, limit=1), await numbers(rig, 1, limit=1)) == ([595], [596])
 
 
 async def test_the_writer_has_nothing_to_do_for_nothing(rig: Rig) -> None:
-    assert await HistoryWriter(rig.history).step([]) == 0
+    assert await rig.history_writer().step([]) == 0
