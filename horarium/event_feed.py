@@ -96,8 +96,9 @@ class EventFeed:
         self._wake()
 
     def clear(self) -> None:
-        """Forget everything: what comes next does not follow on it."""
+        """Forget everything: what comes next does not follow on it, and nobody's place leads there."""
         self._let_go(len(self._frames))
+        self.first += 1
         self._wake()
 
     def away(self, *, is_away: bool) -> None:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from horarium.client.api import ApiClient, address_of, log_in, log_out, open_client
 from horarium.client.errors import ApiAway, ApiError, NoSuchThing, NotAllowed, NotLoggedIn, shaped
+from horarium.client.events import Event
 from horarium.client.login_file import LoginFile, StoredLogin
 
 __all__ = [
     "ApiAway",
     "ApiClient",
     "ApiError",
+    "Event",
     "LoginFile",
     "NoSuchThing",
     "NotAllowed",

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from horarium.client.credentials import GivenToken, StoredTokens
 from horarium.client.errors import ApiError, NotLoggedIn, shaped
+from horarium.client.events import follow
 from horarium.client.login_file import LoginFile, StoredLogin
 from horarium.client.transport import CALL_SECONDS, open_transport
 from horarium.model import TokenPair
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from horarium.client.credentials import Credentials
+    from horarium.client.events import Event
     from horarium.client.transport import Transport
     from horarium.settings import Settings
 
@@ -68,6 +70,15 @@ class ApiClient:
             if page["next_cursor"] is None:
                 return found
             cursor = {"cursor": page["next_cursor"]}
+
+    def events(
+        self, *, types: Iterable[str] = (), config_id: int | None = None, after: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """What happens, for ever: events after the id `after`, or from now on; of all types where none is named.
+
+        Connections that break are made anew and nothing is missed, unless the event `reset` says so.
+        """
+        return follow(self.transport, self.credentials, types=types, config_id=config_id, after=after)
 
 
 def address_of(settings: Settings) -> str:

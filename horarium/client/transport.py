@@ -20,7 +20,7 @@ import aiohttp
 from horarium.client.errors import ApiAway, ApiError, refusal, stranger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 
 __all__ = ["CALL_SECONDS", "Transport", "open_transport"]
 
@@ -30,6 +30,9 @@ CALL_SECONDS = 15.0
 """A login hashes a password and may stand behind others for 10 seconds before the server gives up on it."""
 
 CONNECT_SECONDS = 5.0
+
+SILENCE_SECONDS = 40.0
+"""After which a stream is taken for dead: the server gives a sign of life every 15 s."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,24 @@ class Transport:
         if not 200 <= response.status < 300:
             raise refusal(self.url, response.status, content, response.headers.get("X-Request-Id"))
         return self._read(content) if content else None
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, token: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterable[bytes]]:
+        """The lines of an answer that goes on, while the block lasts. Raises ApiError, within the block as well."""
+        fields = {**headers, "Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        patience = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        with _away(self.url):
+            async with self.session.get(
+                f"{self.url}{PREFIX}{path}", headers=fields, params=query, allow_redirects=False, timeout=patience
+            ) as response:
+                if response.status != 200:
+                    content = await response.read()
+                    raise refusal(self.url, response.status, content, response.headers.get("X-Request-Id"))
+                if response.content_type != "text/event-stream":
+                    raise stranger(self.url)
+                yield response.content
 
     def _read(self, content: bytes) -> Any:
         try:

@@ -7,6 +7,7 @@ few may be missing: `reset` says so, and then the lists are to be read anew.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -52,10 +53,11 @@ async def events(call: Call) -> web.StreamResponse:
     async def subscribe() -> Subscription:
         return await services.event_feed.subscribe(query.wanted, headers.get("Last-Event-ID"))
 
-    async def still_allowed() -> None:
-        await services.authenticator.authenticate(headers.get("Authorization"))
+    async def allowed() -> float:
+        caller = await services.authenticator.authenticate(headers.get("Authorization"))
+        return math.inf if caller.expires_at is None else (caller.expires_at - services.clock()).total_seconds()
 
-    return await call.request.app[STREAMS].serve(call.request, subscribe, still_allowed)
+    return await call.request.app[STREAMS].serve(call.request, subscribe, allowed)
 
 
 ROUTES = (

@@ -10,6 +10,8 @@ user, another role, a key taken back, a token that has run out. Where that canno
 
 from __future__ import annotations
 
+import math
+from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -22,7 +24,7 @@ from horarium.errors import Unauthorized, Unavailable
 from horarium.http.connections import connection_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
     from horarium.http.connections import Connection
 
@@ -47,6 +49,10 @@ TRY_AGAIN_SECONDS = 10.0
 
 FIELDS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The last keeps nginx from holding back what it is sent."""
+
+
+Allowed = Callable[[], Awaitable[float]]
+"""Says for how many seconds the caller may listen at most. Raises Unauthorized when that is over, and Unavailable."""
 
 
 class TooManyStreams(Unavailable):
@@ -95,22 +101,16 @@ class Streams:
         self._ended = False
 
     async def serve(
-        self,
-        request: web.Request,
-        open_source: Callable[[], Awaitable[Source]],
-        still_allowed: Callable[[], Awaitable[object]],
+        self, request: web.Request, open_source: Callable[[], Awaitable[Source]], allowed: Allowed
     ) -> web.StreamResponse:
-        """Answer with a stream, to its end; `still_allowed` raises Unauthorized when that has come.
-
-        Raises TooManyStreams, before anything is answered.
-        """
+        """Answer with a stream, to its end. Raises TooManyStreams, before anything is answered."""
         response = web.StreamResponse(headers=FIELDS)
         connection = cast("Connection", request.protocol)
         with self._place() as scope, connection.until_lost(scope.cancel):
             source = await open_source()
             await response.prepare(request)
             async with anyio.create_task_group() as group:
-                group.start_soon(_end_when_refused, still_allowed, scope)
+                group.start_soon(_end_when_refused, allowed, scope)
                 await _pass_on(_Wire(response, connection), source)
                 group.cancel_scope.cancel()
         return response
@@ -147,21 +147,24 @@ async def _pass_on(wire: _Wire, source: Source) -> None:
         return
 
 
-async def _end_when_refused(still_allowed: Callable[[], Awaitable[object]], scope: anyio.CancelScope) -> None:
+async def _end_when_refused(allowed: Allowed, scope: anyio.CancelScope) -> None:
     """Ask again and again; end the stream when the answer is no, or has been missing for too long."""
-    sure_at = anyio.current_time()
+    unsure_since = math.inf
+    seconds = 0.0
     while True:
-        await anyio.sleep(RECHECK_SECONDS)
+        await anyio.sleep(min(seconds, RECHECK_SECONDS))
         try:
-            await still_allowed()
+            seconds = await allowed()
         except Unauthorized:
             break
         except Unavailable as error:
-            if anyio.current_time() > sure_at + UNSURE_SECONDS:
+            unsure_since = min(unsure_since, anyio.current_time())
+            if anyio.current_time() > unsure_since + UNSURE_SECONDS:
                 log.warning("stream.unsure", error=str(error))
                 break
+            seconds = RECHECK_SECONDS
         else:
-            sure_at = anyio.current_time()
+            unsure_since = math.inf
     scope.cancel()
 
 

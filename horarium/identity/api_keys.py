@@ -66,7 +66,7 @@ class ApiKeys:
         key = await self._cache.get(self._keys.api_key(digest.hex()), partial(self._load, digest))
         if key.expires_at is not None and key.expires_at <= self._clock():
             raise Unauthorized("the key has expired")
-        return Caller("api_key", key.id, key.name, key.role)
+        return Caller("api_key", key.id, key.name, key.role, expires_at=key.expires_at)
 
     async def create(self, body: ApiKeyCreate, *, by: Author) -> tuple[asyncpg.Record, str]:
         """A new key: its row, and its text, which nobody can tell a second time."""

@@ -43,7 +43,7 @@ class Authenticator:
         user = await self._users.get(claims.user_id)
         if not user.is_active or user.session_version != claims.sv:
             raise Unauthorized(REFUSED)
-        return Caller.person(user)
+        return Caller.person(user, claims.expires_at)
 
 
 def _bearer(authorization: str | None) -> str:

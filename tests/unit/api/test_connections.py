@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import orjson
@@ -17,17 +15,16 @@ from structlog.testing import capture_logs
 from horarium.actors.api import _ask
 from horarium.http import connections, routing
 from horarium.http.app import make_app
-from horarium.http.connections import HEAD_BYTES, LINE_BYTES, MAX_FIELDS, PATIENCE_LOOKS, Door, Looked, connection_limit
+from horarium.http.connections import HEAD_BYTES, LINE_BYTES, MAX_FIELDS, PATIENCE_LOOKS, Looked, connection_limit
 from horarium.http.headers import EVERYWHERE
 from horarium.http.liveness import Liveness
-from tests.support.waiting import eventually
+from tests.support.doors import Server, a_door
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from anyio.abc import SocketStream
 
-    from horarium.http.connections import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -47,79 +44,14 @@ def every_line_is_wanted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "horarium.http")
 
 
-class Server:
-    """A door with a listening socket, and clients for it."""
-
-    def __init__(self, door: Door, server: web.Server, address: tuple[str, int]) -> None:
-        self.door = door
-        self.server = server
-        self.address = address
-
-    async def connect(self, receive_buffer: int | None = None) -> SocketStream:
-        """A client that the server knows of."""
-        known = len(self.server.connections)
-        made = socket.socket()
-        if receive_buffer:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, self.address)
-        client = await anyio.abc.SocketStream.from_socket(made)
-        with anyio.move_on_after(0.2):  # one too many is never known
-            await eventually(self._more_than(known))
-        return client
-
-    def _more_than(self, known: int) -> Any:
-        async def more() -> bool:
-            return len(self.server.connections) > known
-
-        return more
-
-    def look(self, times: int) -> list[Looked]:
-        """Look so often at all connections."""
-        return [self.door.look() for _ in range(times)]
-
-    async def has_heard(self, count: int) -> bool:
-        """Wait until so many bytes of its only client's head have come."""
-        (connection,) = cast("list[Connection]", self.server.connections)
-
-        async def so_many() -> bool:
-            return connection._head_bytes == count
-
-        return await eventually(so_many)
-
-    async def is_busy(self) -> bool:
-        """Wait until a request is under way."""
-
-        async def busy() -> bool:
-            return self.server.requests_count > 0
-
-        return await eventually(busy)
-
-    async def holds(self, count: int) -> bool:
-        """Wait until there are so many connections."""
-
-        async def so_many() -> bool:
-            return len(self.server.connections) == count
-
-        return await eventually(so_many)
-
-
 @asynccontextmanager
 async def serving(limit: int = 10) -> AsyncIterator[Server]:
     """The real application without its services, and one route with a large answer."""
     services: Any = SimpleNamespace(liveness=Liveness(lambda: 0.0))
     app = make_app(services)
     app.router.add_get("/large", large)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    assert runner.server is not None
-    door = Door(runner.server, limit)
-    listener = await asyncio.get_running_loop().create_server(door, "127.0.0.1", 0)
-    try:
-        yield Server(door, runner.server, listener.sockets[0].getsockname())
-    finally:
-        listener.close()
-        await runner.cleanup()
+    async with a_door(app, limit) as server:
+        yield server
 
 
 async def large(_request: web.Request) -> web.Response:
