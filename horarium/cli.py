@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
-from horarium.commands import api_key, apply, login, tree, user
+from horarium.commands import api_key, apply, login, next_ticks, tree, user
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
@@ -42,6 +42,7 @@ app = typer.Typer(name="horarium", help="Supervised scheduled work.", no_args_is
 app.add_typer(login.app)
 app.add_typer(tree.app)
 app.add_typer(apply.app)
+app.add_typer(next_ticks.app)
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
 
