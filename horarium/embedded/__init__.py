@@ -11,6 +11,7 @@ in directories that only their owner may enter.
 
 from __future__ import annotations
 
+from horarium.embedded.alone import beside_postgres
 from horarium.embedded.datadir import DataDir, signing_key
 from horarium.embedded.postgres import EmbeddedPostgres
 from horarium.embedded.process import START_SECONDS, STOP_SECONDS, EmbeddedServerDied
@@ -23,5 +24,6 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedRedis",
     "EmbeddedServerDied",
+    "beside_postgres",
     "signing_key",
 ]

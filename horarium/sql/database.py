@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Connection
 
-__all__ = ["Database", "transaction"]
+__all__ = ["COMMAND_SECONDS", "Database", "transaction"]
 
 MAX_CONNECTIONS = 16
 CONNECT_SECONDS = 5.0

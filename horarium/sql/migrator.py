@@ -4,6 +4,9 @@ Migrations are numbered files, applied in order, each in a transaction of its ow
 text of each applied one is kept by its hash, and a difference stops the start. Any number of processes may start at
 once; an advisory lock lets one migrate while the others wait, and they then find nothing left to do. A database
 that is newer than the code is refused, since old code would not know what it breaks.
+
+A supervisor that starts gives each statement as long as any other. One that takes longer, over a ledger that has grown
+large, is what `horarium migrate` is for, which has the patience and is run before the new release.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from horarium.errors import ConfigurationError
-from horarium.sql.database import transaction
+from horarium.sql.database import COMMAND_SECONDS, transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection
 
@@ -61,19 +66,31 @@ def migrations(folder: Path = MIGRATION_DIR) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-async def migrate(database: Database, known: tuple[Migration, ...] | None = None) -> list[Migration]:
-    """Apply what is missing and return it.
+async def migrate(
+    database: Database,
+    known: tuple[Migration, ...] | None = None,
+    *,
+    seconds: float = COMMAND_SECONDS,
+    waits: Callable[[], None] = lambda: None,
+    done: Callable[[Migration], None] = lambda _: None,
+) -> list[Migration]:
+    """Apply what is missing and return it; `done` hears of each as soon as it is committed.
 
-    Raises ConfigurationError when the database is newer than this code, or an applied migration was changed since.
+    `seconds` is how long each may take, and how long another process is waited for that migrates just now, of which
+    `waits` is told. Raises ConfigurationError when the database is newer than this code, or an applied migration was
+    changed since.
     """
     known = migrations() if known is None else known
     async with database.connection() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
+            waits()
+            await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK, timeout=seconds)
         try:
             await connection.execute(LEDGER)
             missing = _missing(known, await _applied(connection))
             for migration in missing:
-                await _apply(connection, migration)
+                await _apply(connection, migration, seconds)
+                done(migration)
         finally:
             with anyio.CancelScope(shield=True):  # the session outlives this, and would keep the lock with it
                 await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
@@ -108,9 +125,9 @@ def _missing(known: tuple[Migration, ...], applied: dict[int, str]) -> list[Migr
     return [m for m in known if m.version not in applied]
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
+async def _apply(connection: Connection, migration: Migration, seconds: float) -> None:
     async with transaction(connection):
-        await connection.execute(migration.sql)
+        await connection.execute(migration.sql, timeout=seconds)
         await connection.execute(
             "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)",
             migration.version,
