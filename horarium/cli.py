@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
-from horarium.commands import api_key, apply, login, migrate, next_ticks, tree, user
+from horarium.commands import api_key, apply, doctor, login, migrate, next_ticks, tree, user
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
@@ -44,6 +44,7 @@ app.add_typer(tree.app)
 app.add_typer(apply.app)
 app.add_typer(next_ticks.app)
 app.add_typer(migrate.app)
+app.add_typer(doctor.app)
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Connection
     from horarium.supervisor import ChildContext
 
-__all__ = ["Leader"]
+__all__ = ["NAME", "Leader"]
 
 log = structlog.get_logger(__name__)
 

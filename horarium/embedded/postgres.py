@@ -92,6 +92,10 @@ class EmbeddedPostgres:
         # All is said, defaults included, because a PGPORT or PGSSLMODE in our environment would change the rest.
         return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir))}&port={PORT}&sslmode=disable"
 
+    def programs(self) -> Path:
+        """Where its programs are. Raises ConfigurationError where they are not, or cannot read the data."""
+        return _binaries(self._home)
+
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
 
@@ -99,6 +103,11 @@ class EmbeddedPostgres:
         """
         server = await to_thread.run_sync(self._prepare)
         await serve(server, context, task_status=task_status)
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens while it runs."""
+        return self._socket_dir / SOCKET_NAME
 
     @property
     def _home(self) -> Path:

@@ -74,7 +74,11 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """Where it can be reached while it runs, database 0."""
-        return f"unix://{quote(str(self._socket))}"
+        return f"unix://{quote(str(self.socket))}"
+
+    def programs(self) -> Path:
+        """Where its program is. Raises ConfigurationError where there is none, or one that is too old."""
+        return Path(_binary())
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run the server until cancelled; raises EmbeddedServerDied if it ends before that.
@@ -94,7 +98,8 @@ class EmbeddedRedis:
         return self.data_dir / "redis"
 
     @property
-    def _socket(self) -> Path:
+    def socket(self) -> Path:
+        """Where it listens while it runs."""
         return socket_dir(self._home, SOCKET_NAME) / SOCKET_NAME
 
     def _prepare(self) -> Server:
@@ -103,8 +108,8 @@ class EmbeddedRedis:
         self._home.mkdir(mode=0o700, exist_ok=True)
         pidfile = self._home / "redis.pid"
         stop_leftovers(self._home, pidfile, STOPS)
-        make_socket_dir(self._socket.parent, Account.own())
-        settings = SETTINGS | {"dir": str(self._home), "pidfile": str(pidfile), "unixsocket": str(self._socket)}
+        make_socket_dir(self.socket.parent, Account.own())
+        settings = SETTINGS | {"dir": str(self._home), "pidfile": str(pidfile), "unixsocket": str(self.socket)}
         return Server(
             name="redis",
             argv=[binary, *(part for name, value in settings.items() for part in (f"--{name}", value))],

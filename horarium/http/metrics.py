@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from horarium.http.routing import Call
     from horarium.leadership import Leadership
 
-__all__ = ["ROUTES", "is_of_this_machine"]
+__all__ = ["AUDITED", "ROUTES", "is_of_this_machine"]
 
 PROXIED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 AUDITED: dict[FindingKind, str] = {

@@ -19,6 +19,7 @@ worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker
 events                     STREAM  what API clients are told live, about 10,000 kept
 events:batch:{writer}      STRING  the last batch that a process wrote to it, 60 s
+probe:{id}                 STRING  what the doctor writes to see whether it may, 5 s
 """
 
 from __future__ import annotations
@@ -116,3 +117,7 @@ class Keys:
     def events_batch(self, writer: str) -> str:
         """The last batch that a process has added to the stream."""
         return f"{self.prefix}events:batch:{writer}"
+
+    def probe(self, name: str) -> str:
+        """What is written to see whether it may be."""
+        return f"{self.prefix}probe:{name}"
