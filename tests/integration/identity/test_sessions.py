@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import bcrypt
 import pytest
 from argon2 import PasswordHasher
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 OLD_HASH = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+BCRYPT_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 
 async def test_a_login_lets_its_user_in(house: House, ada: int) -> None:
@@ -57,12 +59,14 @@ async def test_a_disabled_user_is_refused_in_the_same_words(house: House, ada: i
         await house.log_in()
 
 
-async def test_a_login_hashes_an_outdated_hash_anew(house: House) -> None:
-    user = await house.account("ada", password_hash=OLD_HASH)
+@pytest.mark.parametrize("old", [OLD_HASH, BCRYPT_HASH], ids=["argon2", "bcrypt"])
+async def test_a_login_hashes_an_outdated_hash_anew(house: House, old: str) -> None:
+    user = await house.account("ada", password_hash=old)
 
     await house.log_in()
 
     hashed = await house.sql("SELECT password_hash FROM users WHERE id = $1", user)
+    assert hashed.startswith("$argon2id$")
     assert not Passwords()._hasher.check_needs_rehash(hashed)
     assert await house.log_in()
 

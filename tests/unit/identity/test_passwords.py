@@ -4,12 +4,13 @@ import threading
 from typing import TYPE_CHECKING
 
 import anyio
+import bcrypt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from horarium.identity import passwords as module
-from horarium.identity.passwords import NOBODYS_HASH, Passwords, Verdict
+from horarium.identity.passwords import NOBODYS_HASH, Passwords, Verdict, can_be_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,35 @@ async def test_a_wrong_password_says_nothing_about_the_age_of_the_hash() -> None
     assert await Passwords().verify(WEAKER.hash("staple"), "other") is Verdict.WRONG
 
 
+@pytest.mark.parametrize("kind", [b"2a", b"2b"])
+async def test_a_password_hashed_by_bcrypt_is_right_but_outdated(kind: bytes) -> None:
+    hashed = bcrypt.hashpw(b"staple", bcrypt.gensalt(4, prefix=kind)).decode()
+
+    assert await Passwords().verify(hashed, "staple") is Verdict.RIGHT_BUT_OUTDATED
+    assert await Passwords().verify(hashed, "stapl") is Verdict.WRONG
+
+
+async def test_a_long_password_is_cut_off_as_bcrypt_once_did() -> None:
+    hashed = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+
+    assert await Passwords().verify(hashed, "x" * 100) is Verdict.RIGHT_BUT_OUTDATED
+    assert await Passwords().verify(hashed, "x" * 71) is Verdict.WRONG
+
+
+@pytest.mark.parametrize("text", ["staple\0", "\0", "\ud800"])
+async def test_what_bcrypt_was_never_given_is_wrong(text: str) -> None:
+    hashed = bcrypt.hashpw(b"staple", bcrypt.gensalt(4)).decode()
+
+    assert await Passwords().verify(hashed, text) is Verdict.WRONG
+
+
+async def test_a_hash_that_would_take_hours_locks_its_account() -> None:
+    hashed = f"$2b$31${'.' * 53}"
+
+    assert not can_be_verified(hashed)
+    assert await Passwords().verify(hashed, "staple") is Verdict.WRONG
+
+
 @pytest.mark.parametrize("text", ["", "\0" * 32, "admin"])
 async def test_nobodys_password_is_never_right(text: str) -> None:
     assert await Passwords().verify(None, text) is Verdict.WRONG
@@ -63,7 +93,7 @@ def test_nobodys_hash_costs_what_a_hash_of_today_costs() -> None:
     assert not Passwords()._hasher.check_needs_rehash(NOBODYS_HASH)
 
 
-@pytest.mark.parametrize("hashed", ["", "!", "*", "$2b$12$abc", "$argon2id$v=19$m=1"])
+@pytest.mark.parametrize("hashed", ["", "!", "*", "$2b$12$abc", f"$2b$04${'a' * 53}", "$argon2id$v=19$m=1"])
 async def test_what_is_no_hash_locks_the_account(hashed: str) -> None:
     assert await Passwords().verify(hashed, "staple") is Verdict.WRONG
 
