@@ -2,6 +2,8 @@
 
 It works on the database itself, no API is asked. An embedded Postgres is started for it, and so must not be in use by
 an `up`; that one migrates by itself whenever it starts.
+
+With `--from-legacy` it then takes over what an older system has (`legacy.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from horarium.commands.console import complain, refusals, remark, say
+from horarium.commands.legacy import LegacyOptions, migrate_from_legacy
 from horarium.commands.postgres import asking, with_postgres
 from horarium.commands.talk import talk
 from horarium.embedded import DataDir, EmbeddedPostgres
@@ -37,17 +40,39 @@ app = typer.Typer()
 
 
 @app.command()
-def migrate(
+def migrate(  # noqa: PLR0913 - one parameter a flag
+    *,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with 1 if a migration is missing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where embedded servers keep their data.")] = None,
+    from_legacy: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Take users and task configs over from an older system's database."),
+    ] = None,
+    legacy_schema: Annotated[
+        str | None, typer.Option(help="The schema of its tables [default: its search_path].")
+    ] = None,
+    drop_legacy: Annotated[
+        bool, typer.Option("--drop-legacy", help="Then drop its refresh_tokens and schedule_events.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be taken over, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop without asking.")] = False,
 ) -> None:
     """Bring the database to the schema of this release; waits while another process does so."""
+    if from_legacy is None and (legacy_schema or drop_legacy or dry_run or yes):
+        raise typer.BadParameter("--legacy-schema, --drop-legacy, --dry-run and --yes go with --from-legacy alone")
+    if from_legacy is not None and check:
+        raise typer.BadParameter("--check takes nothing over; give --dry-run", param_hint="--check")
     with refusals():
         settings = load_settings(data_dir=data_dir)
         configure_logging(settings.log_format, "warning")
+        if from_legacy is not None:
+            options = LegacyOptions(from_legacy, legacy_schema, drop_legacy, dry_run, yes, as_json)
+            raise typer.Exit(migrate_from_legacy(settings, options))
         if check:
             missing = talk(partial(_missing, settings))
             _tell(missing, as_json=as_json, key="missing")
