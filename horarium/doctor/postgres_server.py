@@ -1,4 +1,9 @@
-"""Postgres: there, new enough, writable by us, and not behind a pooler that breaks LISTEN."""
+"""Postgres: there, new enough, writable by us, and not behind a pooler that breaks LISTEN.
+
+A pooler gives a connection a number of its own, which is not that of the backend behind it. In transaction mode it also
+changes the backend from one transaction to the next. A notification may arrive all the same while nobody else is
+connected, so that is no proof: whether a second connection can take the backend of the first is.
+"""
 
 from __future__ import annotations
 
@@ -47,21 +52,23 @@ class PostgresFacts:
     room: int = 97
     in_use: int = 1
     pooled: bool = False
+    shared: bool = False
+    """Whether the pooler gives its backend to others between transactions."""
     hears: bool = True
 
 
 async def ask_postgres(patient: Patient) -> PostgresFacts:
     """The facts, over a connection of its own."""
-    # Through a pooler a prepared statement may be looked for where it was never made: none is kept.
-    connection = await asyncpg.connect(patient.postgres.url, timeout=CONNECT_SECONDS, statement_cache_size=0)
+    connection = await _connect(patient)
     try:
         before = utc_now()
         row = await QUERIES.doctor_server.row(connection)
         after = utc_now()
         assert row is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
         tables = await QUERIES.doctor_forbidden_tables.rows(connection)
-        hears = row["read_only"] or await _hears(connection)
         pooled = row["pid"] != connection.get_server_pid()
+        shared = pooled and await _loses_its_backend(patient, connection, row["pid"])
+        hears = row["read_only"] or await _hears(connection)
     finally:
         connection.terminate()
     now: datetime = row["now"]
@@ -72,8 +79,26 @@ async def ask_postgres(patient: Patient) -> PostgresFacts:
         unwritable=tuple(each["name"] for each in tables if each["unwritable"]),
         foreign=tuple(each["name"] for each in tables if not each["unwritable"]),
         pooled=pooled,
+        shared=shared,
         hears=hears,
     )
+
+
+async def _connect(patient: Patient) -> asyncpg.Connection[asyncpg.Record]:
+    # Through a pooler a prepared statement may be looked for where it was never made: none is kept.
+    return await asyncpg.connect(patient.postgres.url, timeout=CONNECT_SECONDS, statement_cache_size=0)
+
+
+async def _loses_its_backend(patient: Patient, connection: asyncpg.Connection[asyncpg.Record], pid: int) -> bool:
+    """Whether the backend behind a connection is another's between its transactions."""
+    other = await _connect(patient)
+    try:
+        async with other.transaction():  # which keeps its backend for as long as it lasts
+            if await QUERIES.doctor_backend.value(other) == pid:
+                return True
+            return bool(await QUERIES.doctor_backend.value(connection) != pid)
+    finally:
+        other.terminate()
 
 
 async def _hears(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
@@ -128,8 +153,8 @@ def _rights(facts: PostgresFacts) -> Diagnosis:
 
 def _notifications(facts: PostgresFacts) -> Diagnosis:
     check = "postgres notifications"
-    if not facts.hears:
-        between = "a pooler in transaction mode stands between" if facts.pooled else "none arrived"
+    if facts.shared or not facts.hears:
+        between = "a pooler in transaction mode stands between" if facts.shared else "none arrived"
         remedy = "connect to Postgres itself, or set the pooler's pool_mode to session"
         return failed(check, f"LISTEN does not work: {between}", remedy)
     if facts.pooled:

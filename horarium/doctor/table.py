@@ -12,7 +12,7 @@ from horarium.doctor.postgres_server import ask_postgres, judge_postgres
 from horarium.doctor.premises import ask_files, ask_programs, judge_files, judge_programs
 from horarium.doctor.rabbitmq_server import ask_rabbitmq, judge_rabbitmq
 from horarium.doctor.redis_server import ask_broker_redis, ask_redis, judge_broker_redis, judge_redis
-from horarium.doctor.told import ask_settings, judge_settings
+from horarium.doctor.told import ask_settings, ask_tasks, judge_settings, judge_tasks
 from horarium.doctor.work import ask_index, ask_queues, judge_index, judge_queues
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ HERE = "give this user the right to look at it"
 
 EXAMINATIONS = (
     Examination("settings", ask_settings, judge_settings, HERE),
+    Examination("task types", ask_tasks, judge_tasks, "mend the modules of HORARIUM_TASK_MODULES"),
     Examination("packages", ask_packages, judge_packages, "install horarium anew"),
     Examination("data directory", ask_files, judge_files, HERE),
     Examination("port", ask_port, judge_port, HERE),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from anyio import to_thread
+
 from horarium.doctor.diagnosis import failed, ok, warning
+from horarium.errors import ConfigurationError
+from horarium.tasks.registry import TaskTypes, import_task_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +19,16 @@ if TYPE_CHECKING:
     from horarium.doctor.diagnosis import Diagnosis
     from horarium.doctor.patient import Patient
 
-__all__ = ["ask_settings", "judge_settings"]
+__all__ = ["TaskFacts", "ask_settings", "ask_tasks", "judge_settings", "judge_tasks"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """The modules that are to be imported, how many task types there are then, and why one could not be."""
+
+    modules: tuple[str, ...] = ()
+    known: int = 0
+    fault: str | None = None
 
 
 async def ask_settings(patient: Patient) -> Patient:
@@ -33,6 +47,26 @@ def judge_settings(patient: Patient) -> Iterator[Diagnosis]:
     yield _key(patient)
     yield _cors(patient)
     yield from _plain_text(patient)
+
+
+async def ask_tasks(patient: Patient) -> TaskFacts:
+    """The facts: they are imported, as `horarium up` does."""
+    modules = patient.settings.task_modules
+    try:
+        await to_thread.run_sync(import_task_modules, modules)
+        known = len(TaskTypes(allow_shell=patient.settings.allow_shell).all())
+    except ConfigurationError as error:
+        return TaskFacts(modules, fault=str(error))
+    return TaskFacts(modules, known)
+
+
+def judge_tasks(facts: TaskFacts) -> Iterator[Diagnosis]:
+    """What to make of them."""
+    if facts.fault is not None:
+        yield failed("task types", facts.fault, "mend the module; relative names start in the working directory")
+        return
+    own = f", with {', '.join(facts.modules)}" if facts.modules else ", those that are built in"
+    yield ok("task types", f"{facts.known}{own}")
 
 
 def _shell(patient: Patient) -> Diagnosis:

@@ -33,6 +33,10 @@ WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema())
     )
 ORDER BY 1;
 
+-- name: doctor_backend()$
+-- Who answers: the same for as long as a connection has Postgres to itself.
+SELECT pg_backend_pid();
+
 -- name: doctor_notify(channel, payload)$
 -- A word to ourselves, on a channel that nobody else has.
 SELECT pg_notify(:channel::text, :payload::text);

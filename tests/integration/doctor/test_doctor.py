@@ -95,6 +95,13 @@ async def test_wrong_settings_are_all_told_and_none_of_their_values(house: House
     assert "too short" not in ran.out
 
 
+async def test_a_task_module_that_cannot_be_imported_is_told_with_why(house: House, tmp_path: Path) -> None:
+    checks = await found(house, tmp_path, task_modules="no.such.module")
+
+    assert checks["task types"]["level"] == "failed"
+    assert "ModuleNotFoundError" in checks["task types"]["summary"]
+
+
 async def test_a_wrong_password_and_a_database_that_is_not_there_are_told_apart(house: House, tmp_path: Path) -> None:
     known = house.resources.settings.database_url
     assert known is not None

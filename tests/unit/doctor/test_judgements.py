@@ -65,7 +65,7 @@ def test_what_is_well_is_ok_throughout(found: Iterable[Diagnosis]) -> None:
         ({"may_create": False}, "warning", "postgres rights", "make no tables in schema public"),
         ({"foreign": ("users",)}, "warning", "postgres rights", "belong to somebody else"),
         ({"pooled": True}, "warning", "postgres notifications", "through a pooler"),
-        ({"pooled": True, "hears": False}, "failed", "postgres notifications", "transaction mode"),
+        ({"pooled": True, "shared": True}, "failed", "postgres notifications", "transaction mode"),
         ({"hears": False}, "failed", "postgres notifications", "none arrived"),
         ({"in_use": 90}, "warning", "postgres connections", "7 of 97 are free"),
         ({"encoding": "SQL_ASCII"}, "failed", "postgres encoding", "SQL_ASCII"),
