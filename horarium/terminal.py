@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 __all__ = ["LastExit", "MailboxState", "TreeNode", "columns", "human_duration", "printable", "tree_lines"]
 
@@ -80,10 +80,8 @@ class TreeNode(_Read):
 def tree_lines(root: TreeNode, now: datetime) -> list[Text]:
     """A heading, and one line an actor in aligned columns; below it what its last exit and its mailbox complain of."""
     placed = list(_placed(root, "", ""))
-    rows = [[Text(heading, "dim") for heading in HEADINGS]]
-    rows += [[Text.assemble((lead, "dim"), _name(node)), *_cells(node)] for lead, _, node in placed]
-    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
-    heading, *lines = [_aligned(row, widths) for row in rows]
+    rows = [[Text.assemble((lead, "dim"), _name(node)), *_cells(node)] for lead, _, node in placed]
+    heading, *lines = columns([HEADINGS, *rows], right=RIGHT)
     shown = [heading]
     for line, (_, below, node) in zip(lines, placed, strict=True):
         shown += [line, *(Text.assemble((below, "dim"), note) for note in _notes(node, now))]
@@ -161,18 +159,32 @@ def _short(text: str, style: str) -> Text:
     return short
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[Text]:
-    """Rows of words as lines, each column as wide as its widest word; the first row is the headings."""
-    words = [[printable(word) for word in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*words, strict=True)]
-    return [Text(GAP.join(map(str.ljust, row, widths)).rstrip()) for row in words]
+def columns(
+    rows: Sequence[Sequence[str | Text]], *, right: Collection[str] = (), most: int | None = None
+) -> list[Text]:
+    """Rows of words as lines, each column as wide as its widest word; the first row is the headings.
+
+    The columns named in `right` are aligned there. No column but the last gets more than `most` cells.
+    """
+    cells = [[*(_cell(word, most) for word in row[:-1]), _cell(row[-1], None)] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+    to_the_right = [str(heading) in right for heading in rows[0]]
+    heading, *lines = [_joined(row, widths, to_the_right) for row in cells]
+    heading.stylize("dim")
+    return [heading, *lines]
 
 
-def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
-    padded = []
-    for heading, cell, width in zip(HEADINGS, cells, widths, strict=True):
-        cell.align("right" if heading in RIGHT else "left", width)
-        padded.append(cell)
-    line = Text(GAP).join(padded)
+def _cell(word: str | Text, most: int | None) -> Text:
+    """A cell of its own: a Text is taken as made for the terminal, a string is made so."""
+    cell = word.copy() if isinstance(word, Text) else Text(printable(word))
+    if most is not None:
+        cell.truncate(most, overflow="ellipsis")
+    return cell
+
+
+def _joined(cells: Sequence[Text], widths: Sequence[int], to_the_right: Sequence[bool]) -> Text:
+    for cell, width, right in zip(cells, widths, to_the_right, strict=True):
+        cell.align("right" if right else "left", width)
+    line = Text(GAP).join(cells)
     line.rstrip()
     return line

@@ -13,8 +13,9 @@ Whatever goes wrong is an `ApiError` with one line that says what to do, and an 
 
 from __future__ import annotations
 
-from horarium.client.api import ApiClient, address_of, log_in, log_out, open_client
-from horarium.client.errors import ApiAway, ApiError, NoSuchThing, NotAllowed, NotLoggedIn, shaped
+from horarium.client.api import ApiClient, Listing, address_of, log_in, log_out, open_client
+from horarium.client.configs import find_config, names_of
+from horarium.client.errors import ApiAway, ApiError, Conflicting, Faulty, NoSuchThing, NotAllowed, NotLoggedIn, shaped
 from horarium.client.events import Event
 from horarium.client.login_file import LoginFile, StoredLogin
 
@@ -22,15 +23,20 @@ __all__ = [
     "ApiAway",
     "ApiClient",
     "ApiError",
+    "Conflicting",
     "Event",
+    "Faulty",
+    "Listing",
     "LoginFile",
     "NoSuchThing",
     "NotAllowed",
     "NotLoggedIn",
     "StoredLogin",
     "address_of",
+    "find_config",
     "log_in",
     "log_out",
+    "names_of",
     "open_client",
     "shaped",
 ]

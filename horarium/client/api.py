@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from horarium.client.credentials import GivenToken, StoredTokens
 from horarium.client.errors import ApiError, NotLoggedIn, shaped
@@ -21,10 +22,17 @@ if TYPE_CHECKING:
     from horarium.client.transport import Transport
     from horarium.settings import Settings
 
-__all__ = ["DEFAULT_URL", "ApiClient", "address_of", "log_in", "log_out", "open_client"]
+__all__ = ["DEFAULT_URL", "ApiClient", "Listing", "address_of", "log_in", "log_out", "open_client"]
 
 PAGE_ITEMS = 200
 DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+class Listing(NamedTuple):
+    """Items of a list, and how many the list has in all."""
+
+    items: list[Any]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -46,15 +54,17 @@ class ApiClient:
         *,
         body: object = None,
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         seconds: float = CALL_SECONDS,
     ) -> Any:
         """What a path under /api/v1 answers within so many seconds."""
+        send = partial(self.transport.send, method, path, body=body, query=query, headers=headers, seconds=seconds)
         token = await self.credentials.token()
         try:
-            return await self.transport.send(method, path, token=token, body=body, query=query, seconds=seconds)
+            return await send(token=token)
         except NotLoggedIn:  # refused before anything was done, so the call may be sent again
             token = await self.credentials.renewed(token)
-        return await self.transport.send(method, path, token=token, body=body, query=query, seconds=seconds)
+        return await send(token=token)
 
     async def get(self, path: str, **query: str) -> Any:
         """What can be read there."""
@@ -62,13 +72,18 @@ class ApiClient:
 
     async def items(self, path: str, **query: str) -> list[Any]:
         """Everything that a list there has, page by page."""
+        return (await self.some(path, None, **query)).items
+
+    async def some(self, path: str, most: int | None, **query: str) -> Listing:
+        """What a list there has, page by page, up to `most` items."""
         found: list[Any] = []
         cursor: dict[str, str] = {}
         while True:
-            page = await self.get(path, limit=str(PAGE_ITEMS), **query, **cursor)
+            limit = PAGE_ITEMS if most is None else min(PAGE_ITEMS, most - len(found))
+            page = await self.get(path, limit=str(limit), **query, **cursor)
             found += page["items"]
-            if page["next_cursor"] is None:
-                return found
+            if page["next_cursor"] is None or len(found) == most:
+                return Listing(found, page["total"])
             cursor = {"cursor": page["next_cursor"]}
 
     def events(

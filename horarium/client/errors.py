@@ -1,27 +1,62 @@
 """What can go wrong between a command and the API, each with the exit code that scripts can tell it by.
 
     ApiError           1   refused, or failed: the message says which rule or where to look
+    ├─ Conflicting     1   another change, state or name stands against it
+    ├─ Faulty          1   fields break rules; `faults` has them
     ├─ NotLoggedIn     3   no credentials, or none that are accepted
     ├─ NotAllowed      4   the role of the caller does not allow it
     ├─ NoSuchThing     5   what was asked for does not exist
     └─ ApiAway         6   nobody answers, or what answers cannot work just now; worth trying again
 
-2 is not among them: the command line or a setting is wrong (`ConfigurationError`, or typer's own refusal).
+These are all the exit codes there are; `EXIT_CODES` tells them to whoever reads `--help`:
+
+* 0: done. A watch or a tail that Ctrl-C ends is done, too.
+* 2: the command line or a setting is wrong (`ConfigurationError`, or typer's own refusal), or something had to be asked
+  and there is no terminal to ask on.
+* 10 to 14: with `--wait`, the execution ended so (`OUTCOME_CODES`).
+* 130 and 143: Ctrl-C and SIGTERM, as a shell has them.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from horarium.errors import HorariumError
 from horarium.http.problems import Problem
 
-__all__ = ["ApiAway", "ApiError", "NoSuchThing", "NotAllowed", "NotLoggedIn", "refusal", "shaped", "stranger"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from horarium.http.problems import FieldProblem
+
+__all__ = [
+    "EXIT_CODES",
+    "OUTCOME_CODES",
+    "ApiAway",
+    "ApiError",
+    "Conflicting",
+    "Faulty",
+    "NoSuchThing",
+    "NotAllowed",
+    "NotLoggedIn",
+    "refusal",
+    "shaped",
+    "stranger",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+OUTCOME_CODES = {"success": 0, "failed": 10, "timeout": 11, "cancelled": 12, "lost": 13, "skipped": 14}
+"""What a command that waited for an execution ends with, by what became of it."""
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong command line or setting; 3 not logged in; 4 not allowed; "
+    "5 no such thing; 6 the API or a server behind it is away; with --wait 10 failed, 11 timeout, 12 cancelled, "
+    "13 lost, 14 skipped; 130 after Ctrl-C, 143 after SIGTERM."
+)
 
 
 class ApiError(HorariumError):
@@ -29,6 +64,24 @@ class ApiError(HorariumError):
 
     exit_code: ClassVar[int] = 1
     problem: Problem | None = None
+
+
+class Conflicting(ApiError):
+    """Another change, the state or the name of something stands against the call."""
+
+    @property
+    def code(self) -> str:
+        """Which of them, as the problem has it."""
+        return "" if self.problem is None else self.problem.code
+
+
+class Faulty(ApiError):
+    """Fields break rules."""
+
+    @property
+    def faults(self) -> Sequence[FieldProblem]:
+        """The fields and their rules."""
+        return () if self.problem is None else self.problem.errors or ()
 
 
 class NotLoggedIn(ApiError):
@@ -59,6 +112,8 @@ KINDS: dict[int, type[ApiError]] = {
     401: NotLoggedIn,
     403: NotAllowed,
     404: NoSuchThing,
+    409: Conflicting,
+    422: Faulty,
     429: ApiAway,
     502: ApiAway,
     503: ApiAway,

@@ -50,16 +50,17 @@ class Transport:
         token: str | None = None,
         body: object = None,
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         seconds: float = CALL_SECONDS,
     ) -> Any:
         """What a path under /api/v1 answers, None where it answers nothing. Raises ApiError."""
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        sent = dict(headers or {}) if token is None else {**(headers or {}), "Authorization": f"Bearer {token}"}
         with _away(self.url):
             async with self.session.request(
                 method,
                 f"{self.url}{PREFIX}{path}",
-                headers=headers,
+                headers=sent,
                 params=query,
                 json=body,
                 allow_redirects=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from horarium.client import NoSuchThing, open_client
-from horarium.commands.console import refusals, remark, say, show
-from horarium.commands.talk import RoleOption, TokenOption, UrlOption, talk
+from horarium.commands.console import listed, refusals, remark, say
+from horarium.commands.talk import LinesOption, RoleOption, TokenOption, UrlOption, talk
 from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
-from horarium.terminal import columns
 
 if TYPE_CHECKING:
     from horarium.settings import Settings
@@ -45,18 +43,14 @@ def create(
 
 @app.command("list")
 def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+    as_json: LinesOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:
     """Show all keys, by their first characters."""
     with refusals():
-        listed = talk(partial(_all, load_settings(api_url=url, token=token)))
-    if as_json:
-        for key in listed:
-            typer.echo(json.dumps(key))
-    else:
-        show(columns([("ID", "NAME", "KEY", "ROLE", "ENDS", "LAST USED"), *map(_words, listed)]))
+        rows = talk(partial(_all, load_settings(api_url=url, token=token)))
+    listed(rows, ("ID", "NAME", "KEY", "ROLE", "ENDS", "LAST USED"), _words, as_json=as_json)
 
 
 @app.command()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import typer
@@ -15,17 +16,33 @@ from rich.text import Text
 from horarium.client.errors import ApiError
 from horarium.errors import ConfigurationError
 from horarium.host import EXIT_MISCONFIGURED
-from horarium.terminal import printable
+from horarium.terminal import columns, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["complain", "complaints", "fitted", "in_passing", "output", "refusals", "remark", "say", "show"]
+__all__ = [
+    "complain",
+    "complaints",
+    "fitted",
+    "in_passing",
+    "listed",
+    "output",
+    "print_json",
+    "refusals",
+    "remark",
+    "say",
+    "show",
+    "table",
+]
 
 log = structlog.get_logger(__name__)
 
 output = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
+
+NARROWEST = 36
+"""Cells that a column has on any terminal: an execution's id."""
 
 
 @contextmanager
@@ -75,6 +92,36 @@ def show(lines: Iterable[Text]) -> None:
         output.print(fitted(lines))
     else:
         output.print(*lines, sep="\n", soft_wrap=True)
+
+
+def listed(
+    rows: Iterable[dict[str, Any]],
+    headings: Sequence[str],
+    words: Callable[[dict[str, Any]], Sequence[str | Text]],
+    *,
+    as_json: bool = False,
+) -> None:
+    """Print rows of the API's: a line of JSON for each, or a table in the words for people."""
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        show(table(rows, headings, words))
+
+
+def table(
+    rows: Iterable[dict[str, Any]],
+    headings: Sequence[str],
+    words: Callable[[dict[str, Any]], Sequence[str | Text]],
+) -> list[Text]:
+    """Rows as lines in aligned columns; on a terminal no column may push the rest of them out of sight."""
+    most = max(NARROWEST, output.width * 2 // 5) if output.is_terminal else None
+    return columns([headings, *map(words, rows)], most=most)
+
+
+def print_json(answer: object) -> None:
+    """Print an answer of the API as a line of JSON."""
+    typer.echo(json.dumps(answer))
 
 
 def fitted(lines: Iterable[Text]) -> Group:

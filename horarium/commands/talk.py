@@ -18,7 +18,7 @@ from horarium.model import Role
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["EXIT_INTERRUPTED", "RoleOption", "TokenOption", "UrlOption", "talk"]
+__all__ = ["EXIT_INTERRUPTED", "JsonOption", "LinesOption", "RoleOption", "TokenOption", "UrlOption", "talk"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ TokenOption = Annotated[
     ),
 ]
 
+LinesOption = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 RoleOption = Annotated[str, typer.Option(help=f"What it may do: one of {', '.join(get_args(Role))}.")]
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from horarium.client import NoSuchThing, open_client
-from horarium.commands.console import refusals, say, show
+from horarium.commands.console import listed, refusals, say
 from horarium.commands.prompts import asked_password
-from horarium.commands.talk import RoleOption, TokenOption, UrlOption, talk
+from horarium.commands.talk import LinesOption, RoleOption, TokenOption, UrlOption, talk
 from horarium.settings import load_settings
-from horarium.terminal import columns
 
 if TYPE_CHECKING:
     from horarium.settings import Settings
@@ -86,18 +84,14 @@ def enable(username: Username, url: UrlOption = None, token: TokenOption = None)
 
 @app.command("list")
 def list_users(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+    as_json: LinesOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:
     """Show all users."""
     with refusals():
-        listed = talk(partial(_all, load_settings(api_url=url, token=token)))
-    if as_json:
-        for user in listed:
-            typer.echo(json.dumps(user))
-    else:
-        show(columns([("ID", "USERNAME", "ROLE", "STATE", "EMAIL"), *map(_words, listed)]))
+        rows = talk(partial(_all, load_settings(api_url=url, token=token)))
+    listed(rows, ("ID", "USERNAME", "ROLE", "STATE", "EMAIL"), _words, as_json=as_json)
 
 
 async def _call(settings: Settings, method: str, path: str, body: dict[str, Any]) -> Any:

@@ -23,7 +23,8 @@ from horarium.client import (
 )
 from horarium.client.credentials import StoredTokens
 from horarium.client.transport import Transport, open_transport
-from horarium.commands.tree import Sight, look
+from horarium.commands.tree import TREE
+from horarium.commands.watching import Sight, look
 from horarium.settings import Settings, load_settings
 from tests.support.logins import a_login, change, expire, stored
 from tests.support.together import at_once
@@ -272,10 +273,10 @@ async def test_credentials_are_not_sent_on_by_a_server_that_is_no_horarium(statu
 async def test_a_look_at_a_tree_that_is_away_keeps_what_was_seen_and_since_when(house: House) -> None:
     settings = load_settings({}, api_url=house.url, token=await house.token("viewer"))
     async with open_client(settings) as client, open_client(load_settings({}, api_url=NOBODY, token="a")) as away:
-        seen = await look(client, Sight(client.url))
-        first = await look(away, seen)
-        second = await look(away, first)
-        back = await look(client, second)
+        seen = await look(client, TREE, Sight(client.url))
+        first = await look(away, TREE, seen)
+        second = await look(away, TREE, first)
+        back = await look(client, TREE, second)
 
     assert seen.answer["id"] == "horarium"
     assert (first.answer, first.seen_at) == (seen.answer, seen.seen_at)

@@ -6,7 +6,19 @@ import json
 
 import pytest
 
-from horarium.client.errors import ApiAway, ApiError, NoSuchThing, NotAllowed, NotLoggedIn, refusal, shaped
+from horarium.client.errors import (
+    EXIT_CODES,
+    OUTCOME_CODES,
+    ApiAway,
+    ApiError,
+    Conflicting,
+    Faulty,
+    NoSuchThing,
+    NotAllowed,
+    NotLoggedIn,
+    refusal,
+    shaped,
+)
 from horarium.model import TokenPair
 
 URL = "http://horarium.internal"
@@ -24,8 +36,8 @@ def problem(status: int, **fields: object) -> bytes:
         (401, NotLoggedIn, 3),
         (403, NotAllowed, 4),
         (404, NoSuchThing, 5),
-        (409, ApiError, 1),
-        (422, ApiError, 1),
+        (409, Conflicting, 1),
+        (422, Faulty, 1),
         (429, ApiAway, 6),
         (503, ApiAway, 6),
     ],
@@ -42,6 +54,12 @@ def test_fields_at_fault_are_named() -> None:
     error = refusal(URL, 422, problem(422, errors=faults), None)
 
     assert str(error) == "what is wrong: parameters.url: is missing; tags.0: is empty"
+    assert isinstance(error, Faulty)
+    assert [fault.loc for fault in error.faults] == [["parameters", "url"], ["tags", 0]]
+
+
+def test_the_help_names_every_exit_code_of_an_outcome() -> None:
+    assert [name for name, code in OUTCOME_CODES.items() if code and f"{code} {name}" not in EXIT_CODES] == []
 
 
 def test_a_failure_of_the_api_says_where_its_log_has_more() -> None:
