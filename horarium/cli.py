@@ -18,7 +18,8 @@ import typer
 from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
-from horarium.commands import api_key, apply, doctor, login, migrate, next_ticks, tree, user
+from horarium.client.errors import EXIT_CODES
+from horarium.commands import api_key, apply, config, doctor, execution, login, migrate, next_ticks, status, tree, user
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
@@ -38,13 +39,16 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(name="horarium", help="Supervised scheduled work.", no_args_is_help=True, add_completion=True)
+app = typer.Typer(name="horarium", no_args_is_help=True, add_completion=True)
 app.add_typer(login.app)
+app.add_typer(status.app)
 app.add_typer(tree.app)
 app.add_typer(apply.app)
 app.add_typer(next_ticks.app)
 app.add_typer(migrate.app)
 app.add_typer(doctor.app)
+app.add_typer(config.app, name="config")
+app.add_typer(execution.app, name="execution")
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
 
@@ -56,15 +60,15 @@ def main() -> None:
     app()
 
 
-@app.callback()
+@app.callback(epilog=EXIT_CODES)
 def _root() -> None:
     """Supervised scheduled work for Python teams."""
 
 
 @app.command()
 def up(
-    host: Annotated[str | None, typer.Option(help="Address the API listens on [default: 127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port the API listens on [default: 8080]; 0: a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the API listens on (default: 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port the API listens on (default: 8080); 0: a free one.")] = None,
     data_dir: DataDirOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Make a handful of lively configs.")] = False,
 ) -> None:
@@ -74,8 +78,8 @@ def up(
 
 @app.command()
 def worker(
-    queues: Annotated[str | None, typer.Option(help="Queues to read, separated by commas [default: default].")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Executions to run at once [default: 100].")] = None,
+    queues: Annotated[str | None, typer.Option(help="Queues to read, separated by commas (default: default).")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Executions to run at once (default: 100).")] = None,
 ) -> None:
     """Run tasks. Needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL."""
     names = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None

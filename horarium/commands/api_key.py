@@ -28,7 +28,7 @@ Name = Annotated[str, typer.Argument(help="The key's name.")]
 def create(
     name: Name,
     role: RoleOption = "viewer",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends [default: it does not].")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends (default: it does not).")] = None,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:

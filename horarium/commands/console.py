@@ -33,6 +33,7 @@ __all__ = [
     "remark",
     "say",
     "show",
+    "show_page",
     "table",
 ]
 
@@ -122,6 +123,15 @@ def table(
 def print_json(answer: object) -> None:
     """Print an answer of the API as a line of JSON."""
     typer.echo(json.dumps(answer))
+
+
+def show_page(lines: Iterable[Text]) -> None:
+    """Print lines that keep their ends, the terminal may break them; those that are `no_wrap` it cuts."""
+    for line in lines:
+        if line.no_wrap and output.is_terminal:
+            output.print(line)
+        else:
+            output.print(line, soft_wrap=True)
 
 
 def fitted(lines: Iterable[Text]) -> Group:

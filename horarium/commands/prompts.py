@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from horarium.commands.talk import EXIT_INTERRUPTED
+from horarium.terminal import printable
 
-__all__ = ["asked", "asked_password"]
+__all__ = ["agreed", "asked", "asked_password"]
 
 
 def asked_password(question: str, *, confirmed: bool = False) -> str:
@@ -24,6 +25,16 @@ def asked_password(question: str, *, confirmed: bool = False) -> str:
     if not password:
         raise typer.BadParameter("there is no terminal to ask on: give the password as a line of stdin")
     return password
+
+
+def agreed(question: str) -> bool:
+    """Whether the answer is yes; without a terminal nobody can give it, and only `--yes` could."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on: give --yes")
+    try:
+        return typer.confirm(printable(question), err=True)
+    except typer.Abort as error:
+        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def asked(question: str, **options: Any) -> str:

@@ -26,12 +26,12 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 """As a shell has it."""
 
 UrlOption = Annotated[
-    str | None, typer.Option(help="Where the API is [default: HORARIUM_API_URL, else where you are logged in].")
+    str | None, typer.Option(help="Where the API is (default: HORARIUM_API_URL, else where you are logged in).")
 ]
 TokenOption = Annotated[
     str | None,
     typer.Option(
-        help="Access token or API key [default: HORARIUM_TOKEN, else the stored login]. "
+        help="Access token or API key (default: HORARIUM_TOKEN, else the stored login). "
         "A flag can be seen by others on the machine; the variable cannot."
     ),
 ]

@@ -1,0 +1,101 @@
+"""Executions as they change, by asking again and again.
+
+An id grows with time, so what is new stands before the newest that was seen. What was not final when it was seen is
+asked for by its id, unless the pages have it anyway.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from horarium.client import ApiAway
+from horarium.client.errors import OUTCOME_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from horarium.client import ApiClient
+
+__all__ = ["Follower", "changes"]
+
+POLL_SECONDS = 0.5
+PAGE = 100
+MOST_OPEN = 50
+"""So many that are not final are asked for at once; the others come later."""
+
+
+async def changes(
+    client: ApiClient, *, newest: int, trouble: Callable[[ApiAway], None], **query: str
+) -> AsyncIterator[dict[str, Any]]:
+    """The `newest` executions, then each that is made or changes, as the API shows it; `trouble` hears of outages."""
+    follower = Follower(client, query, newest)
+    away = False
+    while True:
+        try:
+            found = await follower.look()
+        except ApiAway as error:
+            if not away:
+                trouble(error)
+            away = True
+        else:
+            away = False
+            for execution in found:
+                yield execution
+        await anyio.sleep(POLL_SECONDS)
+
+
+class Follower:
+    """What was seen last: the newest id, and the states of those that were not final."""
+
+    def __init__(self, client: ApiClient, query: dict[str, str], newest: int) -> None:
+        self._client = client
+        self._query = query
+        self._first = newest
+        self._newest: str | None = None
+        self._open: dict[str, tuple[str, int]] = {}
+
+    async def look(self) -> list[dict[str, Any]]:
+        """What is new or has changed since the look before, oldest first. A look that fails is made again whole."""
+        new = await self._begin() if self._newest is None else await self._since(self._newest)
+        turned = [each for each in await self._still_open(new) if self._open[each["task_id"]] != _state(each)]
+        told = sorted([*new, *turned], key=lambda execution: str(execution["task_id"]))
+        self._remember(told)
+        return told
+
+    async def _begin(self) -> list[dict[str, Any]]:
+        """The newest, and whether there are any."""
+        page = (await self._client.get("/executions", limit=str(max(1, self._first)), **self._query))["items"]
+        self._newest = page[0]["task_id"] if page else ""
+        return list(page[: self._first])
+
+    async def _since(self, newest: str) -> list[dict[str, Any]]:
+        """All that are newer, page by page."""
+        new: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self._client.get("/executions", limit=str(PAGE), **self._query, **cursor)
+            fresh = [each for each in page["items"] if each["task_id"] > newest]
+            new += fresh
+            if len(fresh) < len(page["items"]) or page["next_cursor"] is None:
+                return new
+            cursor = {"cursor": page["next_cursor"]}
+
+    async def _still_open(self, new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that were not final, as they are now."""
+        known = {each["task_id"] for each in new}
+        asked = [task_id for task_id in self._open if task_id not in known][:MOST_OPEN]
+        return [await self._client.get(f"/executions/{task_id}") for task_id in asked]
+
+    def _remember(self, told: list[dict[str, Any]]) -> None:
+        for execution in told:
+            task_id = execution["task_id"]
+            self._newest = max(self._newest or "", task_id)
+            self._open.pop(task_id, None)  # put back at the end: the next look asks for the others first
+            if execution["status"] not in OUTCOME_CODES:
+                self._open[task_id] = _state(execution)
+
+
+def _state(execution: dict[str, Any]) -> tuple[str, int]:
+    return execution["status"], execution["attempt"]

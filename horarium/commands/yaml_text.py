@@ -1,0 +1,71 @@
+"""Fields as YAML for people to edit, and back.
+
+YAML 1.1, which PyYAML reads, takes `no` for false, `12:30` for a number and a date for a date. What is edited here goes
+out as JSON, so plain words are read as in YAML 1.2: true, false, null and numbers, and everything else is text. What
+is written is quoted by the stricter of the two, so both read it alike.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+__all__ = ["Unreadable", "read_yaml", "write_yaml"]
+
+WIDTH = 110
+TRUTHS = re.compile(r"true|True|TRUE|false|False|FALSE")
+NOTHING = re.compile(r"~|null|Null|NULL|")
+WHOLE = re.compile(r"[-+]?[0-9]+")
+BROKEN = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+
+
+class Unreadable(Exception):
+    """The text is not the YAML of fields; the message says where and why."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema, without its octal and hexadecimal numbers, and no key twice."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping; PyYAML would let the last of two equal keys win."""
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_whole(self, node: Any) -> int:
+        """A number in base 10: YAML 1.1 would take a leading 0 for base 8."""
+        return int(self.construct_scalar(node))
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", TRUTHS, list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", NOTHING, ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", WHOLE, list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", BROKEN, list("-+.0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)
+
+
+def write_yaml(fields: dict[str, Any]) -> str:
+    """The fields in their order."""
+    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=False, width=WIDTH))
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """The fields that a text has; none where it is empty. Raises Unreadable."""
+    try:
+        read = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader, with fewer types
+    except yaml.MarkedYAMLError as error:
+        where = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
+        raise Unreadable(f"{where}{error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise Unreadable(" ".join(str(error).split())) from error
+    if read is None:
+        return {}
+    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+        raise Unreadable("must be fields and their values, such as `queue: default`")
+    return read
