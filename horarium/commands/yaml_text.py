@@ -15,10 +15,14 @@ import yaml
 __all__ = ["Unreadable", "read_yaml", "write_yaml"]
 
 WIDTH = 110
-TRUTHS = re.compile(r"true|True|TRUE|false|False|FALSE")
-NOTHING = re.compile(r"~|null|Null|NULL|")
-WHOLE = re.compile(r"[-+]?[0-9]+")
-BROKEN = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+BREAKS = frozenset("\x85\u2028\u2029\ufeff")
+TRUTHS = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")  # PyYAML matches from the start, not to the end
+NOTHING = re.compile(r"(?:~|null|Null|NULL|)\Z")
+WHOLE = re.compile(r"[-+]?[0-9]+\Z")
+BROKEN = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+
+
+KINDS = (TRUTHS, NOTHING, WHOLE, BROKEN)
 
 
 class Unreadable(Exception):
@@ -50,9 +54,24 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", BROKEN, list("-+.012345
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either version of YAML would not read as text.
+
+    PyYAML knows what its own would not; the line breaks of Unicode it would write bare and read back as spaces.
+    """
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    style = '"' if BREAKS & set(text) else "'" if any(kind.match(text) for kind in KINDS) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def write_yaml(fields: dict[str, Any]) -> str:
     """The fields in their order."""
-    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, default_flow_style=False, width=WIDTH))
+    return str(yaml.dump(fields, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH))
 
 
 def read_yaml(text: str) -> dict[str, Any]:
