@@ -115,7 +115,7 @@ def backfill(
     if as_json:
         print_json(done)
     else:
-        say(f"Created {done['created']} executions; skipped {done['skipped']} ticks that had theirs.")
+        say(f"Made {done['created']} executions; {done['skipped']} ticks needed none.")
 
 
 def _act(

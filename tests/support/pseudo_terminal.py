@@ -69,13 +69,13 @@ class Terminal:
 
 
 @contextmanager
-def in_terminal(*arguments: str, **settings: object) -> Iterator[Terminal]:
-    """`horarium` with these arguments and settings; killed when the block ends."""
+def in_terminal(*arguments: str, editor: str = "false", **settings: object) -> Iterator[Terminal]:
+    """`horarium` with these arguments, settings and $EDITOR; killed when the block ends."""
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (ROWS, COLUMNS))
     with subprocess.Popen(  # noqa: S603 - ourselves
         [sys.executable, "-m", "horarium", *arguments],
-        env=environment(**settings) | {"TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
+        env=environment(**settings) | {"TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS), "EDITOR": editor},
         stdin=slave,
         stdout=slave,
         stderr=slave,
