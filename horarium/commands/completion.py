@@ -6,9 +6,9 @@ cut off could cost it, so a token that has run out is left alone: the next comma
 
 from __future__ import annotations
 
-import re
+import os
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import typer
@@ -22,20 +22,48 @@ from horarium.settings import load_settings
 if TYPE_CHECKING:
     from horarium.settings import Settings
 
-__all__ = ["ConfigArgument", "ConfigsArgument", "config_names"]
+__all__ = ["BashWord", "ConfigArgument", "ConfigsArgument", "config_names"]
 
 DEADLINE_SECONDS = 1.0
 MOST = 50
-PLAIN = re.compile(r"[A-Za-z0-9._+/@%-]+")
+
+
+class BashWord(str):
+    """A name as it is typed in bash, which inserts what it is given without quoting it; zsh and fish quote.
+
+    Typer keeps the words that begin with what was typed, and that is the beginning of the name, not of its quoting.
+    """
+
+    __slots__ = ("name",)
+    name: str
+
+    @classmethod
+    def of(cls, name: str) -> BashWord:
+        """The name in quotes where bash needs them."""
+        word = cls(shlex.quote(name))
+        word.name = name
+        return word
+
+    def startswith(self, typed: Any, *bounds: Any) -> bool:
+        """Whether the name begins so."""
+        return self.name.startswith(typed, *bounds)
 
 
 def config_names(incomplete: str) -> list[str]:
-    """The names that begin so, each as one word of a shell."""
+    """The names that begin so, each as one word of the shell that asks."""
     try:
         names = anyio.run(_names, load_settings(), incomplete)
     except (ApiError, ConfigurationError):  # nothing to complete with, and nowhere to say so
         return []
-    return [name if PLAIN.fullmatch(name) else shlex.quote(name) for name in names if name.startswith(incomplete)]
+    found = [name for name in names if name.startswith(incomplete)]
+    return [BashWord.of(name) for name in found] if _bash_quotes_nothing() else found
+
+
+def _bash_quotes_nothing() -> bool:
+    """Whether bash asks, about a word that begins with no quote of its own; its variables are no settings of ours."""
+    words, at = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    current = words[int(at)] if at.isdecimal() and int(at) < len(words) else ""
+    return bool(at) and not current.startswith(("'", '"'))
 
 
 async def _names(settings: Settings, incomplete: str) -> list[str]:
