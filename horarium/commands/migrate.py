@@ -52,7 +52,7 @@ def migrate(  # noqa: PLR0913 - one parameter a flag
         typer.Option(metavar="URL", help="Take users and task configs over from an older system's database."),
     ] = None,
     legacy_schema: Annotated[
-        str | None, typer.Option(help="The schema of its tables [default: its search_path].")
+        str | None, typer.Option(help="The schema of its tables; without it the first of its search_path.")
     ] = None,
     drop_legacy: Annotated[
         bool, typer.Option("--drop-legacy", help="Then drop its refresh_tokens and schedule_events.")

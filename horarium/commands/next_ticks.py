@@ -45,10 +45,12 @@ def next_ticks(  # noqa: PLR0913 - one parameter a flag
     *,
     tz: Annotated[str, typer.Option(help="Whose clocks it goes by, and is shown in: an IANA name.")] = "UTC",
     every: Annotated[str | None, typer.Option(help="An interval instead: 90m, 1d12h.")] = None,
-    anchor: Annotated[str | None, typer.Option(help="Where the interval begins [default: --from, or now].")] = None,
+    anchor: Annotated[str | None, typer.Option(help="Where the interval begins; without it at --from, or now.")] = None,
     at: Annotated[str | None, typer.Option(help="A single date instead: 2030-01-31T09:00.")] = None,
     count: Annotated[int, typer.Option(min=1, max=MOST_TICKS, help="How many ticks.")] = 10,
-    start: Annotated[str | None, typer.Option("--from", help="The first instant looked at [default: now].")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="The first instant looked at; without it the present.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show when a schedule fires next, in its zone and in UTC. Needs no server."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,7 +13,7 @@ from horarium.embedded import DataDir
 from horarium.sql.database import Database
 from horarium.sql.migrator import ADVISORY_LOCK, migrations
 from tests.support.commands import Run, run
-from tests.support.processes import environment
+from tests.support.pseudo_terminal import in_terminal
 from tests.support.servers import temporary_data_dir
 
 if TYPE_CHECKING:
@@ -52,19 +51,17 @@ async def test_json_names_what_was_applied(database_url: str) -> None:
 
 async def test_another_that_migrates_is_waited_for(database_url: str) -> None:
     holder = await asyncpg.connect(database_url)
-    await holder.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    try:
+        await holder.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        with in_terminal("migrate", database_url=database_url) as terminal:
+            await terminal.shows("Another process migrates this database; waiting for it.")
+            made_meanwhile = await holder.fetchval("SELECT to_regclass('schema_migrations')")
+            await holder.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+            code = await terminal.ended()
+    finally:
+        holder.terminate()
 
-    async with await anyio.open_process(
-        [sys.executable, "-m", "horarium", "migrate"], env=environment(database_url=database_url), stderr=-1
-    ) as process:
-        assert process.stderr is not None
-        said = await process.stderr.receive()
-        assert await holder.fetchval("SELECT to_regclass('schema_migrations')") is None
-        await holder.close()
-        await process.wait()
-
-    assert said == b"Another process migrates this database; waiting for it.\n"
-    assert process.returncode == 0
+    assert (made_meanwhile, code) == (None, 0)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--check"]])

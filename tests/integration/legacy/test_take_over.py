@@ -167,6 +167,17 @@ async def test_tables_in_a_schema_beside_ours_are_told_from_ours(database_url: s
     assert len(json.loads(right.out)["taken_over"]) == 8
 
 
+async def test_ours_may_be_the_ones_in_a_schema_beside(database_url: str) -> None:
+    await fill(database_url)
+    await sql(database_url, "CREATE SCHEMA horarium")
+    ours = f"{database_url}&options=-csearch_path%3Dhorarium"
+
+    done = await take_over(ours, database_url)
+
+    assert done.out.splitlines()[-1] == "8 taken over, 0 here already, 7 not carried over."
+    assert await sql(database_url, "SELECT count(*) FROM horarium.task_configs") == [(5,)]
+
+
 async def test_our_own_tables_are_refused(database_url: str) -> None:
     await run("migrate", database_url=database_url)
 

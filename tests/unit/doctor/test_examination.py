@@ -74,6 +74,12 @@ async def test_a_password_in_an_error_is_not_repeated(patient: Patient) -> None:
     assert found.summary == "cannot read postgresql://me:***@host/db"
 
 
+def test_nor_is_one_in_what_a_judgement_says() -> None:
+    made = failed("redis", "redis://:hunter2@host is away", "try redis://:hunter2@other")
+
+    assert (made.summary, made.remedy) == ("redis://:***@host is away", "try redis://:***@other")
+
+
 def test_a_setting_that_is_wrong_hides_none_of_the_others(tmp_path: Path) -> None:
     patient = admit(
         {
