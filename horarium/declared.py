@@ -37,7 +37,7 @@ __all__ = ["Creation", "Plan", "Planner", "Update", "same"]
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A config to make; `index` is its place in the declaration, `wanted` all its fields."""
+    """A config to make; `index` is its place in the declaration, `wanted` all its fields; there is no `old` one."""
 
     index: int
     wanted: Mapping[str, Any]

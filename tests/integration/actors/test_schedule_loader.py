@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from horarium.actors import schedule_loader
 from horarium.actors.schedule_loader import PAGE_CONFIGS, Loaded, ScheduleLoader
 from horarium.keyspace.due_index import DueEntry
 from horarium.lifecycle import TaskConfigs
@@ -334,3 +335,13 @@ async def test_what_changed_while_nobody_listened_is_found_when_the_connection_i
         )
 
         await indexed(rig, config, 2)
+
+
+async def test_many_changed_configs_are_reloaded_a_page_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands may change at once; no reload keeps the loop, or a statement, for all of them."""
+    monkeypatch.setattr(schedule_loader, "PAGE_CONFIGS", 2)
+    configs = [await rig.config() for _ in range(5)]
+    await rig.task_configs.stop(configs[0])
+
+    assert await rig.loader.reload(configs) == Loaded(put=4, removed=0)
+    assert sorted(await rig.index.ticks(configs)) == configs[1:]
