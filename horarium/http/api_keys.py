@@ -40,6 +40,9 @@ async def delete_api_key(call: Call) -> Reply:
 
 ROUTES = (
     Route("GET", BASE, list_api_keys, "A page of API keys", "admin", Page[ApiKey], query=PageQuery),
-    Route("POST", BASE, create_api_key, "A new API key", "admin", NewApiKey, status=201, body=ApiKeyCreate),
-    Route("DELETE", ONE, delete_api_key, "Take an API key back", "admin", status=204),
-)
+    Route(
+        "POST", BASE, create_api_key, "A new API key", "admin", NewApiKey, status=201, body=ApiKeyCreate,
+        conflict="Another key has the name",
+    ),
+    Route("DELETE", ONE, delete_api_key, "Take an API key back", "admin", status=204, conflict=None),
+)  # fmt: skip

@@ -53,7 +53,7 @@ class AuditAnswer(BaseModel):
     total_findings: int
 
 
-async def audit(call: Call) -> Reply:
+async def get_audit(call: Call) -> Reply:
     """The last pass and the findings."""
     leadership, known = call.services.leadership, call.services.audit
     return Reply(
@@ -67,4 +67,4 @@ async def audit(call: Call) -> Reply:
     )
 
 
-ROUTES = (Route("GET", "/api/v1/system/audit", audit, "What the auditor has found", "viewer", AuditAnswer),)
+ROUTES = (Route("GET", "/api/v1/system/audit", get_audit, "What the auditor has found", "viewer", AuditAnswer),)

@@ -30,7 +30,7 @@ async def log_in(call: Call) -> Reply:
     return Reply(pair, NO_STORE)
 
 
-async def refresh(call: Call) -> Reply:
+async def refresh_tokens(call: Call) -> Reply:
     """A new pair for a refresh token, which dies; the same again within 10 s, and later the end of its session."""
     token: str = call.body.refresh_token
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
@@ -54,18 +54,26 @@ async def log_out(call: Call) -> Reply:
     return Reply()
 
 
-async def me(call: Call) -> Reply:
+async def get_me(call: Call) -> Reply:
     """The caller, from the cache that every request reads anyway."""
     return Reply(call.user, NO_STORE)  # of which the answer shows what a User has
 
 
 ROUTES = (
-    Route("POST", "/api/v1/auth/login", log_in, "Log in", None, TokenPair, body=Login),
-    Route("POST", "/api/v1/auth/refresh", refresh, "A new pair for a refresh token", None, TokenPair, body=Refresh),
-    Route("POST", "/api/v1/auth/revoke", revoke_session, "End one session", None, status=204, body=Refresh),
+    Route(
+        "POST", "/api/v1/auth/login", log_in, "Log in", None, TokenPair, body=Login,
+        conflict=None, problems=(401, 429),
+    ),
+    Route(
+        "POST", "/api/v1/auth/refresh", refresh_tokens, "A new pair for a refresh token", None, TokenPair, body=Refresh,
+        conflict=None, problems=(401,),
+    ),
+    Route(
+        "POST", "/api/v1/auth/revoke", revoke_session, "End one session", None, status=204, body=Refresh, conflict=None,
+    ),
     Route(
         "POST", "/api/v1/auth/logout", log_out, "End every session of the caller", "viewer", status=204,
-        body=Empty, body_required=False,
+        body=Empty, body_required=False, conflict=None,
     ),
-    Route("GET", "/api/v1/auth/me", me, "The caller", "viewer", User),
+    Route("GET", "/api/v1/auth/me", get_me, "The caller", "viewer", User),
 )  # fmt: skip

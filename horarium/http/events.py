@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.event_feed import Wanted
 from horarium.http.paging import LARGEST
-from horarium.http.routing import Route
+from horarium.http.routing import LAST_EVENT_ID, Route
 from horarium.http.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -63,6 +63,6 @@ async def events(call: Call) -> web.StreamResponse:
 ROUTES = (
     Route(
         "GET", PATH, events, "What happens, as it happens", "viewer", str, query=EventsQuery,
-        media_type="text/event-stream",
+        reads=(LAST_EVENT_ID,), media_type="text/event-stream",
     ),
 )  # fmt: skip

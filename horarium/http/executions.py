@@ -9,7 +9,7 @@ from pydantic import Field
 
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
-from horarium.http.routing import Empty, Reply, Route
+from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
 from horarium.model import Execution, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
@@ -97,10 +97,11 @@ ROUTES = (
     Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
     Route(
         "POST", f"{BASE}/{{task_id}}/cancel", cancel_execution, "Stop it, or keep it from starting",
-        "operator", Execution, body=Empty, body_required=False,
+        "operator", Execution, body=Empty, body_required=False, conflict="The execution is over",
     ),
     Route(
         "POST", f"{BASE}/{{task_id}}/retry", retry_execution, "Do it once more, as a new execution",
         "operator", Execution, status=202, body=Empty, body_required=False,
+        reads=(IDEMPOTENCY_KEY,), gives=("Location",),
     ),
 )  # fmt: skip

@@ -40,7 +40,7 @@ AUDITED: dict[FindingKind, str] = {
 }
 
 
-async def metrics(call: Call) -> Reply:
+async def get_metrics(call: Call) -> Reply:
     """Everything, in the text format."""
     if not is_of_this_machine(call.request):
         await call.services.authenticator.authenticate(call.request.headers.get("Authorization"))
@@ -118,5 +118,8 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 
 ROUTES = (
-    Route("GET", "/metrics", metrics, "Figures for Prometheus: open on loopback, elsewhere with a token", None, str),
-)
+    Route(
+        "GET", "/metrics", get_metrics, "Figures for Prometheus: open on loopback, elsewhere with a token", None, str,
+        media_type="text/plain", token_elsewhere=True,
+    ),
+)  # fmt: skip

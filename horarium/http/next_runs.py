@@ -76,7 +76,7 @@ class PreviewedRuns(NextRuns):
     warnings: list[ScheduleWarning]
 
 
-async def next_runs(call: Call) -> Reply:
+async def list_next_runs(call: Call) -> Reply:
     """What the dispatcher will fire; none while the config is not active, unless its pause has an end."""
     config = await call.services.views.config(call.config_id)
     decided_until = await call.services.views.decided_until(config)
@@ -129,11 +129,11 @@ def _shown(run: Run, zone: ZoneInfo, *, exact: bool = True) -> NextRun:
 
 ROUTES = (
     Route(
-        "GET", r"/api/v1/task-configs/{config_id:[0-9]{1,18}}/next-runs", next_runs, "Ticks to come", "viewer",
+        "GET", r"/api/v1/task-configs/{config_id:[0-9]{1,18}}/next-runs", list_next_runs, "Ticks to come", "viewer",
         NextRuns, query=NextRunsQuery,
     ),
     Route(
         "POST", "/api/v1/schedules/preview", preview_schedule, "Ticks to come of a schedule not saved yet", "viewer",
-        PreviewedRuns, body=SchedulePreview,
+        PreviewedRuns, body=SchedulePreview, conflict=None,
     ),
 )  # fmt: skip

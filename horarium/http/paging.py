@@ -33,6 +33,11 @@ class Page(BaseModel, Generic[Item]):
     next_cursor: str | None
     total: int
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """`ExecutionPage`: the name of the schema, and of a generated client's type."""
+        return f"{params[0].__name__}Page"
+
 
 def write_cursor(*parts: object) -> str:
     """An opaque cursor that holds `parts`, which are JSON values."""

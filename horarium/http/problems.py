@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import (
     Conflict,
@@ -97,17 +97,27 @@ class FieldProblem(BaseModel):
     msg: str
 
 
-class Problem(BaseModel):
-    """What every error answer holds."""
+EXAMPLE: dict[str, Any] = {
+    "type": "urn:horarium:problem:invalid_input",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "a field breaks a rule",
+    "code": "invalid_input",
+    "errors": [{"loc": ["schedule_config", "cron_expression"], "msg": "minute 61 is not in 0-59"}],
+}
 
-    model_config = ConfigDict(frozen=True)
+
+class Problem(BaseModel):
+    """What every error answer holds. `code` is for programs; `errors` are there where fields are at fault."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXAMPLE]})
 
     type: str
     title: str
     status: int
     detail: str
     code: str
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] = Field(default_factory=list)
 
 
 @web.middleware

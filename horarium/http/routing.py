@@ -7,22 +7,20 @@ models that the route names; a fault in either is a 4xx that names the field. So
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-import anyio
-import orjson
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
 from horarium.http.headers import request_id
 from horarium.http.origin import client_address
-from horarium.http.problems import Malformed, TooLarge, TooSlow, UnsupportedMediaType
+from horarium.http.reading import BODY_LIMIT_BYTES, BODY_SECONDS, OPEN_BODY_LIMIT_BYTES, read_body, read_query
 from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
 
@@ -32,17 +30,36 @@ if TYPE_CHECKING:
     from horarium.identity.callers import Caller
     from horarium.identity.users import CachedUser
 
-__all__ = ["Call", "Empty", "NoQuery", "Reply", "Role", "Route", "add_routes"]
+__all__ = [
+    "IDEMPOTENCY_KEY", "IF_MATCH", "LAST_EVENT_ID", "Call", "Empty", "HeaderField", "NoQuery", "Reply", "Role", "Route",
+    "add_routes",
+]  # fmt: skip
 
 Role = Literal["viewer", "operator", "admin"]
-LONGEST_VERSION = 18  # digits of a bigint that always fit
-LONGEST_KEY = 255
-BODY_LIMIT_BYTES = 1024 * 1024
-OPEN_BODY_LIMIT_BYTES = 16 * 1024
-"""Of calls that are open to everybody: a login or a token, and not what anybody may fill our memory with."""
-BODY_SECONDS = 8.0
-"""How long a body may take from its head to its end: a whole megabyte at little more than 1 Mbit/s."""
 RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """A field of the head that a call reads, and the pattern (ECMA-262) of what it takes."""
+
+    name: str
+    pattern: str
+    description: str
+
+
+IF_MATCH = HeaderField(
+    "If-Match",
+    r'^(\*|(W/)?"[0-9]{1,18}"|[0-9]{1,18})$',
+    "The version that the caller has seen, as its ETag or as a number; where the config has another one: 409",
+)
+CONFLICT = "A state, a version or a name stands against it; code says which"
+IDEMPOTENCY_KEY = HeaderField(
+    "Idempotency-Key", r"^[!-~]([ -~]{0,253}[!-~])?$", "The same key again answers the same execution and makes none"
+)
+LAST_EVENT_ID = HeaderField(
+    "Last-Event-ID", r"^[ -~]*$", "The id of the last event seen: the stream goes on after it, or says `reset`"
+)
 
 
 class NoQuery(BaseModel):
@@ -114,28 +131,29 @@ class Call:
     @property
     def if_match(self) -> int | None:
         """The version in `If-Match`; None when any will do."""
-        header = self.request.headers.get("If-Match", "*").strip()
-        if header == "*":
-            return None
-        number = header.removeprefix("W/").strip('"')
-        if not (number.isascii() and number.isdecimal()) or len(number) > LONGEST_VERSION:
-            raise InvalidInput(FieldError(("If-Match",), "must be a config's version, such as 3"))
-        return int(number)
+        given = self._field(IF_MATCH, "must be a config's version, such as 3")
+        return None if given in (None, "*") else int(given.removeprefix("W/").strip('"'))
 
     @property
     def idempotency_key(self) -> str | None:
-        """The `Idempotency-Key`, by which a request that is made again is known; None without one."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-            raise InvalidInput(FieldError(("Idempotency-Key",), "must have 1 to 255 printable ASCII characters"))
-        return key
+        """The key by which the caller knows this request again; None without one."""
+        return self._field(IDEMPOTENCY_KEY, "must have 1 to 255 printable ASCII characters")
+
+    def _field(self, field: HeaderField, rule: str) -> str | None:
+        """A field of the head, as the document says that it is; a fault says the rule."""
+        given = self.request.headers.get(field.name)
+        if given is not None and re.fullmatch(field.pattern, given) is None:
+            raise InvalidInput(FieldError((field.name,), rule))
+        return given
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of the API. `role` None: open to everybody. `answer` None: 204. `body_limit` in bytes.
+    """One call of the API. `role` None: open to everybody. `answer` None: 204. A handler may answer a stream.
 
-    A handler may answer a stream.
+    A body has `body_limit` bytes at most, and arrives within `body_seconds`. What follows is for the document: the fields
+    of the head that a call `reads` and its answer `gives`; what may stand against a change (409), None where nothing can;
+    other `problems`; and whether a call without a role takes a token from elsewhere than this machine.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -150,13 +168,18 @@ class Route:
     body_required: bool = True
     body_limit: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
-    media_type: str | None = None
+    reads: tuple[HeaderField, ...] = ()
+    gives: tuple[str, ...] = ()
+    conflict: str | None = CONFLICT
+    problems: tuple[int, ...] = ()
+    media_type: str = "application/json"
+    token_elsewhere: bool = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check, read, handle, answer."""
         services = request.app[SERVICES]
         caller = await self._authenticated(request, services)
-        call = Call(request, services, caller, self._query(request), await self._body(request))
+        call = Call(request, services, caller, read_query(request, self.query), await self._body(request))
         reply = await self.handler(call)
         if isinstance(reply, web.StreamResponse):
             return reply
@@ -178,31 +201,11 @@ class Route:
             raise Forbidden(f"this call needs the role {self.role}, yours is {caller.role}")
         return caller
 
-    def _query(self, request: web.Request) -> BaseModel:
-        repeated = [name for name in set(request.query) if len(request.query.getall(name)) > 1]
-        if repeated:
-            raise InvalidInput(*(FieldError((name,), "is given more than once") for name in sorted(repeated)))
-        if nul := [name for name, value in request.query.items() if "\0" in value]:
-            raise InvalidInput(*(FieldError((name,), "must not hold the NUL character") for name in nul))
-        return _checked(lambda: self.query.model_validate(dict(request.query)))
-
     async def _body(self, request: web.Request) -> BaseModel | None:
         if self.body is None:
             return None
         limit = OPEN_BODY_LIMIT_BYTES if self.role is None else self.body_limit
-        raw = await _read(request, limit, self.body_seconds)
-        if not raw and not self.body_required:
-            return self.body()
-        if request.content_type != "application/json":
-            raise UnsupportedMediaType("send the body as application/json")
-        try:
-            content = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise Malformed(f"the body is not JSON: {error}") from None
-        if b"\\u0000" in raw and _holds_nul(content):
-            raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
-        # strictly, and so from JSON: there a date is text, which Python's own strictness would refuse
-        return _checked(lambda: self.body.model_validate_json(raw, strict=True))  # type: ignore[union-attr]  # not None here
+        return await read_body(request, self.body, required=self.body_required, limit=limit, seconds=self.body_seconds)
 
 
 @cache
@@ -214,53 +217,3 @@ def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
     """Put routes into an application."""
     for route in routes:
         app.router.add_route(route.method, route.path, route.handle)
-
-
-async def _read(request: web.Request, limit: int, seconds: float) -> bytes:
-    """The body; one that says it is too large is refused before it is read."""
-    if request.content_length is not None and request.content_length > limit:
-        raise TooLarge(limit)
-    body = bytearray()
-    try:
-        with anyio.fail_after(seconds):
-            while chunk := await request.content.readany():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLarge(limit)
-    except TimeoutError:
-        raise TooSlow(seconds) from None
-    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:  # the last: the client has left
-        raise Malformed(
-            "the body cannot be read: it is not what its Content-Encoding says, or it ends too soon"
-        ) from error
-    return bytes(body)
-
-
-def _holds_nul(content: Any) -> bool:
-    """Whether a key or a text of the content does; in a loop, as JSON can be nested deeper than Python's stack."""
-    waiting = [content]
-    while waiting:
-        match waiting.pop():
-            case str() as text if "\0" in text:
-                return True
-            case list() as items:
-                waiting += items
-            case dict() as members:
-                waiting += [*members.keys(), *members.values()]
-    return False
-
-
-def _checked(validate: Callable[[], BaseModel]) -> BaseModel:
-    try:
-        return validate()
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        if faults[0]["type"] == "json_invalid":  # JSON, as orjson has found, but deeper than pydantic goes
-            raise Malformed("the body is nested too deeply") from None
-        raise InvalidInput(*map(_field_error, faults)) from None
-
-
-def _field_error(fault: Any) -> FieldError:
-    """A fault as the contract has it; one that a rule over several fields found names the body."""
-    message = fault["msg"].removeprefix("Value error, ")
-    return FieldError(tuple(fault["loc"]) or ("body",), message)

@@ -125,7 +125,7 @@ class EventsQuery(PageQuery):
     after: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
-async def tree(call: Call) -> Reply:
+async def get_tree(call: Call) -> Reply:
     """The supervision tree."""
     return Reply(NodeAnswer.model_validate(call.services.supervisor().snapshot()))
 
@@ -158,7 +158,7 @@ async def restart_actor(call: Call) -> Reply:
     return Reply(RestartAnswer(message=f"{actor_id} restarts", actor_id=actor_id))
 
 
-async def list_events(call: Call) -> Reply:
+async def list_tree_events(call: Call) -> Reply:
     """Recent events, oldest first."""
     query: EventsQuery = call.query
     parts = read_cursor(query.cursor, int)
@@ -195,11 +195,11 @@ def _dead_letter(letter: DeadLetter) -> DeadLetterAnswer:
 
 
 ROUTES = (
-    Route("GET", f"{BASE}/tree", tree, "The supervision tree", "viewer", NodeAnswer),
+    Route("GET", f"{BASE}/tree", get_tree, "The supervision tree", "viewer", NodeAnswer),
     Route(
         "GET",
         f"{BASE}/events",
-        list_events,
+        list_tree_events,
         "Recent events of the tree",
         "viewer",
         Page[EventAnswer],
@@ -215,5 +215,6 @@ ROUTES = (
         RestartAnswer,
         body=Empty,
         body_required=False,
+        conflict="The part is not in a state in which it can be restarted",
     ),
 )

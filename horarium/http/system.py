@@ -6,13 +6,12 @@ While the event loop itself is blocked none of this can be served: `stand_in.py`
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from horarium.errors import Unavailable
 from horarium.http.routing import Reply, Route
@@ -60,12 +59,24 @@ class SchedulerState(BaseModel):
     epoch: int
 
 
+class WorkerAnswer(BaseModel):
+    """What a worker says of itself: the queues it reads, how many executions it takes at once, how many it runs."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    queues: list[str]
+    concurrency: int
+    active: int
+    started_at: datetime
+
+
 class WorkerState(BaseModel):
     """The workers whose heartbeat has not run out."""
 
     broker_connected: bool
     active_tasks: int
-    workers: list[dict[str, Any]]
+    workers: list[WorkerAnswer]
 
 
 class QueueState(BaseModel):
@@ -91,13 +102,13 @@ class SystemStatus(BaseModel):
     recent_events: list[EventAnswer]
 
 
-async def livez(call: Call) -> Reply:
+async def get_liveness(call: Call) -> Reply:
     """The process answers; 503 when its loop was blocked until this very moment."""
     call.services.liveness.check()
     return Reply(Alive())
 
 
-async def readyz(call: Call) -> Reply:
+async def get_readiness(call: Call) -> Reply:
     """200, or 503 with what blocks; all servers are asked at once."""
     services = call.services
     probes = {"postgres": _ping_postgres(services), "redis": _ping_redis(services), "broker": services.broker.depths()}
@@ -112,7 +123,7 @@ async def readyz(call: Call) -> Reply:
     return Reply(ready, status=503 if blocked_by else None)
 
 
-async def status(call: Call) -> Reply:
+async def get_status(call: Call) -> Reply:
     """Everything at a glance."""
     services = call.services
     async with services.database.connection() as connection:
@@ -145,7 +156,7 @@ async def status(call: Call) -> Reply:
             worker=WorkerState(
                 broker_connected=broker_connected,
                 active_tasks=sum(worker.active for worker in workers),
-                workers=[asdict(worker) for worker in workers],
+                workers=[WorkerAnswer.model_validate(worker) for worker in workers],
             ),
             queues={name: QueueState(status="ok", depth=depth) for name, depth in depths.items()},
             recent_events=[event_answer(recorded) for recorded in services.supervisor().events.recent()[-5:]],
@@ -201,7 +212,7 @@ def _actors(node: TreeNode) -> Iterator[TreeNode]:
 
 
 ROUTES = (
-    Route("GET", "/livez", livez, "Whether the process answers", None, Alive),
-    Route("GET", "/readyz", readyz, "Whether work can be done, or what blocks it", None, Ready),
-    Route("GET", "/api/v1/system/status", status, "Everything at a glance", "viewer", SystemStatus),
+    Route("GET", "/livez", get_liveness, "Whether the process answers", None, Alive),
+    Route("GET", "/readyz", get_readiness, "Whether work can be done, or what blocks it", None, Ready),
+    Route("GET", "/api/v1/system/status", get_status, "Everything at a glance", "viewer", SystemStatus),
 )

@@ -12,7 +12,7 @@ from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.executions import ExecutionQuery, list_page
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
-from horarium.http.routing import Empty, Reply, Route
+from horarium.http.routing import IDEMPOTENCY_KEY, IF_MATCH, Empty, Reply, Route
 from horarium.model import (
     Action,
     Backfill,
@@ -84,12 +84,23 @@ class Stats(BaseModel):
     last_run_at: datetime | None
 
 
+class HistoryEvent(BaseModel):
+    """Something that happened to the config. What is not named here belongs to its kind of event."""
+
+    model_config = ConfigDict(extra="allow")
+
+    event: str
+    timestamp: datetime
+
+
 class TaskConfigDetail(TaskConfig):
     """A config with what the two flags of its call add."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     scheduler_status: Literal["scheduled", "not_scheduled"] | None = None
     stats: Stats | None = None
-    recent_history: list[dict[str, Any]] | None = None
+    recent_history: list[HistoryEvent] | None = None
 
 
 class RunAnswer(BaseModel):
@@ -185,10 +196,10 @@ async def backfill_config(call: Call) -> Reply:
     return Reply(await call.services.backfills.make(call.config_id, call.body, by=call.author))
 
 
-async def history(call: Call) -> Reply:
+async def list_history(call: Call) -> Reply:
     """The newest events, newest first."""
     events = await call.services.views.history(call.config_id, call.query.limit)
-    return Reply(Page[dict[str, Any]](items=events, next_cursor=None, total=len(events)))
+    return Reply(Page[HistoryEvent](items=events, next_cursor=None, total=len(events)))
 
 
 async def list_config_executions(call: Call) -> Reply:
@@ -217,30 +228,47 @@ def _stats(row: asyncpg.Record) -> Stats:
     return Stats(**dict(row), success_rate=row["success"] / ended if ended else None)
 
 
-def _action(name: str, handler: Any, summary: str, body: type[BaseModel] = Empty) -> Route:
-    return Route("POST", f"{ONE}/{name}", handler, summary, "operator", Action, body=body, body_required=False)
+def _action(
+    name: str, handler: Any, summary: str, body: type[BaseModel] = Empty, *, may_conflict: bool = True
+) -> Route:
+    return Route(
+        "POST", f"{ONE}/{name}", handler, summary, "operator", Action, body=body, body_required=False,
+        conflict="The config's status does not allow it" if may_conflict else None,
+    )  # fmt: skip
 
 
 ROUTES = (
     Route("GET", BASE, list_configs, "A page of configs", "viewer", Page[TaskConfig], query=ConfigsQuery),
-    Route("POST", BASE, create_config, "A new config", "operator", SavedConfig, status=201, body=TaskConfigCreate),
-    Route("GET", ONE, get_config, "One config", "viewer", TaskConfigDetail, query=ConfigQuery),
-    Route("PATCH", ONE, edit_config, "Change a config", "operator", SavedConfig, body=TaskConfigPatch),
-    Route("DELETE", ONE, delete_config, "Take a config away", "operator", status=204),
+    Route(
+        "POST", BASE, create_config, "A new config", "operator", SavedConfig, status=201, body=TaskConfigCreate,
+        gives=("ETag", "Location"), conflict="Another config has the name",
+    ),
+    Route(
+        "GET", ONE, get_config, "One config", "viewer", TaskConfigDetail, query=ConfigQuery, gives=("ETag",),
+    ),
+    Route(
+        "PATCH", ONE, edit_config, "Change a config", "operator", SavedConfig, body=TaskConfigPatch,
+        reads=(IF_MATCH,), gives=("ETag",), conflict="The config has another version, or another config has the name",
+    ),
+    Route(
+        "DELETE", ONE, delete_config, "Take a config away", "operator", status=204,
+        reads=(IF_MATCH,), conflict="The config has another version",
+    ),
     _action("start", start_config, "Owe ticks from now on"),
     _action("stop", stop_config, "Owe ticks no more"),
     _action("pause", pause_config, "Skip ticks until resumed", PauseRequest),
     _action("resume", resume_config, "End a pause"),
-    _action("reload", reload_config, "Put the config into the due index anew"),
+    _action("reload", reload_config, "Put the config into the due index anew", may_conflict=False),
     Route(
         "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
-        body=RunRequest, body_required=False,
+        body=RunRequest, body_required=False, reads=(IDEMPOTENCY_KEY,), gives=("Location",),
+        conflict="The Idempotency-Key was used before, with other parameters",
     ),
     Route(
         "POST", f"{ONE}/backfill", backfill_config, "Run ticks of the past that did not run", "operator", Backfill,
         status=202, body=BackfillRequest,
     ),
-    Route("GET", f"{ONE}/history", history, "Recent events", "viewer", Page[dict[str, Any]], query=HistoryQuery),
+    Route("GET", f"{ONE}/history", list_history, "Recent events", "viewer", Page[HistoryEvent], query=HistoryQuery),
     Route(
         "GET", f"{ONE}/executions", list_config_executions, "A page of the config's executions", "viewer",
         Page[Execution], query=ExecutionQuery,

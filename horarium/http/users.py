@@ -85,12 +85,21 @@ def _shown(row: asyncpg.Record) -> User:
 
 ROUTES = (
     Route("GET", BASE, list_users, "A page of users", "admin", Page[User], query=UsersQuery),
-    Route("POST", BASE, create_user, "A new user", "admin", User, status=201, body=UserCreate),
+    Route(
+        "POST", BASE, create_user, "A new user", "admin", User, status=201, body=UserCreate,
+        gives=("Location",), conflict="Another user has the name",
+    ),
     Route("GET", ONE, get_user, "One user", "admin", User),
-    Route("PATCH", ONE, edit_user, "Change a user", "admin", User, body=UserPatch),
-    Route("DELETE", ONE, delete_user, "Take a user away", "admin", status=204),
+    Route(
+        "PATCH", ONE, edit_user, "Change a user", "admin", User, body=UserPatch,
+        conflict="Another user has the name, or no active admin would be left",
+    ),
+    Route(
+        "DELETE", ONE, delete_user, "Take a user away", "admin", status=204,
+        conflict="No active admin would be left",
+    ),
     Route(
         "POST", "/api/v1/auth/password", change_password, "Another password for the caller", "viewer", status=204,
-        body=PasswordChange,
+        body=PasswordChange, conflict=None,
     ),
 )  # fmt: skip

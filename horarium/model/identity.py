@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations when the models are made
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints
 
-from horarium.model.fields import Answer, Instant, Name, Request
+from horarium.model.fields import Answer, Instant, Name, Patch, Request
 
 __all__ = [
     "ApiKey",
@@ -32,6 +32,8 @@ NewPassword = Annotated[str, StringConstraints(max_length=1000)]
 
 class Login(Request):
     """Credentials of a person."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"username": "admin", "password": "correct horse"}]})
 
     username: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     password: Password
@@ -78,11 +80,15 @@ class _Account(Request):
 class UserCreate(_Account):
     """A new user."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"username": "ada", "password": "an engine of analysis", "role": "operator"}]}
+    )
+
     username: Name
     password: Annotated[NewPassword, Field(repr=False)]
 
 
-class UserPatch(Request):
+class UserPatch(Patch):
     """An edit of a user: the fields that are given change. A role, a password or a disabling end all its sessions."""
 
     username: Name | None = None
@@ -92,12 +98,7 @@ class UserPatch(Request):
     is_active: bool | None = None
     password: Annotated[NewPassword | None, Field(repr=False)] = None
 
-    @field_validator("username", "role", "is_active", "password", mode="before")
-    @classmethod
-    def _only_what_may_be_missing_can_be_emptied(cls, given: Any) -> Any:
-        if given is None:
-            raise ValueError("cannot be null; leave the field out to keep it")
-        return given
+    emptied: ClassVar = frozenset({"email", "full_name"})
 
 
 class PasswordChange(Request):
@@ -109,6 +110,12 @@ class PasswordChange(Request):
 
 class ApiKeyCreate(Request):
     """A new API key; without `expires_at` it is good until it is deleted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "the deployment", "role": "operator", "expires_at": "2099-01-31T09:00:00Z"}]
+        }
+    )
 
     name: Name
     role: Role = "viewer"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations when the models are made
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID  # noqa: TC003 - as above
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, StringConstraints
 
 from horarium.model.executions import ExecutionStatus  # noqa: TC001 - as above
 from horarium.model.fields import (
@@ -15,8 +15,10 @@ from horarium.model.fields import (
     JitterSeconds,
     Name,
     Parameters,
+    Patch,
     QueueName,
     Request,
+    ScheduleConfig,
     Tag,
     Text,
     TimeoutSeconds,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Catchup",
     "ConfigStatus",
     "LastExecution",
+    "Overlap",
     "PauseRequest",
     "RunRequest",
     "SchedulePreview",
@@ -42,6 +46,7 @@ __all__ = [
 
 SchedulerType = Literal["cron", "interval", "date", "manual"]
 ConfigStatus = Literal["active", "inactive", "paused", "error"]
+Catchup = Literal["skip", "latest", "all"]
 Overlap = Literal["allow_all", "skip", "buffer_one", "buffer_all", "cancel_other"]
 
 
@@ -55,7 +60,7 @@ class _Policies(Request):
     max_retries: Annotated[int, Field(ge=0, le=100)] = 0
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
     overlap: Overlap = "skip"
-    catchup: Literal["skip", "latest", "all"] = "latest"
+    catchup: Catchup = "latest"
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3600
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] = 100
     jitter_seconds: JitterSeconds = 0
@@ -67,30 +72,56 @@ class _Policies(Request):
 class TaskConfigCreate(_Policies):
     """A new task config. `queue` defaults to the task type's own."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "warm the cache",
+                    "task_type": "http_request",
+                    "parameters": {"method": "POST", "url": "https://cache.example/warm"},
+                    "scheduler_type": "cron",
+                    "schedule_config": {"cron_expression": "*/5 9-17 * * 1-5", "timezone": "Europe/Paris"},
+                    "timeout_seconds": 60,
+                    "max_retries": 2,
+                    "tags": ["cache"],
+                },
+                {
+                    "name": "say hello",
+                    "task_type": "echo",
+                    "parameters": {"message": "hello"},
+                    "scheduler_type": "interval",
+                    "schedule_config": {"minutes": 10},
+                },
+            ]
+        }
+    )
+
     name: Name
     task_type: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     scheduler_type: SchedulerType
-    schedule_config: dict[str, Any] = Field(default_factory=dict)
+    schedule_config: ScheduleConfig = Field(default_factory=dict)
     status: Literal["active", "inactive"] = "active"
     queue: QueueName | None = None
 
 
-class TaskConfigPatch(Request):
+class TaskConfigPatch(Patch):
     """An edit: the fields that are given change, the others stay. Status changes by the actions."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"description": "now with a retry", "max_retries": 1}]})
 
     name: Name | None = None
     description: Text | None = None
     task_type: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     parameters: Parameters | None = None
     scheduler_type: SchedulerType | None = None
-    schedule_config: dict[str, Any] | None = None
+    schedule_config: ScheduleConfig | None = None
     queue: QueueName | None = None
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
     timeout_seconds: TimeoutSeconds | None = None
     max_retries: Annotated[int, Field(ge=0, le=100)] | None = None
     retry_backoff_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
     overlap: Overlap | None = None
-    catchup: Literal["skip", "latest", "all"] | None = None
+    catchup: Catchup | None = None
     catchup_window_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     max_catchup_runs: Annotated[int, Field(ge=0, le=1000)] | None = None
     jitter_seconds: JitterSeconds | None = None
@@ -98,12 +129,7 @@ class TaskConfigPatch(Request):
     end_at: Instant | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _only_dates_can_be_emptied(cls, given: Any, info: ValidationInfo) -> Any:
-        if given is None and info.field_name not in ("start_at", "end_at"):
-            raise ValueError("cannot be null; leave the field out to keep it")
-        return given
+    emptied: ClassVar = frozenset({"start_at", "end_at"})
 
 
 class LastExecution(Answer):
@@ -137,7 +163,7 @@ class TaskConfig(Answer):
     max_retries: int
     retry_backoff_seconds: float
     overlap: Overlap
-    catchup: Literal["skip", "latest", "all"]
+    catchup: Catchup
     catchup_window_seconds: int
     max_catchup_runs: int
     jitter_seconds: int
@@ -164,12 +190,18 @@ class TaskConfig(Answer):
 class PauseRequest(Request):
     """Why a config is paused, and until when; without `until` it waits for a resume."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "the warehouse is moving", "until": "2099-01-31T09:00:00Z"}]}
+    )
+
     reason: Text | None = None
     until: Instant | None = None
 
 
 class RunRequest(Request):
     """A run by hand; parameters replace the config's for this run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"parameters": {"message": "by hand"}}]})
 
     parameters: Parameters | None = None
 
@@ -181,8 +213,20 @@ class SchedulePreview(Request):
     interval without an anchor keeps the config's. `timeout_seconds` is looked at where it is given.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "scheduler_type": "cron",
+                    "schedule_config": {"cron_expression": "30 2 * * *", "timezone": "Europe/Berlin"},
+                    "count": 5,
+                }
+            ]
+        }
+    )
+
     scheduler_type: SchedulerType
-    schedule_config: dict[str, Any] = Field(default_factory=dict)
+    schedule_config: ScheduleConfig = Field(default_factory=dict)
     start_at: Instant | None = None
     end_at: Instant | None = None
     jitter_seconds: JitterSeconds = 0

@@ -228,6 +228,12 @@ def cursor(*parts: object) -> str:
         ("/schedules", {"cursor": cursor(True)}, "cursor"),
         ("/schedules", {"cursor": cursor(2**64 - 1)}, "cursor"),
         ("/task-types", {"limit": "1"}, "limit"),
+        ("/task-configs", {"limit": "1.0"}, "limit"),
+        ("/task-configs", {"limit": "+1"}, "limit"),
+        ("/task-configs", {"limit": "1_0"}, "limit"),
+        ("/executions", {"config_id": "\u0661"}, "config_id"),
+        ("/users", {"is_active": "yes"}, "is_active"),
+        ("/users", {"is_active": "1"}, "is_active"),
         ("/auth/me", {"x": "1"}, "x"),
     ],
 )

@@ -46,6 +46,8 @@ BODIES: dict[str, Any] = {
     "patch /api/v1/users/{user_id}": {"full_name": "De Scribed", "role": "operator"},
     "post /api/v1/api-keys": {"name": "described", "role": "viewer", "expires_at": "2099-01-01T00:00:00Z"},
 }  # fmt: skip
+GIVEN = ("ETag", "Location", "Retry-After", "WWW-Authenticate")
+"""Fields of a head that mean something to whoever called."""
 FIRST: dict[str, str] = {"start": "stop", "resume": "pause"}
 """Actions that need another one before them."""
 
@@ -93,6 +95,8 @@ async def test_an_answer_is_as_the_document_says(
 
     described = operation["responses"][str(answer.status)]
     assert answer.status < 300, answer
+    assert [name for name in described["headers"] if name not in answer.headers] == []
+    assert [name for name in GIVEN if name in answer.headers and name not in described["headers"]] == []
     (texts,) = [kind for kind in described.get("content", {}) if kind.startswith("text/")] or [None]
     if texts is not None:
         assert answer.headers["Content-Type"].startswith(texts)
@@ -131,9 +135,91 @@ def check(schema: dict[str, Any], content: object) -> None:
 async def test_a_problem_is_as_the_document_says(house: House) -> None:
     answer = await house.call("POST", BASE, {})
 
-    operation = DOCUMENT["paths"][BASE]["post"]
-    check(operation["responses"]["422"]["content"]["application/problem+json"]["schema"], answer.body)
+    described = resolved(DOCUMENT["paths"][BASE]["post"]["responses"]["422"])
+    check(described["content"]["application/problem+json"]["schema"], answer.body)
+
+
+def resolved(part: dict[str, Any]) -> dict[str, Any]:
+    """What a reference into the document stands for."""
+    found: dict[str, Any] = DOCUMENT
+    if "$ref" not in part:
+        return part
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+def schema_of(model: str) -> dict[str, Any]:
+    schema: dict[str, Any] = DOCUMENT["components"]["schemas"][model]
+    return schema
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=[f"{m} {p}" for p, m, _ in OPERATIONS])
+def test_every_call_says_what_it_does_and_every_refusal_is_a_problem(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    refusals = {status: resolved(each) for status, each in operation["responses"].items() if int(status) >= 400}
+
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}
+    assert {"400", "422", "503"} <= set(refusals)
+    assert ("401" in refusals) >= bool(operation["security"])
+    assert ("404" in refusals) == ("{" in path)
+    assert ("409" in refusals) <= (method != "get")
+    assert all("application/problem+json" in refusal["content"] for refusal in refusals.values())
+    assert all("X-Request-Id" in refusal["headers"] for refusal in refusals.values())
+
+
+@pytest.mark.parametrize("status", ["429", "503"])
+def test_whoever_is_to_come_back_is_told_when(status: str) -> None:
+    described = resolved(DOCUMENT["paths"]["/api/v1/auth/login"]["post"]["responses"][status])
+
+    assert "Retry-After" in described["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "header"),
+    [
+        (f"{BASE}/{{config_id}}", "patch", "If-Match"),
+        (f"{BASE}/{{config_id}}", "delete", "If-Match"),
+        (f"{BASE}/{{config_id}}/run", "post", "Idempotency-Key"),
+    ],
+)
+def test_a_header_field_that_a_call_reads_is_described(path: str, method: str, header: str) -> None:
+    parameters = DOCUMENT["paths"][path][method]["parameters"]
+
+    assert [p["name"] for p in parameters if p["in"] == "header"] == [header]
+
+
+def test_null_is_described_where_it_is_taken_and_nowhere_else() -> None:
+    edit, user = schema_of("TaskConfigPatch")["properties"], schema_of("UserPatch")["properties"]
+    queries = [p["schema"] for *_, operation in OPERATIONS for p in operation["parameters"] if p["in"] == "query"]
+
+    assert {name for name, field in edit.items() if "null" in str(field)} == {"start_at", "end_at"}
+    assert {name for name, field in user.items() if "null" in str(field)} == {"email", "full_name"}
+    assert [schema for schema in queries if "null" in str(schema)] == []
+
+
+def test_an_answer_always_has_all_of_its_fields() -> None:
+    execution = schema_of("Execution")
+
+    assert set(execution["required"]) == set(execution["properties"])
+
+
+def test_words_that_many_models_share_are_one_schema() -> None:
+    assert schema_of("Execution")["properties"]["status"] == {"$ref": "#/components/schemas/ExecutionStatus"}
+    assert "skipped" in schema_of("ExecutionStatus")["enum"]
+
+
+@pytest.mark.parametrize("model", ["TaskConfigCreate", "TaskConfigPatch", "Login", "UserCreate", "SchedulePreview"])
+def test_the_examples_of_a_body_are_good_ones(model: str) -> None:
+    examples = schema_of(model)["examples"]
+
+    assert examples
+    for example in examples:
+        check(schema_of(model), example)
 
 
 def test_the_document_links_to_nothing_outside_itself() -> None:
-    assert re.findall(r"https?://(?!json-schema\.org)[^\"']+", str(DOCUMENT)) == []
+    assert re.findall(r"https?://(?!json-schema\.org|[a-z.]*\.example/)[^\"']+", str(DOCUMENT)) == []

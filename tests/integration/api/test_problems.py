@@ -52,6 +52,13 @@ PROBLEMS = {
         422,
         "invalid_input",
     ),
+    "a version with half its quotes": (
+        "DELETE",
+        f"{BASE}/999999999",
+        {"headers": {"If-Match": '"3'}},
+        422,
+        "invalid_input",
+    ),
     "a method not taken": ("PUT", BASE, {}, 405, "method_not_allowed"),
     "a body too large": ("POST", BASE, {"body": b"x" * 2_000_000}, 413, "too_large"),
     "a form": (

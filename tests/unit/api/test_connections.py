@@ -13,7 +13,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from horarium.actors.api import _ask
-from horarium.http import connections, routing
+from horarium.http import connections, reading
 from horarium.http.app import make_app
 from horarium.http.connections import HEAD_BYTES, LINE_BYTES, MAX_FIELDS, PATIENCE_LOOKS, Looked, connection_limit
 from horarium.http.headers import EVERYWHERE
@@ -139,7 +139,7 @@ async def test_an_idle_connection_is_not_kept_once_more_than_half_of_all_are_in_
 
 
 async def test_a_body_that_is_never_sent_is_told_so_and_its_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "BODY_SECONDS", 0.05)
 
     async with serving() as server, await server.connect() as client:
         await client.send(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")

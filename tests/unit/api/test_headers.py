@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from horarium.errors import Unauthorized
 from horarium.http.app import make_app
 from horarium.http.liveness import Liveness
-from horarium.http.routing import OPEN_BODY_LIMIT_BYTES, NoQuery, Reply, Route, add_routes
+from horarium.http.reading import OPEN_BODY_LIMIT_BYTES
+from horarium.http.routing import NoQuery, Reply, Route, add_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
