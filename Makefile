@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format docs chaos bench clean
+.PHONY: help run test lint format docs chaos fuzz bench clean
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -23,8 +23,8 @@ help: ## Lists the targets
 run: $(VENV)/.embedded ## Starts Horarium with its own Postgres and Redis and some demo schedules; Ctrl-C stops it
 	@exec $(VENV)/bin/horarium up --demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
-test: $(VENV)/.dev ## Runs the tests, all but tests/chaos
-	@$(VENV)/bin/python -m pytest --ignore=tests/chaos --numprocesses=2 --dist=loadfile $(ARGS)
+test: $(VENV)/.dev ## Runs the tests, all but tests/chaos and tests/fuzz
+	@$(VENV)/bin/python -m pytest --ignore=tests/chaos --ignore=tests/fuzz --numprocesses=2 --dist=loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## Checks format, lint and types; changes nothing
 	@$(VENV)/bin/ruff format --check .
@@ -41,6 +41,9 @@ docs: $(VENV)/.dev ## Makes the pages of docs/ that are drawn from the code
 chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is running
 	@$(VENV)/bin/python -m pytest tests/chaos $(ARGS)
 	@$(VENV)/bin/python -m pytest tests/unit/supervisor/test_state_machine.py tests/integration/ledger --hypothesis-profile=long
+
+fuzz: $(VENV)/.dev ## Holds thousands of generated requests against openapi.json
+	@$(VENV)/bin/python -m pytest tests/fuzz -rP $(ARGS)
 
 bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENCH_ARGS=--short: small ones)
 	@$(VENV)/bin/python bench/mailbox.py $(BENCH_ARGS)

@@ -53,6 +53,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
     "UnsupportedMediaType": _problem("The body is not sent as application/json"),
     "InvalidInput": _problem("A field breaks a rule; errors names it"),
     "TooManyRequests": _problem("Too many guesses of a password", "Retry-After"),
+    "HeadTooLarge": _problem("The head, or one line of it, is too large"),
     "Unavailable": _problem("Postgres, Redis, the broker or an actor is away, or the loop is blocked", "Retry-After"),
 }
 NAMES: dict[int, str] = {
@@ -65,6 +66,7 @@ NAMES: dict[int, str] = {
     415: "UnsupportedMediaType",
     422: "InvalidInput",
     429: "TooManyRequests",
+    431: "HeadTooLarge",
     503: "Unavailable",
 }
 
@@ -91,8 +93,8 @@ def _success(route: Route, schemas: Schemas) -> dict[str, Any]:
 
 
 def _refusals(route: Route) -> set[int]:
-    """The statuses of the problems; any head may be broken, any query wrong, any loop blocked for a while."""
-    statuses = {400, 422, 503} | {*route.problems}
+    """The statuses of the problems; any head may be broken or too large, any query wrong, any loop blocked."""
+    statuses = {400, 422, 431, 503} | {*route.problems}
     if route.role:
         statuses |= {401, 403}
     if route.token_elsewhere:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -14,6 +15,8 @@ from horarium.errors import FieldError, InvalidInput
 __all__ = ["Page", "PageQuery", "read_cursor", "write_cursor"]
 
 LARGEST = 2**62  # a list's limit is added to it, and the sum still fits 64 bits
+CURSOR = re.compile("[A-Za-z0-9_-]+")
+"""What a cursor is written in; a decoder of Base64 would pass over everything else."""
 Item = TypeVar("Item")
 
 
@@ -23,7 +26,7 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, Field(max_length=1000)] | None = None
+    cursor: Annotated[str, Field(max_length=1000, json_schema_extra={"pattern": f"^{CURSOR.pattern}$"})] | None = None
 
 
 class Page(BaseModel, Generic[Item]):
@@ -49,7 +52,8 @@ def read_cursor(cursor: str | None, *kinds: type) -> list[Any] | None:
     if cursor is None:
         return None
     try:
-        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        padded = cursor + "=" * (-len(cursor) % 4) if CURSOR.fullmatch(cursor) else ""
+        parts = orjson.loads(base64.urlsafe_b64decode(padded))
     except (binascii.Error, ValueError):
         parts = None
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds) or not all(map(_fits, parts)):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from horarium.identity.password_rules import MIN_CHARS
 from horarium.model.fields import Answer, Instant, Name, Patch, Request
 
 __all__ = [
@@ -27,7 +28,8 @@ __all__ = [
 Role = Literal["admin", "operator", "viewer"]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1000), Field(repr=False)]
-NewPassword = Annotated[str, StringConstraints(max_length=1000)]
+NewPassword = Annotated[str, StringConstraints(max_length=1000), Field(json_schema_extra={"minLength": MIN_CHARS})]
+"""One that is to be: its least length is among the rules of `password_rules.py`, and said in their words."""
 
 
 class Login(Request):

@@ -228,6 +228,7 @@ def cursor(*parts: object) -> str:
         ("/schedules", {"cursor": cursor(True)}, "cursor"),
         ("/schedules", {"cursor": cursor(2**64 - 1)}, "cursor"),
         ("/task-types", {"limit": "1"}, "limit"),
+        ("/users", {"cursor": f"{cursor(1)}!"}, "cursor"),
         ("/task-configs", {"limit": "1.0"}, "limit"),
         ("/task-configs", {"limit": "+1"}, "limit"),
         ("/task-configs", {"limit": "1_0"}, "limit"),
