@@ -26,6 +26,7 @@ from horarium.http import (
 from horarium.http.cors import cors
 from horarium.http.headers import complete_before_sending
 from horarium.http.openapi import openapi_route
+from horarium.http.pages import add_pages
 from horarium.http.problems import problems
 from horarium.http.requests import requests
 from horarium.http.routing import add_routes
@@ -71,4 +72,5 @@ def make_app(services: Services, cors_origins: Collection[str] = ()) -> web.Appl
     if cors_origins:
         app.on_response_prepare.append(mark)
     add_routes(app, ROUTES)
+    add_pages(app)
     return app
