@@ -151,9 +151,9 @@ class Call:
 class Route:
     """One call of the API. `role` None: open to everybody. `answer` None: 204. A handler may answer a stream.
 
-    A body has `body_limit` bytes at most, and arrives within `body_seconds`. What follows is for the document: the fields
-    of the head that a call `reads` and its answer `gives`; what may stand against a change (409), None where nothing can;
-    other `problems`; and whether a call without a role takes a token from elsewhere than this machine.
+    A body has `body_limit` bytes at most, and arrives within `body_seconds`. What follows is for the document: which
+    fields of the head a call `reads` and its answer `gives`; what may stand against a change (409), None where nothing
+    can; other `problems`; and whether a call without a role takes a token from elsewhere than this machine.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
