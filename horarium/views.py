@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from horarium.errors import NotFound
+from horarium.ids import least_id
 from horarium.model import Execution, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["ExecutionFilter", "Views"]
 
 
+CLOCKS_DIFFER = timedelta(days=1)
+"""How much earlier than its tick a row may say that it was made, at the most: by a clock that was set, or another's."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
     """What a list of executions is narrowed to; None leaves a filter out."""
@@ -38,7 +43,8 @@ class ExecutionFilter:
 
     def values(self) -> dict[str, Any]:
         """As the statements take them."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        made_since = None if self.since is None else least_id(self.since - CLOCKS_DIFFER)
+        return {name: getattr(self, name) for name in self.__slots__} | {"made_since": made_since}
 
 
 class Views:
@@ -64,14 +70,14 @@ class Views:
         ticks = await self.index.ticks([row["id"]])
         return TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=dict(last) if last else None)
 
-    async def configs(self, wanted: ConfigFilter, at: ConfigPage) -> tuple[list[TaskConfig], list[str], int]:
-        """A page of configs, the sort key of each, and how many there are in all."""
+    async def configs(self, wanted: ConfigFilter, at: ConfigPage) -> tuple[list[TaskConfig], int]:
+        """A page of configs, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await task_configs.page(connection, wanted, at)
             total = await task_configs.count(connection, wanted)
         ticks = await self.index.ticks([row["id"] for row in rows])
         shown = [TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=row["last_execution"]) for row in rows]
-        return shown, [row["sort_key"] for row in rows], total
+        return shown, total
 
     async def decided_until(self, config: TaskConfig) -> datetime | None:
         """Up to when a config's ticks have rows or will be skipped; None when none is to come until somebody acts."""

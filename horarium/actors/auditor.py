@@ -28,9 +28,10 @@ from horarium.actors.patience import patiently
 from horarium.audit import Audited, AuditPass, compare, counts_agree
 from horarium.audit_calendar import PAGE_IDS, Calendar, first_look, read_page
 from horarium.findings import Findings, Found
+from horarium.ids import least_id
 from horarium.leadership import ALONE
 from horarium.schedule import ScheduleError
-from horarium.schedule.instants import MILLISECOND, micros
+from horarium.schedule.instants import micros
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -162,7 +163,9 @@ class Auditor:
         while first is not None:
             last = first + WRITTEN if first + WRITTEN < now else None
             async with self._rested(IDLE_SHARE), self._database.connection() as connection:
-                rows = await QUERIES.audit_written.rows(connection, first=_least_id(first), until=_least_id(last))
+                rows = await QUERIES.audit_written.rows(
+                    connection, first=least_id(first), until=GREATEST_ID if last is None else least_id(last)
+                )
             self._calendar.look_at_once(row["config_id"] for row in rows)
             first = last
 
@@ -294,11 +297,6 @@ class Auditor:
             seconds=round(done.seconds, 3),
             **totals,
         )
-
-
-def _least_id(instant: datetime | None) -> UUID:
-    """What ids made from an instant on are no less than; none is as great as that of no instant."""
-    return GREATEST_ID if instant is None else UUID(int=micros(instant) // MILLISECOND << 80)
 
 
 def _readable(row: asyncpg.Record) -> Audited | None:

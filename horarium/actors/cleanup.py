@@ -18,7 +18,7 @@ import structlog
 
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
-from horarium.keyspace.due_index import to_ms
+from horarium.ids import least_id
 from horarium.leadership import ALONE
 from horarium.sql.queries import QUERIES
 
@@ -148,7 +148,7 @@ class Cleanup:
                 connection,
                 after=self._walked_until,
                 completed_before=before,
-                created_before=_least_id(before),
+                created_before=least_id(before),
                 max_rows=BATCH_ROWS,
             )
         assert page is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
@@ -182,8 +182,3 @@ class Cleanup:
         deleted = await self._orphans.forget(row["id"] for row in gone)
         deleted += await self._orphans.trim_timeouts()
         return deleted + (0 if self._tidy is None else await self._tidy())
-
-
-def _least_id(instant: datetime) -> UUID:
-    """The least UUIDv7 that can be made at `instant`: its first 48 bits are Unix milliseconds (RFC 9562 5.7)."""
-    return UUID(int=to_ms(instant) << 80)

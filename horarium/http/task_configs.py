@@ -6,7 +6,7 @@ from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID  # noqa: TC003 - as above
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
@@ -19,6 +19,7 @@ from horarium.model import (
     BackfillRequest,
     ConfigStatus,
     Execution,
+    Instant,
     PauseRequest,
     RunRequest,
     SavedConfig,
@@ -38,6 +39,7 @@ __all__ = ["ROUTES"]
 
 BASE = "/api/v1/task-configs"
 ONE = BASE + r"/{config_id:[0-9]{1,18}}"
+INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 class ConfigsQuery(PageQuery):
@@ -112,14 +114,10 @@ class RunAnswer(BaseModel):
 async def list_configs(call: Call) -> Reply:
     """A page of configs."""
     query: ConfigsQuery = call.query
-    after = read_cursor(query.cursor, str, str, int)
-    if after is not None and after[0] != query.sort:
-        raise InvalidInput(FieldError(("cursor",), f"belongs to a list sorted by {after[0]}"))
     wanted = ConfigFilter(query.status, query.scheduler_type, query.task_type, query.tag, query.q)
-    at = ConfigPage(query.sort, after[1] if after else None, after[2] if after else None, query.limit)
-    configs, keys, total = await call.services.views.configs(wanted, at)
+    configs, total = await call.services.views.configs(wanted, _place(query))
     full = len(configs) == query.limit
-    cursor = write_cursor(query.sort, keys[-1], configs[-1].id) if full else None
+    cursor = write_cursor(query.sort, _sorted_by(query.sort, configs[-1]), configs[-1].id) if full else None
     return Reply(Page[TaskConfig](items=configs, next_cursor=cursor, total=total))
 
 
@@ -206,6 +204,27 @@ async def list_config_executions(call: Call) -> Reply:
     """A page of the config's executions."""
     await call.services.views.config(call.config_id)
     return await list_page(call, config_id=call.config_id)
+
+
+def _place(query: ConfigsQuery) -> ConfigPage:
+    """The page that the cursor stands before; raises InvalidInput for one of another order, or made by hand."""
+    after = read_cursor(query.cursor, str, str, int)
+    if after is None:
+        return ConfigPage(query.sort, query.limit)
+    sort, key, config_id = after
+    if sort != query.sort:
+        raise InvalidInput(FieldError(("cursor",), f"belongs to a list sorted by {sort}"))
+    if not sort.endswith("created_at"):
+        return ConfigPage(sort, query.limit, config_id, after_name=key)
+    try:
+        return ConfigPage(sort, query.limit, config_id, after_created_at=INSTANT.validate_python(key))
+    except ValidationError:
+        raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of this list")) from None
+
+
+def _sorted_by(sort: str, config: TaskConfig) -> str:
+    """What a config is sorted by beside its id, as the cursor has it."""
+    return {"name": config.name, "created_at": config.created_at.isoformat()}.get(sort.removeprefix("-"), "")
 
 
 async def _shown(call: Call, row: asyncpg.Record, **headers: str) -> Reply:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import asyncpg
 
     from horarium.sql.queries import Connection
@@ -42,18 +44,20 @@ class ConfigPage:
     """Which page of the list: the order, the last row of the page before, and how many rows."""
 
     sort: str
-    after_key: str | None
-    after_id: int | None
     limit: int
+    after_id: int | None = None
+    after_name: str | None = None
+    after_created_at: datetime | None = None
 
 
 async def page(connection: Connection, wanted: ConfigFilter, at: ConfigPage) -> list[asyncpg.Record]:
-    """A page of configs, each with `last_execution` and its `sort_key`."""
+    """A page of configs, each with its `last_execution`."""
     return await QUERIES.task_config_list.rows(
         connection,
         **wanted.values(),
         sort=at.sort,
-        after_key=at.after_key,
+        after_name=at.after_name,
+        after_created_at=at.after_created_at,
         after_id=at.after_id,
         max_rows=at.limit,
     )

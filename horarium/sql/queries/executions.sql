@@ -371,26 +371,29 @@ FROM executions WHERE completed_at IS NULL AND status = 'running';
 -- One execution, whole.
 SELECT * FROM executions WHERE id = :id::uuid;
 
--- name: execution_list(status, config_id, trigger, since, until, worker, before, max_rows)
--- Newest first; the id is the cursor, since it grows with time.
+-- name: execution_list(status, config_id, trigger, since, made_since, until, worker, before, max_rows)
+-- Newest first; the id is the cursor, since it grows with time. No row is made before its tick: `made_since`, the least id
+-- of those that `since` can let through, spares whatever is older.
 SELECT * FROM executions
 WHERE (:status::text IS NULL OR status = :status::text)
     AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
     AND (:trigger::text IS NULL OR trigger = :trigger::text)
     AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)
+    AND (:made_since::uuid IS NULL OR id >= :made_since::uuid)
     AND (:until::timestamptz IS NULL OR coalesce(tick_at, created_at) < :until::timestamptz)
     AND (:worker::text IS NULL OR worker = :worker::text)
     AND (:before::uuid IS NULL OR id < :before::uuid)
 ORDER BY id DESC
 LIMIT :max_rows::integer;
 
--- name: execution_count(status, config_id, trigger, since, until, worker)$
+-- name: execution_count(status, config_id, trigger, since, made_since, until, worker)$
 -- How many rows the same filters match on all pages.
 SELECT count(*) FROM executions
 WHERE (:status::text IS NULL OR status = :status::text)
     AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
     AND (:trigger::text IS NULL OR trigger = :trigger::text)
     AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)
+    AND (:made_since::uuid IS NULL OR id >= :made_since::uuid)
     AND (:until::timestamptz IS NULL OR coalesce(tick_at, created_at) < :until::timestamptz)
     AND (:worker::text IS NULL OR worker = :worker::text);
 

@@ -174,22 +174,19 @@ WHERE status = 'paused' AND paused_until <= clock_timestamp() AND deleted_at IS 
 ORDER BY paused_until
 LIMIT 1000;
 
--- name: task_config_list(status, scheduler_type, task_type, tag, q, sort, after_key, after_id, max_rows)
--- A page of configs, each with its newest execution. `sort` is one of id, name, -name, created_at, -created_at;
--- the cursor is the last row's key as text and its id.
-SELECT c.*, to_jsonb(last) AS last_execution, k.key AS sort_key
+-- name: task_config_list(status, scheduler_type, task_type, tag, q, sort, after_name, after_created_at, after_id, max_rows)
+-- A page of configs, each with its newest execution, which is looked for once the page is cut. `sort` is one of id, name,
+-- created_at, or one of these with a minus; where it is known, all other keys are constants, and by id an index is read.
+-- The cursor is what the last row of the page before was sorted by, and its id.
+SELECT
+    c.*,
+    (
+        SELECT to_jsonb(last) FROM (
+            SELECT e.id AS task_id, e.status, e.reason, e.tick_at, e.started_at, e.completed_at FROM executions AS e
+            WHERE e.config_id = c.id ORDER BY e.id DESC LIMIT 1
+        ) AS last
+    ) AS last_execution
 FROM task_configs AS c
-CROSS JOIN LATERAL (
-    SELECT CASE ltrim(:sort::text, '-')
-        WHEN 'name' THEN c.name
-        WHEN 'created_at' THEN to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
-        ELSE to_char(c.id, 'FM0000000000000000000')
-    END COLLATE "C" AS key
-) AS k
-LEFT JOIN LATERAL (
-    SELECT e.id AS task_id, e.status, e.reason, e.tick_at, e.started_at, e.completed_at FROM executions AS e
-    WHERE e.config_id = c.id ORDER BY e.id DESC LIMIT 1
-) AS last ON true
 WHERE c.deleted_at IS NULL
     AND (:status::text IS NULL OR c.status = :status::text)
     AND (:scheduler_type::text IS NULL OR c.scheduler_type = :scheduler_type::text)
@@ -198,12 +195,20 @@ WHERE c.deleted_at IS NULL
     AND (:q::text IS NULL OR position(lower(:q::text) IN lower(c.name || ' ' || c.description)) > 0)
     AND (
         :after_id::bigint IS NULL
-        OR (left(:sort::text, 1) <> '-' AND (k.key, c.id) > (:after_key::text COLLATE "C", :after_id::bigint))
-        OR (left(:sort::text, 1) = '-' AND (k.key, c.id) < (:after_key::text COLLATE "C", :after_id::bigint))
+        OR CASE :sort::text
+            WHEN 'name' THEN (c.name COLLATE "C", c.id) > (:after_name::text COLLATE "C", :after_id::bigint)
+            WHEN '-name' THEN (c.name COLLATE "C", c.id) < (:after_name::text COLLATE "C", :after_id::bigint)
+            WHEN 'created_at' THEN (c.created_at, c.id) > (:after_created_at::timestamptz, :after_id::bigint)
+            WHEN '-created_at' THEN (c.created_at, c.id) < (:after_created_at::timestamptz, :after_id::bigint)
+            WHEN '-id' THEN c.id < :after_id::bigint
+            ELSE c.id > :after_id::bigint
+        END
     )
 ORDER BY
-    CASE WHEN left(:sort::text, 1) <> '-' THEN k.key END ASC,
-    CASE WHEN left(:sort::text, 1) = '-' THEN k.key END DESC,
+    CASE WHEN :sort::text = 'name' THEN c.name END COLLATE "C" ASC,
+    CASE WHEN :sort::text = '-name' THEN c.name END COLLATE "C" DESC,
+    CASE WHEN :sort::text = 'created_at' THEN c.created_at END ASC,
+    CASE WHEN :sort::text = '-created_at' THEN c.created_at END DESC,
     CASE WHEN left(:sort::text, 1) <> '-' THEN c.id END ASC,
     CASE WHEN left(:sort::text, 1) = '-' THEN c.id END DESC
 LIMIT :max_rows::integer;

@@ -13,6 +13,7 @@ from horarium.actors import auditor as auditor_module
 from horarium.actors.auditor import Auditor
 from horarium.audit import Audit
 from horarium.audit_calendar import AT_ONCE
+from horarium.ids import least_id
 from horarium.model import TaskConfigPatch
 from horarium.sql.queries import QUERIES
 from horarium.tree import WATCHDOG_SECONDS
@@ -99,7 +100,7 @@ async def test_a_config_is_looked_at_from_its_row_on_for_two_hours(rig: Rig) -> 
         await rig.fire(after=15 * 60)
         rig.clock.passes(29)
         await punctual(rig)
-        await rig.sql(MADE_AT, config, auditor_module._least_id(NOON + timedelta(hours=3)))
+        await rig.sql(MADE_AT, config, least_id(NOON + timedelta(hours=3)))
         looked_at[minutes] = (await auditor.step()).looked_at
         rig.clock.passes(-29)
 
@@ -220,7 +221,7 @@ async def test_rows_of_a_long_time_are_asked_for_a_little_at_a_time(rig: Rig, mo
     await auditor.step()
     rig.clock.passes(600)
     await rig.sql(EXTRA, config, NOON + timedelta(seconds=100))
-    await rig.sql(MADE_AT, config, auditor_module._least_id(NOON + timedelta(seconds=90)))
+    await rig.sql(MADE_AT, config, least_id(NOON + timedelta(seconds=90)))
 
     assert [(kind, count) for kind, _, count, *_ in await found_by(auditor, audit)] == [("extra", 1)]
 
@@ -295,7 +296,7 @@ async def test_pages_are_listed_and_rows_asked_for_by_index_alone(rig: Rig) -> N
     await rig.config()
     asked = [
         (QUERIES.audit_pages, {"first": 0, "page_ids": 1000, "max_rows": 100}),
-        (QUERIES.audit_written, {"first": auditor_module._least_id(NOON), "until": auditor_module.GREATEST_ID}),
+        (QUERIES.audit_written, {"first": least_id(NOON), "until": auditor_module.GREATEST_ID}),
     ]
     async with rig.database.connection() as connection:
         await connection.execute("VACUUM (ANALYZE) task_configs")  # what other tests left there has no say

@@ -223,6 +223,12 @@ def cursor(*parts: object) -> str:
         ("/executions/active", {"status": "running"}, "status"),
         ("/task-configs", {"cursor": cursor("id", "a\0b", 1)}, "cursor"),
         ("/task-configs", {"cursor": cursor("id", "a", 2**63)}, "cursor"),
+        ("/task-configs", {"sort": "created_at", "cursor": cursor("created_at", "noon", 1)}, "cursor"),
+        (
+            "/task-configs",
+            {"sort": "-created_at", "cursor": cursor("-created_at", "0001-01-01T00:00:00Z", 1)},
+            "cursor",
+        ),
         ("/schedules", {"cursor": cursor("x")}, "cursor"),
         ("/schedules", {"cursor": cursor(-1)}, "cursor"),
         ("/schedules", {"cursor": cursor(True)}, "cursor"),
