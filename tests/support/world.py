@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from horarium.actors.timeout_sweeper import TimeoutSweeper
 from horarium.keyspace.workers import WorkerBeat
-from horarium.model import TaskConfigPatch
+from horarium.model import BackfillRequest, TaskConfigPatch
 from horarium.outcome import Succeeded, decide
 from horarium.sql.executions import Claim
 from tests.support.coverage import SOUND, expected_ticks, faults
@@ -58,7 +58,10 @@ WHERE completed_at IS NULL
 SWEPT = ("timed_out", "orphaned", "cancelled", "freed")
 """What a sweep ends or frees, as `Swept` names it."""
 
-ROUNDS = 200
+RETRIED = ("failed", "timeout", "cancelled", "lost", "skipped")
+BACKFILLED = timedelta(seconds=30)
+
+ROUNDS = 400
 """In which everything has to come to its end; each lets one execution of each config go."""
 
 
@@ -86,7 +89,7 @@ class Era:
 
 @dataclass(frozen=True)
 class AtWork:
-    """A task that really runs."""
+    """A task that really runs; `scheduled`: for a tick, and not by hand."""
 
     attempt: Attempt
     worker: str
@@ -165,6 +168,22 @@ class World:
     async def run_by_hand(self, config: int) -> None:
         if (await self.rig.config_row(config))["deleted_at"] is None:
             await self.rig.manual_run(config)
+
+    async def retry(self, pick: int) -> None:
+        """Do something once more that has not succeeded."""
+        there = {config for config in self.eras if (await self.rig.config_row(config))["deleted_at"] is None}
+        over = [row for row in await self._rows() if row["status"] in RETRIED and row["tick_count"] == 1]
+        mine = [row for row in over if row["config_id"] in there]
+        if mine:
+            await self.rig.executions.retry(mine[pick % len(mine)]["id"])
+            self.tally["retried by hand"] += 1
+
+    async def backfill(self, config: int) -> None:
+        """Run what the last seconds had to be run, whether they were owed or not."""
+        if (await self.rig.config_row(config))["deleted_at"] is None:
+            now = self.rig.clock.now
+            done = await self.rig.backfills.make(config, BackfillRequest(start=now - BACKFILLED, end=now))
+            self.tally["backfilled"] += done.created
 
     # Time, and the supervisor's side
 
@@ -262,13 +281,20 @@ class World:
         """What is true at every moment: no tick twice, no row for what is no tick, what is final stays."""
         rows = await self._rows()
         for config in self.eras:
-            found = faults([row for row in rows if row["config_id"] == config], self._owed(config))
+            found = faults(_of_schedule(rows, config), self._owed(config))
             assert replace(found, missing=()) == SOUND, (config, found)
+            self._check_backfilled([row for row in rows if row["config_id"] == config], config)
         for row in rows:
             if row["completed_at"] is not None:
                 said = (row["status"], row["reason"], row["attempt"], row["result"], row["error"], row["completed_at"])
                 assert self.final.setdefault(row["id"], said) == said, row
         self.tally["most rows"] = max(self.tally["most rows"], len(rows))
+
+    def _check_backfilled(self, rows: list[asyncpg.Record], config: int) -> None:
+        """A backfill has one execution for a tick, and takes none that the schedule owes."""
+        made = [row for row in rows if row["trigger"] == "backfill"]
+        assert max(Counter(row["tick_at"] or row["for_tick"] for row in made).values(), default=1) == 1, made
+        assert {row["tick_at"] for row in made}.isdisjoint(self._owed(config)), made
 
     async def settle(self) -> None:
         """Let everything come to its end: then every tick has its one row, and every row is final."""
@@ -282,7 +308,7 @@ class World:
         rows = await self._rows()
         assert {row["status"] for row in rows if row["completed_at"] is None} == set(), rows
         for config in self.eras:
-            assert faults([row for row in rows if row["config_id"] == config], self._owed(config)) == SOUND
+            assert faults(_of_schedule(rows, config), self._owed(config)) == SOUND
         self.tally["ticks settled"] += sum(len(self._owed(config)) for config in self.eras)
 
     async def _live_on(self) -> None:
@@ -316,7 +342,8 @@ class World:
             return
         if any(each.attempt.execution_id == attempt.execution_id and each.worker == worker for each in self.at_work):
             return  # claimed by the same worker before: it knows that it has it in hand
-        mine = AtWork(attempt, worker, scheduled=message.tick_at is not None)
+        trigger = (await self.rig.row(attempt.execution_id))["trigger"]
+        mine = AtWork(attempt, worker, scheduled=trigger in ("schedule", "backfill"))
         self._begins(mine)
         self.at_work.append(mine)
         self.tally["attempts begun"] += 1
@@ -354,6 +381,11 @@ class World:
 
     async def _era_begins(self, config: int) -> None:
         self.eras[config].append(Era(await self.rig.config_row(config), self.rig.clock.now))
+
+
+def _of_schedule(rows: list[asyncpg.Record], config: int) -> list[asyncpg.Record]:
+    """The rows that a config's own schedule has written."""
+    return [row for row in rows if row["config_id"] == config and row["trigger"] != "backfill"]
 
 
 @contextmanager

@@ -67,7 +67,7 @@ MOST_CONFIGS = 4
 
 USERS_DEEDS = (
     "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
-    "cancel",
+    "cancel", "retry", "backfill", "backfill",
 )  # fmt: skip
 SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
@@ -77,7 +77,7 @@ WORKERS_DEEDS = (
 
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
-    "cancelled by hand", "attempts whose worker died",
+    "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died",
     *(f"swept: {what}" for what in SWEPT), *(f"died {phase}" for phase in PHASES),
 }  # fmt: skip
 """What has to happen in a run for it to have shown anything."""
@@ -104,7 +104,7 @@ class LivesOfALedger(RuleBasedStateMachine):
     @rule(deed=st.sampled_from(USERS_DEEDS), pick=PICK, schedule=SCHEDULES)
     def a_user_acts(self, deed: str, pick: int, schedule: dict[str, Any]) -> None:
         match deed:
-            case "cancel":
+            case "cancel" | "retry":
                 self._do(deed, pick)
             case "reschedule":
                 self._do(deed, self._config(pick), schedule)
@@ -197,7 +197,7 @@ def played_rig(server_portal: BlockingPortal, emptied_ledger: str, redis_db: str
 LONG = settings.get_current_profile_name() == "long"
 
 
-@pytest.mark.timeout(0 if LONG else 120)
+@pytest.mark.timeout(0 if LONG else 300)
 def test_a_ledger_keeps_its_promise_through_any_life(
     server_portal: BlockingPortal, played_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
