@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import Progress
 
-from horarium.client import find_config, open_client
+from horarium.client import ApiAway, find_config, open_client
 from horarium.commands.console import complaints, remark
 from horarium.commands.prompts import agreed
 from horarium.commands.talk import talk
@@ -57,7 +57,11 @@ def backfilled(settings: Settings, wanted: Backfill, *, yes: bool) -> dict[str, 
     if len(ticks) > MANY and not yes and not agreed(f"Make up to {len(ticks)} executions of {config['name']}?"):
         remark("Nothing was created.")
         raise typer.Exit(1)
-    return talk(partial(_send, settings, config["id"], wanted, pieces(wanted.start, wanted.end, ticks)))
+    try:
+        return talk(partial(_send, settings, config["id"], wanted, pieces(wanted.start, wanted.end, ticks)))
+    except (typer.Exit, ApiAway):
+        remark("It broke off; give the command again for the rest.")
+        raise
 
 
 def pieces(start: str, end: str, ticks: Sequence[datetime], size: int = PIECE) -> list[tuple[str, str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -11,15 +12,15 @@ from horarium.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
 __all__ = ["CONFIG_HEADINGS", "NEXT_HEADINGS", "config_page", "config_words", "event_words", "next_words", "schedule"]
 
 CONFIG_HEADINGS = ("ID", "NAME", "STATE", "NEXT", "LAST", "SCHEDULE", "TYPE", "TAGS")
-NEXT_HEADINGS = ("TICK", "IN", "WHERE THE SCHEDULE IS", "FIRES")
+NEXT_HEADINGS = ("TICK", "IN", "IN ITS ZONE", "FIRES")
 OUTCOMES = ("success", "failed", "timeout", "cancelled", "lost", "skipped")
 CRON_PARTS = ("minute", "hour", "day", "month", "day_of_week")
 INTERVAL_UNITS = (("days", "d"), ("hours", "h"), ("minutes", "m"), ("seconds", "s"))
+WHY = ("error", "reason")
 TOLD_ELSEWHERE = ("timestamp", "event", "task_id")
 
 
@@ -81,7 +82,7 @@ def next_words(now: datetime) -> Callable[[dict[str, Any]], Sequence[str]]:
 
     def words(run: dict[str, Any]) -> Sequence[str]:
         put_off = run["fires_at"] is not None and run["fires_at"] != run["tick_at"]
-        local = str(run["local"]).replace("T", " ")
+        local = str(datetime.fromisoformat(run["local"]))
         return moment(run["tick_at"]), countdown(run["tick_at"], now), local, run["fires_at"] if put_off else ""
 
     return words
@@ -94,15 +95,17 @@ def event_words(events: list[dict[str, Any]]) -> list[Text]:
             moment(event["timestamp"]),
             status(event["event"]),
             event.get("task_id") or "",
-            ", ".join(f"{name} {plain(value)}" for name, value in event.items() if _worth_telling(name, value)),
+            ", ".join(f"{name} {plain(event[name])}" for name in _worth_telling(event)),
         )
         for event in events
     ]
     return columns([("WHEN", "EVENT", "TASK ID", "MORE"), *rows])
 
 
-def _worth_telling(name: str, value: object) -> bool:
-    return name not in TOLD_ELSEWHERE and value is not None
+def _worth_telling(event: dict[str, Any]) -> list[str]:
+    """The names of what an event holds besides, why it came to that before all else."""
+    told = [name for name, value in event.items() if name not in TOLD_ELSEWHERE and value is not None]
+    return sorted(told, key=lambda name: name not in WHY)
 
 
 def _state(config: dict[str, Any]) -> Text:

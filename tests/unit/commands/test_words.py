@@ -211,7 +211,7 @@ def test_a_run_that_jitter_puts_off_says_when_it_fires() -> None:
 def test_events_are_told_with_what_belongs_to_them() -> None:
     event = {"event": "failed", "timestamp": at(), "task_id": TASK_ID, "attempt": 2, "error": "boom", "reason": None}
 
-    assert drawn(event_words([event]))[1] == f"{moment(at())}  failed  {TASK_ID}  attempt 2, error boom"
+    assert drawn(event_words([event]))[1] == f"{moment(at())}  failed  {TASK_ID}  error boom, attempt 2"
 
 
 def test_a_list_of_executions_begins_with_the_id_that_other_commands_take() -> None:
