@@ -49,8 +49,10 @@ class Frame(NamedTuple):
 
     @classmethod
     def of(cls, entry: Entry) -> Frame:
-        """An entry of the stream."""
+        """An entry of the stream; one that would break the lines of the wire is of no kind, and nobody wants it."""
         kind, _, config_id = entry.field.partition(":")
+        if b"\n" in entry.data or b"\r" in entry.data:
+            kind = ""
         return cls(entry.id, kind, config_id, _text(kind, entry.data, entry.id))
 
 

@@ -94,7 +94,7 @@ class Script:
 @asynccontextmanager
 async def following_script(*answers: tuple[int, str]) -> AsyncIterator[tuple[Script, AsyncGenerator[Event, None]]]:
     script = Script(answers)
-    runner = web.ServerRunner(web.Server(script.handle))
+    runner = web.ServerRunner(web.Server(script.handle), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
