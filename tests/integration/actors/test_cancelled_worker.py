@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
+from horarium.keyspace.history import HistoryEvent
 from horarium.outcome import Succeeded, decide
 from horarium.sql.executions import Claim, Finished
 from horarium.tasks.ledger import Ledger
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskiq import AckableMessage
 
-    from horarium.keyspace.history import HistoryEvent
+    from horarium.live_events import Moved
     from horarium.outcome import Attempt
     from tests.support.rig import Rig
 
@@ -121,7 +122,7 @@ class ReceiverWorks(OnARig):
     """A message is claimed, run, finished and acknowledged."""
 
     broker: StreamBroker
-    events: list[HistoryEvent] = field(default_factory=list)
+    events: list[HistoryEvent | Moved] = field(default_factory=list)
 
     async def prepare(self) -> None:
         self.ledger = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, WORKER)
@@ -155,7 +156,7 @@ class ReceiverWorks(OnARig):
         row = await self.rig.row(self.run)
         assert (row["status"], row["worker"]) == ("success", WORKER)
         assert [earlier["status"] for earlier in row["earlier_attempts"]] == ["cancelled"] * (row["attempt"] - 1)
-        assert [event.event for event in self.events].count("success") == 1
+        assert [each.event for each in self.events if isinstance(each, HistoryEvent)].count("success") == 1
         assert await self.broker.depths() == {"default": 0}
         assert self.receiver.active == 0
 
