@@ -62,6 +62,12 @@ class LiveEvent:
         return orjson.dumps({name: _short(value) for name, value in self.data.items()}, default=str)
 
     @classmethod
+    def of_config(cls, config_id: int, action: str, **more: object) -> LiveEvent:
+        """What has become of a config, where its history does not say so."""
+        told = {"config_id": config_id, "action": action, "timestamp": datetime.now(UTC), **more}
+        return cls("config", config_id, told)
+
+    @classmethod
     def reset(cls, reason: str) -> LiveEvent:
         """Something is missing here: a client reads its lists anew."""
         return cls("reset", None, {"reason": reason, "timestamp": datetime.now(UTC)})

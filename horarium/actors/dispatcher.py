@@ -40,7 +40,7 @@ from horarium.firing import decide, first_undecided
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
 from horarium.leadership import ALONE
-from horarium.live_events import Moved
+from horarium.live_events import LiveEvent, Moved
 from horarium.messages import Publish, Reload
 from horarium.sql.executions import Claim, cancel_others, insert_ticks, last_ticks, mark_queued, release_buffered
 from horarium.sql.queries import QUERIES
@@ -270,10 +270,11 @@ class Dispatcher:
         ended = [firing.due for firing in firings if firing.cursor is None]
         if ended:
             async with self._database.connection() as connection:
-                await QUERIES.task_config_exhaust.rows(
+                rows = await QUERIES.task_config_exhaust.rows(
                     connection, ids=[due.config_id for due in ended], versions=[due.version for due in ended]
                 )
             crashpoint("dispatcher.exhausted")
+            self._mailboxes.record(*(LiveEvent.of_config(row["id"], "stopped", reason="no_tick_left") for row in rows))
         moves = [Advance(f.due.config_id, f.due.version, f.due.tick, f.moves_to) for f in firings]
         await self._index.advance([move for move in moves if move.following != move.tick])
         crashpoint("dispatcher.advanced")

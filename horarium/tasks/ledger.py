@@ -94,7 +94,8 @@ class Ledger:
             attempts = await executions.claim(connection, self._worker, claims)
         crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
-        self._tell(Moved.now("running", won, worker=self._worker))
+        if won:
+            self._tell(Moved.now("running", won, worker=self._worker))
         await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
         return attempts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +82,29 @@ async def test_whatever_is_done_to_a_config_is_told_of(house: House) -> None:
     actions = [each.data["action"] for each in heard.of("config", config_id=config)]
     assert actions == ["created", "stopped", "started", "paused", "resumed", "reloaded", "updated", "deleted"]
     assert heard.of("config", config_id=config, action="paused")[0].data["reason"] == "lunch"
+
+
+async def test_a_config_that_has_fired_for_the_last_time_is_told_of(house: House) -> None:
+    run_date = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    async with listening(house) as heard:
+        config = await house.config(scheduler_type="date", schedule_config={"run_date": run_date})
+        await heard.hears("execution", config_id=config, status="success")
+        stopped = await heard.hears("config", config_id=config, action="stopped")
+
+    assert stopped.data["reason"] == "no_tick_left"
+    assert (await house.get(f"{CONFIGS.removeprefix('/api/v1')}/{config}"))["status"] == "inactive"
+
+
+async def test_ticks_that_wait_their_turn_are_told_of_as_pending(house: House) -> None:
+    one_by_one = {"overlap": "buffer_all", "task_type": "sleep", "parameters": {"seconds": 1.5}}
+    every_second = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "* * * * * *"}}
+    async with listening(house, types="executions") as heard:
+        config = await house.config(**one_by_one, **every_second)
+        waiting = await heard.hears("execution", config_id=config, status="pending")
+        await heard.hears("execution", task_id=waiting.data["task_id"], status="queued")
+        await house.call("POST", f"{CONFIGS}/{config}/stop")
+
+    assert waiting.data["tick_at"] is not None
 
 
 async def test_a_restart_in_the_tree_is_told_of_as_the_supervisors_own_list_has_it(house: House) -> None:
