@@ -38,6 +38,9 @@ SHARE = 4
 RECHECK_SECONDS = 3.0
 """How often it is asked whether the caller may still listen."""
 
+SHORTEST_SECONDS = 0.05
+"""How soon it is asked again at the earliest: who is let in at the very end of a token has none of it left."""
+
 UNSURE_SECONDS = 60.0
 """How long a stream goes on while that cannot be known, as Postgres or Redis is away."""
 
@@ -152,7 +155,7 @@ async def _end_when_refused(allowed: Allowed, scope: anyio.CancelScope) -> None:
     unsure_since = math.inf
     seconds = 0.0
     while True:
-        await anyio.sleep(min(seconds, RECHECK_SECONDS))
+        await anyio.sleep(min(max(seconds, SHORTEST_SECONDS), RECHECK_SECONDS))
         try:
             seconds = await allowed()
         except Unauthorized:

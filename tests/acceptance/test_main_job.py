@@ -175,7 +175,7 @@ def test_the_tree_shows_every_actor_running(admin: Client) -> None:
     running = [node["id"] for child in tree["children"] for node in child["children"] if node["state"] == "running"]
     assert running == [
         "postgres", "redis", "history_writer", "token_service", "schedule_loader", "leader", "dispatcher", "publisher",
-        "timeout_sweeper", "cleanup", "auditor",
+        "timeout_sweeper", "cleanup", "auditor", "event_reader",
     ]  # fmt: skip
 
 

@@ -61,6 +61,8 @@ class Spring:
     dry: bool = False
     taken: int = 0
     answers: list[Exception] = field(default_factory=list)
+    left: float = math.inf
+    asked: int = 0
 
     def take(self) -> bytes | None:
         if self.dry:
@@ -75,9 +77,10 @@ class Spring:
         await anyio.sleep_forever()
 
     async def allowed(self) -> float:
+        self.asked += 1
         if self.answers:
             raise self.answers[0]
-        return math.inf
+        return self.left
 
 
 @asynccontextmanager
@@ -232,3 +235,17 @@ async def test_a_stream_goes_on_for_a_while_when_nobody_can_say_whether_it_may(
 
         assert await is_over(client)
         assert anyio.current_time() - began >= 0.2
+
+
+async def test_a_caller_whose_time_is_just_over_is_asked_for_once_more() -> None:
+    """Two looks at the clock: by the first it is let in, by the second nothing is left of its token."""
+    spring = Spring(dry=True, left=-0.001)
+    async with serving(spring) as server, await server.connect() as client:
+        await begun(client)
+
+        async def asked_again() -> bool:
+            return spring.asked >= 2
+
+        await eventually(asked_again)
+        spring.answers.append(Unauthorized("it is over"))
+        assert await is_over(client)
