@@ -112,10 +112,14 @@ class Streams:
         with self._place() as scope, connection.until_lost(scope.cancel):
             source = await open_source()
             await response.prepare(request)
-            async with anyio.create_task_group() as group:
-                group.start_soon(_end_when_refused, allowed, scope)
-                await _pass_on(_Wire(response, connection), source)
-                group.cancel_scope.cancel()
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_end_when_refused, allowed, scope)
+                    await _pass_on(_Wire(response, connection), source)
+                    group.cancel_scope.cancel()
+            except Exception:  # the answer has begun: no other can be given, and an abrupt end says enough
+                log.exception("stream.failed")
+                connection.force_close()
         return response
 
     async def end_all(self, _app: web.Application) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from horarium.errors import Unauthorized, Unavailable
 from horarium.http import streams
@@ -249,3 +250,17 @@ async def test_a_caller_whose_time_is_just_over_is_asked_for_once_more() -> None
         await eventually(asked_again)
         spring.answers.append(Unauthorized("it is over"))
         assert await is_over(client)
+
+
+async def test_an_error_of_ours_ends_the_stream_is_logged_and_is_not_written_into_it() -> None:
+    spring = Spring(dry=True, answers=[RuntimeError("a bug")])
+    with capture_logs() as logs:
+        async with serving(spring) as server, await server.connect() as client:
+            received = await begun(client)
+            with anyio.fail_after(5), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    received += await client.receive()
+
+    assert [line["event"] for line in logs] == ["stream.failed"]
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert not received.endswith(b"0\r\n\r\n")
