@@ -22,23 +22,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 import anyio
-import uvloop
 from aiohttp import web
 from anyio import to_process
-from common import core, resources, running
+from asking import ask
+from common import api, core, resources
 from redis.asyncio import Redis
 
 from horarium.host import calm_collector
-from horarium.http.liveness import LIMIT_SECONDS, Liveness
 from horarium.identity.passwords import Passwords
 from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
-from horarium.supervisor import SupervisorSpec
-from horarium.tree import supervisor_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,85 +51,6 @@ class Round(NamedTuple):
 
     rate: float
     cpu: float
-
-
-# The client, in a process of its own
-
-
-class Asker(asyncio.Protocol):
-    """One connection: the next request is sent when the answer is there."""
-
-    def __init__(self, request: bytes, ends: float) -> None:
-        self._request = request
-        self._ends = ends
-        self._missing = 0
-        self.answers = 0
-        self.closed = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        """Count a whole answer, which is one that came in one piece or in two."""
-        if self._missing == 0:
-            assert data.startswith(b"HTTP/1.1 200 "), data[:300]
-            head, _, body = data.partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n", 1)[0])
-            self._missing = length - len(body)
-        else:
-            self._missing -= len(data)
-        if self._missing > 0:
-            return
-        self.answers += 1
-        if time.perf_counter() < self._ends:
-            self._transport.write(self._request)
-        else:
-            self._transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The end, which is an error when the server made it."""
-        if error is None:
-            self.closed.set_result(None)
-        else:
-            self.closed.set_exception(error)
-
-
-def ask(port: int, tokens: list[str], seconds: float) -> float:
-    """Answers a second over all connections, one for each token."""
-
-    async def everybody() -> float:
-        head = f"GET {PATH} HTTP/1.1\r\nHost: horarium\r\nAuthorization: Bearer "
-        began = time.perf_counter()
-        askers = [Asker(f"{head}{token}\r\n\r\n".encode(), began + seconds) for token in tokens]
-        loop = asyncio.get_running_loop()
-        for asker in askers:
-            await loop.create_connection(lambda asker=asker: asker, "127.0.0.1", port)
-        await asyncio.gather(*(asker.closed for asker in askers))
-        return sum(asker.answers for asker in askers) / (time.perf_counter() - began)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(everybody())
-
-
-# The servers, in ours
-
-
-@asynccontextmanager
-async def api(r: Resources) -> AsyncIterator[int]:
-    """The real API on a free port, with the actor behind a login."""
-    ports: list[int] = []
-    tree = supervisor_tree(
-        r,
-        supervisor=cast("Any", None),
-        tell_password=print,
-        listening=ports.append,
-        liveness=Liveness(lambda: 0.0, LIMIT_SECONDS),
-    )
-    spec = next(child for child in tree.children if child.id == "api")
-    async with core(r, only="token_service"), running(SupervisorSpec("bench", (spec,))):
-        yield ports[-1]
 
 
 @asynccontextmanager
@@ -179,7 +97,9 @@ async def rates(r: Resources, api_port: int, rounds: int, seconds: float) -> Non
 async def one_round(port: int, tokens: list[str], seconds: float) -> Round:
     """Let the client ask; what came of it."""
     before = time.process_time()
-    rate = await to_process.run_sync(ask, port, tokens, seconds)
+    head = f"GET {PATH} HTTP/1.1\r\nHost: horarium\r\nAuthorization: Bearer "
+    requests = [f"{head}{token}\r\n\r\n".encode() for token in tokens]
+    rate = (await to_process.run_sync(ask, port, requests, seconds)).rate
     return Round(rate, (time.process_time() - before) / (rate * seconds))
 
 
@@ -217,7 +137,7 @@ async def measure(rounds: int, seconds: float, users: int) -> None:
         trusting = shared.settings.model_copy(update={"port": 0, "trusted_proxies": (ip_network("127.0.0.0/8"),)})
         r = replace(shared, settings=trusting)
         print(f"{CONNECTIONS} connections, {rounds} rounds of {seconds:g} s, {datetime.now(UTC):%F %T} UTC")
-        async with api(r) as port:
+        async with core(r, only="token_service"), api(r) as port:
             await rates(r, port, rounds, seconds)
             await logins(r, port, users)
 

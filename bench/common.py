@@ -19,6 +19,7 @@ import psutil
 from pydantic import SecretStr
 
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.http.liveness import LIMIT_SECONDS, Liveness
 from horarium.lifecycle import utc_now
 from horarium.messages import Mailboxes
 from horarium.resources import open_resources
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from horarium.tasks.message import TaskMessage
 
 __all__ = [
-    "COLUMNS", "MAKE_CONFIGS", "QUEUE", "Confirmed", "Cpu", "Window", "check_window", "core", "fire", "make_configs",
-    "percentile", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
+    "COLUMNS", "MAKE_CONFIGS", "QUEUE", "Confirmed", "Cpu", "Window", "api", "check_window", "core", "fire",
+    "make_configs", "percentile", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
 ]  # fmt: skip
 
 QUEUE = "default"
@@ -201,6 +202,22 @@ async def core(r: Resources, *, only: str = "", without: Sequence[str] = ()) -> 
     assert chosen, (only, without)
     async with running(replace(spec, children=chosen)):
         yield
+
+
+@asynccontextmanager
+async def api(r: Resources) -> AsyncIterator[int]:
+    """The real API on the port of the settings, and nothing of the core, which it may ask; gives the port."""
+    ports: list[int] = []
+    tree = supervisor_tree(
+        r,
+        supervisor=cast("Any", None),
+        tell_password=print,
+        listening=ports.append,
+        liveness=Liveness(lambda: 0.0, LIMIT_SECONDS),
+    )
+    spec = next(child for child in tree.children if child.id == "api")
+    async with running(SupervisorSpec("bench", (spec,))):
+        yield ports[-1]
 
 
 async def make_configs(database: Database, configs: int, window: Window | None = None) -> None:
