@@ -56,6 +56,16 @@ RESPONSES: dict[str, dict[str, Any]] = {
     "HeadTooLarge": _problem("The head, or one line of it, is too large"),
     "Unavailable": _problem("Postgres, Redis, the broker or an actor is away, or the loop is blocked", "Retry-After"),
 }
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream, as the HTML standard has them",
+    "properties": {
+        "id": {"type": "string", "description": "For Last-Event-ID"},
+        "event": {"type": "string", "description": "What kind of event it is"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["data"],
+}
 NAMES: dict[int, str] = {
     400: "Malformed",
     401: "Unauthorized",
@@ -87,7 +97,8 @@ def responses(route: Route, schemas: Schemas) -> dict[str, Any]:
 def _success(route: Route, schemas: Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": route.summary, "headers": _named(*route.gives)}
     if route.answer is not None:
-        schema = {"type": "string"} if route.answer is str else schemas.of(route.answer)
+        plain = EVENT if route.media_type == "text/event-stream" else {"type": "string"}
+        schema = plain if route.answer is str else schemas.of(route.answer)
         success["content"] = {route.media_type: {"schema": schema}}
     return success
 

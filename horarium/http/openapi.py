@@ -145,7 +145,7 @@ def _query_parameters(route: Route, schemas: Schemas) -> list[dict[str, Any]]:
 
 
 def _header(field: HeaderField) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": field.pattern}
+    schema = {"type": "string"} if field.pattern is None else {"type": "string", "pattern": field.pattern}
     return {"name": field.name, "in": "header", "required": False, "schema": schema, "description": field.description}
 
 
