@@ -19,7 +19,20 @@ from rich.markup import escape
 
 from horarium.actors.api import cannot_listen
 from horarium.client.errors import EXIT_CODES
-from horarium.commands import api_key, apply, config, doctor, execution, login, migrate, next_ticks, status, tree, user
+from horarium.commands import (
+    api_key,
+    apply,
+    config,
+    doctor,
+    execution,
+    importing,
+    login,
+    migrate,
+    next_ticks,
+    status,
+    tree,
+    user,
+)
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
@@ -51,6 +64,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(execution.app, name="execution")
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
+app.add_typer(importing.app, name="import")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Where embedded servers keep their data.")]
 

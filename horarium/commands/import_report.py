@@ -1,0 +1,119 @@
+"""What `horarium import` tells: the configs, what differs about them, what stays behind, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.text import Text
+
+from horarium.commands.console import complain, say, show
+from horarium.importing import Carried, NotCarried
+from horarium.terminal import columns, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from horarium.client import ApiError
+    from horarium.importing import Outcome
+
+__all__ = ["EXIT_NOT_ALL", "Answered", "report"]
+
+EXIT_NOT_ALL = 7
+"""Something could not be carried over; the rest was."""
+
+HEADINGS = ("NAME", "TASK TYPE", "SCHEDULE", "FIRST TICK", "STATUS", "CHANGE")
+CHANGES = ("created", "updated", "unchanged")
+IN_BATCH = re.compile(r"\bconfigs\.(\d+)")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the API did, or would do; nothing where it was not asked."""
+
+    applied: bool
+    answer: Mapping[str, Any] | None = None
+    refusal: ApiError | None = None
+
+
+def report(source: str, outcomes: Sequence[Outcome], answered: Answered, *, as_json: bool, output: Path | None) -> int:
+    """Print all of it; gives the exit code."""
+    carried = [each for each in outcomes if isinstance(each, Carried)]
+    behind = [each for each in outcomes if isinstance(each, NotCarried)]
+    if as_json:
+        typer.echo(json.dumps(_as_object(source, carried, behind, answered)))
+    else:
+        _print(carried, behind, answered)
+        say(_summary(carried, behind, answered, output))
+    if answered.refusal is not None:
+        complain(_named(str(answered.refusal), carried))
+        return answered.refusal.exit_code
+    return EXIT_NOT_ALL if any(each.matters for each in behind) else 0
+
+
+def _as_object(
+    source: str, carried: Sequence[Carried], behind: Sequence[NotCarried], answered: Answered
+) -> dict[str, Any]:
+    return {
+        "source": source,
+        "applied": answered.applied,
+        "configs": [each.config for each in carried],
+        "different": [{"name": each.name, "note": note} for each in carried for note in each.notes],
+        "not_carried": [{"name": e.name, "reason": e.reason, "matters": e.matters} for e in behind],
+        "answer": answered.answer,
+    }
+
+
+def _print(carried: Sequence[Carried], behind: Sequence[NotCarried], answered: Answered) -> None:
+    if carried:
+        changes = _changes(answered.answer or {})
+        show(columns([HEADINGS, *(_row(each, changes) for each in carried)]))
+    for title, lines in (
+        ("Carried over with a difference:", [f"{each.name}: {note}" for each in carried for note in each.notes]),
+        ("Not carried over:", [f"{each.name}: {each.reason}" for each in behind]),
+        ("Warnings:", list(_warnings(answered.answer or {}))),
+    ):
+        if lines:
+            show([Text(), Text(title, "bold"), *(Text(f"  {printable(line)}") for line in lines)])
+
+
+def _row(carried: Carried, changes: Mapping[str, str]) -> tuple[str, ...]:
+    config = carried.config
+    first = "-" if carried.first_tick is None else f"{carried.first_tick:%Y-%m-%d %H:%M:%S}Z"
+    status = config.get("status", "active")
+    return (carried.name, config["task_type"], _schedule(config), first, status, changes.get(carried.name, "-"))
+
+
+def _schedule(config: Mapping[str, Any]) -> str:
+    given = config["schedule_config"]
+    if config["scheduler_type"] == "cron":
+        return f"{given['cron_expression']} {given['timezone']}"
+    return f"every {given['seconds']} s" if config["scheduler_type"] == "interval" else f"once {given['run_date']}"
+
+
+def _changes(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: change for change in CHANGES for name in answer.get(change, ())}
+
+
+def _warnings(answer: Mapping[str, Any]) -> Iterator[str]:
+    for each in answer.get("warnings", ()):
+        yield f"{each['name']}: {each['msg']}" if each.get("name") else each["msg"]
+
+
+def _summary(carried: Sequence[Carried], behind: Sequence[NotCarried], answered: Answered, output: Path | None) -> str:
+    left = sum(each.matters for each in behind)
+    done = "carried over" if answered.applied else "can be carried over"
+    end = "." if answered.applied else "; nothing was changed, --apply does it."
+    written = "" if output is None else f" Written to {output}."
+    if answered.refusal is not None:
+        done, end = "read", "; nothing was changed."
+    return f"{len(carried)} {done}, {left} not{end}{written}"
+
+
+def _named(refusal: str, carried: Sequence[Carried]) -> str:
+    """The refusal, which counts the configs of the batch, with their names."""
+    return IN_BATCH.sub(lambda match: f"{match[0]} ({carried[int(match[1])].name!r})", refusal)
