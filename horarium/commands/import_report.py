@@ -38,6 +38,8 @@ class Answered:
     applied: bool
     answer: Mapping[str, Any] | None = None
     refusal: ApiError | None = None
+    unasked: tuple[str, ...] = ()
+    """Task types that are needed, and that nobody could be asked about."""
 
 
 def report(source: str, outcomes: Sequence[Outcome], answered: Answered, *, as_json: bool, output: Path | None) -> int:
@@ -64,6 +66,7 @@ def _as_object(
         "configs": [each.config for each in carried],
         "different": [{"name": each.name, "note": note} for each in carried for note in each.notes],
         "not_carried": [{"name": e.name, "reason": e.reason, "matters": e.matters} for e in behind],
+        "unasked_task_types": list(answered.unasked),
         "answer": answered.answer,
     }
 
@@ -75,6 +78,7 @@ def _print(carried: Sequence[Carried], behind: Sequence[NotCarried], answered: A
     for title, lines in (
         ("Carried over with a difference:", [f"{each.name}: {note}" for each in carried for note in each.notes]),
         ("Not carried over:", [f"{each.name}: {each.reason}" for each in behind]),
+        ("Task types that have to be there, and that nobody could be asked about:", list(answered.unasked)),
         ("Warnings:", list(_warnings(answered.answer or {}))),
     ):
         if lines:

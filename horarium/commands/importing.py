@@ -177,7 +177,10 @@ async def _converse(
         known = await _known_types(client, settings, wanted)
         outcomes = await read(Target(known, utc_now(), wanted.timeout, timezone, wanted.renames))
         configs = [each.config for each in outcomes if isinstance(each, Carried)]
-        if not known.complete or not configs:
+        if not known.complete:
+            needed = {str(config["task_type"]) for config in configs}
+            return outcomes, Answered(applied=False, unasked=tuple(sorted(needed - known.schemas.keys())))
+        if not configs:
             return outcomes, Answered(applied=wanted.apply)
         body = {"configs": configs, "prune": False, "dry_run": not wanted.apply}
         try:

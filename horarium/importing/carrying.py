@@ -17,7 +17,6 @@ from pydantic import ValidationError
 from horarium.errors import HorariumError
 from horarium.model import TaskConfigCreate
 from horarium.schedule import ScheduleError, next_tick, parse_schedule
-from horarium.tasks.registry import SHELL_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,8 +89,6 @@ class Draft:
         """The config it makes; raises CannotCarry where one of its fields breaks a rule."""
         task_type = target.renames.get(self.task_type, self.task_type)
         parameters = plain(target.known.keywords(task_type, self.args, self.kwargs))
-        if not target.known.has(task_type) and task_type != SHELL_COMMAND:
-            self.notes.append(f"nobody could be asked whether there is a task type {task_type!r}")
         head = {"name": _name(self.name), "task_type": task_type, "parameters": parameters}
         config = {**head, "timeout_seconds": target.timeout_seconds, **self.fields}
         return Carried(config, tuple(self.notes), _first_tick(config, target.now))
@@ -105,7 +102,7 @@ def carry(name: str, draft: Callable[[], Draft], target: Target) -> Outcome:
         return NotCarried(name, str(error))
 
 
-def plain(value: Any, where: str = "its arguments") -> Any:
+def plain(value: Any, where: str = "") -> Any:
     """A value as JSON has it; raises CannotCarry where JSON has no form for it."""
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
@@ -113,7 +110,8 @@ def plain(value: Any, where: str = "its arguments") -> Any:
         return [plain(each, where) for each in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(each, key) for key, each in value.items()}
-    raise CannotCarry(f"{where} hold a {type(value).__name__} ({value!r:.40}), which JSON has no form for")
+    argument = f"the argument {where}" if where else "its arguments"
+    raise CannotCarry(f"needs {type(value).__name__} in {argument} ({value!r:.40}), which JSON has no form for")
 
 
 def _name(given: str) -> str:

@@ -83,8 +83,8 @@ def _sets(fields: Mapping[str, frozenset[int]]) -> CronSets:
 def _numbers(name: str, text: str, everything: frozenset[int]) -> frozenset[int]:
     low, high = min(everything), max(everything)
     found: set[int] = set()
-    for part in text.replace(" ", "").split(","):
-        match = PART.fullmatch(part)
+    for part in text.split(","):
+        match = PART.fullmatch(part.strip() if part.strip().isdigit() else part)  # a space is fine beside a number
         if match is None:
             raise CannotCarry(f"has the {name} {text!r:.60}, which Celery cannot read either")
         first = low if match["star"] else _number(name, match["first"], everything)

@@ -30,10 +30,6 @@ class KnownTypes:
         """The complete list that `GET /task-types` answers."""
         return cls({each["name"]: each["parameters_schema"] for each in listed}, complete=True)
 
-    def has(self, task_type: str) -> bool:
-        """Whether the task type is known."""
-        return task_type in self.schemas
-
     def keywords(self, task_type: str, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The parameters of a call; raises CannotCarry where the task type is missing, or does not take them."""
         schema = self.schemas.get(task_type)

@@ -1,0 +1,75 @@
+"""What a Celery app declares, read from the app itself and held against Celery's own arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.imports import Imported, due, imported, peer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+APP = "tests.support.peers.celery_app:app"
+
+
+@pytest.fixture(scope="module")
+async def run() -> Imported:
+    """The import of the app, in UTC."""
+    return await imported("celery", APP, "--offline")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+async def test_every_crontab_is_due_when_celery_has_it_due(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = await peer("celery_app", zone=zone)
+    monkeypatch.setenv("PEER_ZONE", zone)
+
+    run = await imported("celery", APP, "--offline")
+
+    assert {run.configs[name]["schedule_config"]["timezone"] for name in oracle} == {zone}
+    assert due(run, oracle) == oracle
+
+
+async def test_intervals_are_whole_seconds_however_they_were_said(run: Imported) -> None:
+    said = {
+        name: run.configs[name]["schedule_config"]["seconds"] for name in ("by seconds", "by timedelta", "by schedule")
+    }
+    assert said == {"by seconds": 30, "by timedelta": 7200, "by schedule": 300}
+    assert "relative" in run.notes("by schedule")[0]
+
+
+async def test_options_are_taken_over_or_named(run: Imported) -> None:
+    config = run.configs["with options"]
+    assert config["parameters"] == {"x": 1, "y": [2, 3]}
+    assert (config["queue"], config["priority"], config["timeout_seconds"]) == ("slow", 3, 90)
+    assert config["catchup_window_seconds"] == 600
+    assert [note for note in run.notes("with options") if "exchange='other' is left out" in note] != []
+
+
+async def test_what_has_no_equal_is_named_and_the_exit_code_says_so(run: Imported) -> None:
+    assert run.code == 7
+    assert run.left.keys() == {"bytes", "friday the 13th", "half a second", "positional", "sunset"}
+    assert "follows the sun" in run.left["sunset"]
+    assert "positional arguments" in run.left["positional"]
+    assert run.said["unasked_task_types"] == ["app.add"]
+
+
+async def test_tasks_that_are_declared_when_the_app_is_finished_are_found(run: Imported) -> None:
+    assert run.configs["added when finished"]["schedule_config"]["cron_expression"] == "1 * * * *"
+
+
+async def test_a_file_of_settings_alone_will_do(tmp_path: Path) -> None:
+    settings = tmp_path / "celeryconfig.py"
+    settings.write_text(
+        "from celery.schedules import crontab\n"
+        "timezone = 'Europe/Paris'\n"
+        "beat_schedule = {'nightly': {'task': 'app.add', 'schedule': crontab(minute=30, hour=2)}}\n"
+    )
+
+    run = await imported("celery", str(settings), "--offline")
+
+    assert run.code == 0
+    assert run.configs["nightly"]["schedule_config"] == {"cron_expression": "30 2 * * *", "timezone": "Europe/Paris"}
