@@ -25,7 +25,7 @@ CELERY = ("celery.", "django_celery_beat.")
 SOLAR = "follows the sun, which no schedule here does"
 MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 WEEKDAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
-PART = re.compile(r"(?:(?P<star>\*)|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
+PART = re.compile(r"(?:(?P<star>\*)|(?P<first>\w+)-(?P<last>\w+))(?:/(?P<step>[1-9]\d*))?|(?P<single>\w+)", re.ASCII)
 FIELDS = {
     "minute": ALL_MINUTES,
     "hour": ALL_HOURS,
@@ -87,10 +87,10 @@ def _numbers(name: str, text: str, everything: frozenset[int]) -> frozenset[int]
         match = PART.fullmatch(part.strip() if part.strip().isdigit() else part)  # a space is fine beside a number
         if match is None:
             raise CannotCarry(f"has the {name} {text!r:.60}, which Celery cannot read either")
-        first = low if match["star"] else _number(name, match["first"], everything)
-        last = high if match["star"] else _number(name, match["last"] or match["first"], everything)
+        first = low if match["star"] else _number(name, match["first"] or match["single"], everything)
+        last = high if match["star"] else _number(name, match["last"] or match["single"], everything)
         stretch = list(range(first, last + 1)) if first <= last else [*range(first, high + 1), *range(low, last + 1)]
-        found.update(stretch[:: max(int(match["step"] or 1), 1)])
+        found.update(stretch[:: int(match["step"] or 1)])
     return frozenset(found)
 
 
