@@ -62,7 +62,7 @@ def test_a_trigger_is_a_stand_in_with_its_state(protocol: int) -> None:
     ids=lambda attack: attack.call[0].__name__ + str(attack.call[1][-1]),
 )
 def test_nothing_that_is_not_on_the_list_is_called(attack: Attack) -> None:
-    with pytest.raises(CannotCarry, match="cannot be read: its pickle"):
+    with pytest.raises(CannotCarry, match=r"cannot be read: its pickle (needs|asks)"):
         unpickled(pickle.dumps({"args": [attack]}))
 
 
