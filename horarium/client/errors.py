@@ -13,6 +13,8 @@ These are all the exit codes there are; `EXIT_CODES` tells them to whoever reads
 * 0: done. A watch or a tail that Ctrl-C ends is done, too.
 * 2: the command line or a setting is wrong (`ConfigurationError`, or typer's own refusal), or something had to be asked
   and there is no terminal to ask on.
+* 7: an import left something out (`horarium import`).
+* 10: something would change (`horarium apply --exit-code`).
 * 10 to 14: with `--wait`, the execution ended so (`OUTCOME_CODES`).
 * 130 and 143: Ctrl-C and SIGTERM, as a shell has them.
 """
@@ -54,8 +56,8 @@ OUTCOME_CODES = {"success": 0, "failed": 10, "timeout": 11, "cancelled": 12, "lo
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 refused or failed; 2 wrong command line or setting; 3 not logged in; 4 not allowed; "
-    "5 no such thing; 6 the API or a server behind it is away; with --wait 10 failed, 11 timeout, 12 cancelled, "
-    "13 lost, 14 skipped; 130 after Ctrl-C, 143 after SIGTERM."
+    "5 no such thing; 6 the API or a server behind it is away; 7 an import left something out; with --exit-code "
+    "10 something changes; with --wait 10 failed, 11 timeout, 12 cancelled, 13 lost, 14 skipped; 130 after Ctrl-C, 143 after SIGTERM."
 )
 
 

@@ -37,9 +37,6 @@ app = typer.Typer()
 EXIT_CHANGES = 10
 """With `--exit-code`: something has changed, or would; apart from every code of a failure."""
 
-APPLY_SECONDS = 60.0
-"""The server takes two seconds for ten thousand configs, and a minute of a busy one is better than not to know."""
-
 MOST_WARNINGS = 20
 """Warnings shown one by one; all of them are in the answer (`--json`)."""
 
@@ -47,7 +44,7 @@ FILE = "horarium.yaml"
 
 FilesOption = Annotated[
     list[str] | None,
-    typer.Option("--file", "-f", help=f"A file, more than one if need be, or - for stdin [default: {FILE}]."),
+    typer.Option("--file", "-f", help=f"A file, more than one if need be, or - for stdin (default: {FILE})."),
 ]
 PruneOption = Annotated[bool, typer.Option("--prune", help="Delete what the files, of this source, do not name.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
@@ -60,7 +57,7 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     prune: PruneOption = False,
     dry_run: DryRunOption = False,
     exit_code: ExitCodeOption = False,
-    source: Annotated[str | None, typer.Option(help="Who declares these configs [default: as the files say].")] = None,
+    source: Annotated[str | None, typer.Option(help="Who declares these configs (default: as the files say).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer.")] = False,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -88,7 +85,7 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 @app.command()
 def export(
-    output_file: Annotated[Path | None, typer.Option("--output", "-o", help="The file [default: stdout].")] = None,
+    output_file: Annotated[Path | None, typer.Option("--output", "-o", help="The file (default: stdout).")] = None,
     source: Annotated[str | None, typer.Option(help="Only the configs of this source.")] = None,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -112,7 +109,7 @@ def schema() -> None:
 
 async def _send(settings: Settings, body: dict[str, Any]) -> Any:
     async with open_client(settings) as client:
-        return await client.call("POST", "/task-configs/apply", body=body, seconds=APPLY_SECONDS)
+        return await client.apply(body)
 
 
 async def _exported(settings: Settings, source: str | None) -> tuple[str, int]:

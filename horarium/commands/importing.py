@@ -184,7 +184,7 @@ async def _converse(
             return outcomes, Answered(applied=wanted.apply)
         body = {"configs": configs, "prune": False, "dry_run": not wanted.apply}
         try:
-            return outcomes, Answered(wanted.apply, await client.call("POST", "/task-configs/apply", body=body))
+            return outcomes, Answered(wanted.apply, await client.apply(body))
         except ApiError as error:  # what was found is worth telling of, and the refusal is the end of it
             return outcomes, Answered(applied=False, refusal=error)
 

@@ -10,12 +10,11 @@ import anyio
 import pytest
 import yaml
 
-from tests.support.apply_stub import applying_api
 from tests.support.imports import imported
 from tests.support.processes import environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.tree import House
@@ -24,20 +23,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
-APPLY = "/api/v1/task-configs/apply"
 NOBODY = "http://127.0.0.1:1"
 HOURLY = {"task": "echo", "schedule": 3600, "kwargs": {"message": "hello"}}
 
 
 @pytest.fixture
-async def api(house: House) -> AsyncIterator[dict[str, str]]:
-    """Settings of an operator: at the house, or at a stand-in for as long as the house cannot apply."""
-    contract = (await house.call("GET", "/openapi.json")).body
-    if APPLY in contract["paths"]:
-        yield {"api_url": house.url, "token": (await house.api_key(role="operator"))["key"]}
-        return
-    async with applying_api() as url:
-        yield {"api_url": url, "token": "any"}
+async def api(house: House) -> dict[str, str]:
+    """Settings of an operator at the house."""
+    return {"api_url": house.url, "token": (await house.api_key(role="operator"))["key"]}
 
 
 @pytest.fixture
