@@ -19,9 +19,10 @@ from tests.support.processes import environment
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-__all__ = ["Terminal", "in_terminal"]
+__all__ = ["Terminal", "in_terminal", "program_in_terminal"]
 
 ROWS, COLUMNS = 40, 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -37,6 +38,10 @@ class Terminal:
 
     def type(self, line: str) -> None:
         os.write(self.master, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        os.write(self.master, b"\x03")
 
     def text(self) -> str:
         """All that was written so far, without the escape sequences."""
@@ -71,11 +76,23 @@ class Terminal:
 @contextmanager
 def in_terminal(*arguments: str, editor: str = "false", **settings: object) -> Iterator[Terminal]:
     """`horarium` with these arguments, settings and $EDITOR; killed when the block ends."""
+    with program_in_terminal(
+        [sys.executable, "-m", "horarium", *arguments], {"EDITOR": editor}, **settings
+    ) as terminal:
+        yield terminal
+
+
+@contextmanager
+def program_in_terminal(
+    argv: Sequence[str], variables: Mapping[str, str], *, cwd: Path | None = None, **settings: object
+) -> Iterator[Terminal]:
+    """A program with these variables beside Horarium's settings; killed when the block ends."""
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (ROWS, COLUMNS))
-    with subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "horarium", *arguments],
-        env=environment(**settings) | {"TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS), "EDITOR": editor},
+    with subprocess.Popen(  # noqa: S603 - what a test says
+        argv,
+        cwd=cwd,
+        env=environment(**settings) | {"TERM": "xterm", "COLUMNS": str(COLUMNS), "LINES": str(ROWS), **variables},
         stdin=slave,
         stdout=slave,
         stderr=slave,

@@ -109,8 +109,8 @@ def named_settings() -> list[tuple[str, str]]:
 def test_every_command_and_flag_named_anywhere_exists(call: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     words = iter(call)
-    while hasattr(command, "commands"):
-        command = command.commands[next(words).partition("|")[0]]
+    while hasattr(command, "commands") and (word := next(words, None)) is not None:  # a group may be named alone
+        command = command.commands[word.partition("|")[0]]
     flags = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
     assert {word.partition("=")[0] for word in call if word.startswith("--")} <= flags
 
