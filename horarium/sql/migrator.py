@@ -82,17 +82,18 @@ async def migrate(
     """
     known = migrations() if known is None else known
     async with database.connection() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
-            waits()
-            await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK, timeout=seconds)
         try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_LOCK):
+                waits()
+                await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK, timeout=seconds)
             await connection.execute(LEDGER)
             missing = _missing(known, await _applied(connection))
             for migration in missing:
                 await _apply(connection, migration, seconds)
                 done(migration)
         finally:
-            with anyio.CancelScope(shield=True):  # the session outlives this, and would keep the lock with it
+            # The session outlives this, and would keep the lock with it, also where the answer to having it was lost.
+            with anyio.CancelScope(shield=True):
                 await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
     return missing
 
