@@ -71,7 +71,7 @@ class Api:
         try:
             async with self._bound(door) as sockets, anyio.create_task_group() as group:
                 group.start_soon(door.watch)
-                group.start_soon(StandIn(self._liveness, sockets).run)
+                await group.start(StandIn(self._liveness, sockets).run)
                 group.start_soon(keep_asking, context, partial(_ask, *sockets[0].getsockname()[:2]), NO_ANSWER)
                 task_status.started()
                 await context.stopping.wait()

@@ -21,16 +21,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import TASK_STATUS_IGNORED, CapacityLimiter, from_thread, to_thread
 
 from horarium.errors import Stalled
 from horarium.http.headers import raw_problem
 from horarium.http.problems import BUSY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from _typeshed import HasFileno
+    from anyio.abc import TaskStatus
 
     from horarium.http.liveness import Liveness
 
@@ -54,20 +55,25 @@ class StandIn:
         self._listening = tuple(listening)
         self._ending = threading.Event()
 
-    async def run(self) -> None:
-        """Stand by until cancelled; the sockets must be open until this has returned."""
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Stand by until cancelled, ready once the thread is; the sockets must be open until this has returned."""
         with ExitStack() as stack:
             listeners = [stack.enter_context(_duplicate(each)) for each in self._listening]
             async with anyio.create_task_group() as group:
-                group.start_soon(partial(to_thread.run_sync, self._stand_by, listeners, limiter=CapacityLimiter(1)))
+                ready = anyio.Event()
+                stand_by = partial(self._stand_by, listeners, partial(from_thread.run_sync, ready.set))
+                group.start_soon(partial(to_thread.run_sync, stand_by, limiter=CapacityLimiter(1)))
                 try:
+                    await ready.wait()
+                    task_status.started()
                     await anyio.sleep_forever()
                 finally:
                     self._ending.set()
 
-    def _stand_by(self, listeners: Sequence[socket.socket]) -> None:
+    def _stand_by(self, listeners: Sequence[socket.socket], ready: Callable[[], None]) -> None:
         """The thread, from its start to its end."""
         with asyncio.Runner() as runner:
+            ready()
             while not self._ending.wait(LOOK_SECONDS):
                 if self._liveness.is_lost:
                     runner.run(self._stand_in(listeners))

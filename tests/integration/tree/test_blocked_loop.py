@@ -84,7 +84,7 @@ async def test_without_the_stand_in_nobody_is_answered_while_the_loop_is_blocked
     database_url: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard taken out: the same question runs into its timeout."""
-    monkeypatch.setattr(StandIn, "_stand_by", lambda *_: None)
+    monkeypatch.setattr(StandIn, "_stand_by", lambda _self, _listeners, ready: ready())
 
     async with a_tree(database_url, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
         with pytest.raises(TimeoutError):
