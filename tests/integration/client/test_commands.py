@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
+from tests.support.commands import Run, run
 from tests.support.logins import expire, stored
-from tests.support.processes import environment
 from tests.support.pseudo_terminal import in_terminal
 from tests.support.together import at_once
 from tests.support.tree import PASSWORD, House
@@ -23,25 +20,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 NOBODY = "http://127.0.0.1:1"
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def run(*arguments: str, stdin: str = "", **settings: object) -> Run:
-    done = await anyio.run_process(
-        [sys.executable, "-m", "horarium", *arguments],
-        input=stdin.encode(),
-        env=environment(**settings),
-        check=False,
-    )
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture
