@@ -72,6 +72,6 @@ def importer(command: Callable[..., None]) -> Callable[..., None]:
 
     del run.__wrapped__  # typer would follow it back to the parameters of `command`
     parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *shared]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it, typeshed does not
     run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": hints["return"]}
     return run
