@@ -127,7 +127,7 @@ def _broken_answers(house: ChaosHouse, driver: Driver) -> tuple[str, ...]:
     return (
         *driver.refusals,
         *(f"no row for the run asked for with {key}" for key in driver.keys - keys),
-        *(f"config {config} was made and is not there" for config in driver.made - driver.deleted - set(configs)),
+        *(f"config {config} was made and is not there" for config in driver.made - driver.asked_to_delete - set(configs)),
         *(f"config {config} was deleted and is there" for config in driver.deleted if configs.get(config, ...) is None),
     )
 
