@@ -124,10 +124,11 @@ def _broken_answers(house: ChaosHouse, driver: Driver) -> tuple[str, ...]:
     """What the API said was done and was not: a 2xx means that it is committed."""
     keys = {row["idempotency_key"] for row in house.rows("SELECT idempotency_key FROM executions")}
     configs = {row["id"]: row["deleted_at"] for row in house.rows("SELECT id, deleted_at FROM task_configs")}
+    vanished = driver.made - driver.asked_to_delete - set(configs)
     return (
         *driver.refusals,
         *(f"no row for the run asked for with {key}" for key in driver.keys - keys),
-        *(f"config {config} was made and is not there" for config in driver.made - driver.asked_to_delete - set(configs)),
+        *(f"config {config} was made and is not there" for config in vanished),
         *(f"config {config} was deleted and is there" for config in driver.deleted if configs.get(config, ...) is None),
     )
 
