@@ -114,11 +114,11 @@ async def _up(settings: Settings, *, demo: bool) -> int:
     _refuse_taken_port(settings.host, settings.port)
     passwords: list[str] = []
     ports = [settings.port]
-    stalls = StallMonitor(time.monotonic)
     with ExitStack() as stack:
         if settings.embedded:
             stack.enter_context(DataDir(settings.data_dir))
         async with open_resources(settings) as resources:
+            stalls = StallMonitor(time.monotonic, on_lag=resources.measures.lag)
             spec = supervisor_tree(
                 resources,
                 supervisor=lambda: host.supervisor,

@@ -114,6 +114,8 @@ class Moved:
                 "timestamp": self.timestamp,
                 **more,
             }
+            if (late := getattr(one, "lateness_seconds", None)) is not None:  # what was claimed knows it
+                told["lateness_seconds"] = late
             yield LiveEvent("execution", one.config_id, told)
 
 

@@ -20,7 +20,10 @@ JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures."""
+    """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures.
+
+    `lateness_seconds` is told of the first attempt of a tick, when it is claimed.
+    """
 
     execution_id: UUID
     attempt: int
@@ -33,6 +36,7 @@ class Attempt:
     started_at: datetime
     deadline_at: datetime
     handed_back: int = 0
+    lateness_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
 from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs, utc_now
+from horarium.measures import Measures
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker
@@ -91,6 +92,11 @@ class Resources:
     def audit(self) -> Audit:
         """What the auditor of this process has found."""
         return Audit()
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What this process counts."""
+        return Measures(self.leadership)
 
     @cached_property
     def due_index(self) -> DueIndex:

@@ -45,6 +45,7 @@ from horarium.embedded import START_SECONDS, STOP_SECONDS
 from horarium.http.app import make_app
 from horarium.http.services import Services
 from horarium.supervisor import ChildSpec, SupervisorSpec
+from horarium.tasks.measured import MeasuredPublisher
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.witness import Witness
 
@@ -131,7 +132,8 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     loader = ScheduleLoader(r.database, r.due_index, m, leadership=led)
     # A Postgres of our own has no other user, and the lock on its directory says that whoever ran it before is dead.
     leader = Leader(r.database, r.leadership, m, inherits=r.embedded_postgres is not None)
-    dispatcher = Dispatcher(r.database, r.due_index, r.sender, m, r.clock, leadership=led)
+    sender = MeasuredPublisher(r.sender, r.measures, r.clock)
+    dispatcher = Dispatcher(r.database, r.due_index, sender, m, r.clock, leadership=led)
     publisher = Publisher(r.database, r.sender, r.clock, leadership=led, tell=m.record)
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
@@ -142,7 +144,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
     cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
-    reader = EventReader(r.event_stream, r.event_feed)
+    reader = EventReader(r.event_stream, r.event_feed, r.measures.told)
     return SupervisorSpec(
         "core",
         (
@@ -199,6 +201,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         event_feed=r.event_feed,
         leadership=r.leadership,
         audit=r.audit,
+        measures=r.measures,
         supervisor=supervisor,
         liveness=liveness,
         clock=r.clock,

@@ -16,7 +16,7 @@ from horarium.actors.patience import patiently
 from horarium.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anyio.abc import TaskStatus
 
@@ -33,11 +33,12 @@ GATHER_SECONDS = 0.1
 
 
 class EventReader:
-    """The actor."""
+    """The actor; `on_news` is given each event once, from when it began to read."""
 
-    def __init__(self, stream: EventStream, feed: EventFeed) -> None:
+    def __init__(self, stream: EventStream, feed: EventFeed, on_news: Callable[[Sequence[Entry]], None]) -> None:
         self._stream = stream
         self._feed = feed
+        self._on_news = on_news
         self._last: EventId | None = None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -56,8 +57,10 @@ class EventReader:
         with self._telling():
             while page := await self._next_page():
                 read += len(page)
-                self._last = page[-1].id
+                seen, self._last = self._last, page[-1].id
                 self._feed.extend(page)
+                if seen is not None:  # what was told before this process could hear it is no news
+                    self._on_news([entry for entry in page if entry.id > seen])
         return read
 
     async def _wait(self, context: ChildContext) -> None:

@@ -12,7 +12,7 @@ from horarium.client import ApiAway, ApiError, NotLoggedIn, address_of, open_cli
 from horarium.client.transport import open_transport
 from horarium.doctor.diagnosis import failed, ok, warning
 from horarium.errors import ConfigurationError
-from horarium.http.metrics import AUDITED
+from horarium.http.gauges import AUDITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

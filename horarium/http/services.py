@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.workers import Workers
     from horarium.leadership import Leadership
     from horarium.lifecycle import TaskConfigs
+    from horarium.measures import Measures
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import Supervisor
@@ -61,6 +62,7 @@ class Services:
     event_feed: EventFeed
     leadership: Leadership
     audit: Audit
+    measures: Measures
     supervisor: Callable[[], Supervisor]
     liveness: Liveness
     clock: Callable[[], datetime]

@@ -22,11 +22,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.errors import Unavailable
+from horarium.pools import PoolUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["connect", "connection_options", "redis_errors"]
+__all__ = ["connect", "connection_options", "pool_use", "redis_errors"]
 
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 MAX_CONNECTIONS = 32
@@ -55,6 +56,12 @@ def connect(url: str) -> Redis:
         url, max_connections=MAX_CONNECTIONS, timeout=ACQUIRE_SECONDS, **connection_options()
     )
     return Redis.from_pool(pool)
+
+
+def pool_use(client: Redis) -> PoolUse:
+    """How much of the pool of a client is in use now."""
+    (idle, _), (in_use, _) = client.connection_pool.get_connection_count()
+    return PoolUse(idle + in_use, in_use, MAX_CONNECTIONS)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from horarium.errors import Unavailable
+from horarium.pools import PoolUse
 from horarium.sql.cut_off import CutOffWatch
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ class Database:
         # terminate, not close: by now every user of the pool has ended, and close() would wait for one that hangs
         if self._pool is not None:
             self._pool.terminate()
+
+    @property
+    def pool_use(self) -> PoolUse:
+        """How much of the pool is in use now."""
+        size, idle = (self._pool.get_size(), self._pool.get_idle_size()) if self._pool is not None else (0, 0)
+        return PoolUse(size, size - idle, MAX_CONNECTIONS)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

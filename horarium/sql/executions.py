@@ -216,6 +216,7 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
         started_at=row["started_at"],
         deadline_at=row["deadline_at"],
         handed_back=row["handed_back"],
+        lateness_seconds=row.get("lateness_seconds"),
     )
 
 

@@ -48,14 +48,22 @@ MOST_WAITING = 64
 class StallMonitor:
     """Watches the event loop that `run` runs in; seconds throughout.
 
-    `clock` is a monotonic one that any thread may read, which the loop's own is not.
+    `clock` is a monotonic one that any thread may read, which the loop's own is not. `on_lag` is told, in the loop and
+    at each of its beats, how much later than asked for that came.
     """
 
     def __init__(
-        self, clock: Callable[[], float], *, threshold: float = THRESHOLD_SECONDS, interval: float = BEAT_SECONDS
+        self,
+        clock: Callable[[], float],
+        *,
+        threshold: float = THRESHOLD_SECONDS,
+        interval: float = BEAT_SECONDS,
+        on_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._clock = clock
         self._pulse = _Pulse(clock, threshold)
         self._interval = interval
+        self._on_lag = on_lag
 
     async def run(
         self,
@@ -72,7 +80,9 @@ class StallMonitor:
         task_status.started()
         try:
             while True:
+                due = self._clock() + self._interval
                 await anyio.sleep(self._interval)
+                self._on_lag(max(self._clock() - due, 0.0))
                 self._pulse.beat()
                 watcher.hand_over(ring)
         finally:

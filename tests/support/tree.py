@@ -178,8 +178,10 @@ async def a_tree(
     known |= {"secret_key": KEY, "admin_password": PASSWORD, "inline_worker": "1", "drain_seconds": "0"}
     environ = {f"HORARIUM_{name.upper()}": value for name, value in (known | settings).items()}
     ports: list[int] = []
-    stalls = StallMonitor(time.monotonic, threshold=min(THRESHOLD_SECONDS, stall_limit))
     async with open_resources(load_settings(environ)) as resources, anyio.create_task_group() as group:
+        stalls = StallMonitor(
+            time.monotonic, threshold=min(THRESHOLD_SECONDS, stall_limit), on_lag=resources.measures.lag
+        )
         spec = supervisor_tree(
             resources,
             supervisor=lambda: supervisor,

@@ -198,6 +198,7 @@ WHERE e.id = m.id AND e.attempt = m.attempt
 RETURNING
     e.id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at, e.timeout_seconds,
     e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
+    CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - e.tick_at)::double precision END AS lateness_seconds,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
@@ -407,6 +408,10 @@ LIMIT :max_rows::integer;
 -- name: execution_count_active()$
 -- How many executions are in flight.
 SELECT count(*) FROM executions WHERE completed_at IS NULL;
+
+-- name: execution_in_flight()
+-- How many executions are in flight, by state.
+SELECT status, count(*) FROM executions WHERE completed_at IS NULL GROUP BY status;
 
 -- name: execution_cancel_waiting(config_ids, reason)
 -- Deleted configs' executions that no worker has claimed will not start.

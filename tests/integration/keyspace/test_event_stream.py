@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import orjson
 import pytest
 
 from horarium.actors.event_reader import EventReader
@@ -110,7 +111,7 @@ async def test_a_reader_that_stood_still_for_too_long_tells_of_the_gap(
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENTS_KEPT", 500)
     feed = EventFeed()
-    reader = EventReader(rig.stream, feed)
+    reader = EventReader(rig.stream, feed, on_news=lambda _: None)
     await add(rig, [0])
     await reader.step()
     client = await told_to_a_client(feed)
@@ -131,7 +132,7 @@ async def test_a_reader_that_kept_up_tells_of_no_gap_though_the_stream_was_trimm
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENTS_KEPT", 500)
     feed = EventFeed()
-    reader = EventReader(rig.stream, feed)
+    reader = EventReader(rig.stream, feed, on_news=lambda _: None)
     await reader.step()
     client = await told_to_a_client(feed)
 
@@ -145,9 +146,29 @@ async def test_a_reader_that_kept_up_tells_of_no_gap_though_the_stream_was_trimm
     assert b"reset" not in heard
 
 
+async def test_each_event_is_news_once_and_what_was_there_before_is_none(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever counts them counts none twice, though a reader that lost its place reads all that is kept anew."""
+    monkeypatch.setattr(event_stream, "EVENTS_KEPT", 500)
+    news: list[Entry] = []
+    reader = EventReader(rig.stream, EventFeed(), on_news=news.extend)
+    await add(rig, [0])
+    await reader.step()
+
+    await add(rig, [1, 2])
+    await reader.step()
+    await rig.redis.delete(rig.keys.events)
+    await add(rig, [3])
+    await reader.step()
+
+    numbers = [orjson.loads(entry.data).get("number") for entry in news if entry.field.startswith("execution")]
+    assert numbers == [1, 2, 3]
+
+
 async def test_what_others_have_put_there_is_passed_over(rig: Rig) -> None:
     feed = EventFeed()
-    reader = EventReader(rig.stream, feed)
+    reader = EventReader(rig.stream, feed, on_news=lambda _: None)
     await reader.step()
     client = await told_to_a_client(feed)
 
