@@ -19,7 +19,7 @@ from horarium.errors import Unavailable
 from horarium.keyspace.workers import WorkerBeat
 from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
-from horarium.tasks.receiver import Receiver
+from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.sync_pool import SyncPool
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Worker:
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
-        receiver = Receiver(
+        receiver = LedgerReceiver(
             self._broker,
             Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record),
             sync_pool,
@@ -108,7 +108,7 @@ class Worker:
                 await self._broker.shutdown()
             sync_pool.stop()
 
-    async def _receive(self, receiver: Receiver, context: ChildContext) -> None:
+    async def _receive(self, receiver: LedgerReceiver, context: ChildContext) -> None:
         """Receive until asked to stop; returns when nothing runs any more, or `drain_seconds` later."""
         finish = asyncio.Event()  # taskiq's receiver waits for asyncio's own kind
         async with anyio.create_task_group() as group:
@@ -116,7 +116,7 @@ class Worker:
             await receiver.listen(finish)
             group.cancel_scope.cancel()
 
-    def _heartbeat(self, worker_id: str, receiver: Receiver) -> Heartbeat:
+    def _heartbeat(self, worker_id: str, receiver: LedgerReceiver) -> Heartbeat:
         started_at = self._clock().isoformat()
 
         def describe() -> WorkerBeat:

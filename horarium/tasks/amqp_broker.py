@@ -275,7 +275,7 @@ class AmqpBroker(AioPikaBroker):
 
     async def _take(self, arrived: asyncio.Queue[AbstractIncomingMessage], message: AbstractIncomingMessage) -> None:
         try:
-            UUID(self.formatter.loads(message.body).task_id)
+            self.formatter.loads(message.body)
         except (ValueError, TypeError, KeyError) as error:
             log.warning(
                 "message.unreadable", queue=message.routing_key, error=type(error).__name__, size=message.body_size

@@ -28,7 +28,7 @@ from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.message import TaskMessage
-from horarium.tasks.receiver import Receiver
+from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.sync_pool import SyncPool
@@ -87,7 +87,7 @@ class Workbench:
     database: Database
     broker: StreamBroker
     ledger: FaultyLedger
-    receiver: Receiver
+    receiver: LedgerReceiver
     events: list[HistoryEvent]
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
@@ -166,7 +166,7 @@ class Workbench:
     async def read(self, execution_id: UUID) -> asyncpg.Record:
         """The row as it stands."""
         async with self.database.connection() as connection:
-            row = await QUERIES.execution_get.row(connection, id=execution_id)
+            row = await QUERIES.execution_public.row(connection, task_id=execution_id)
         assert row is not None
         return row
 
@@ -231,7 +231,7 @@ async def a_workbench(
                 if isinstance(told, HistoryEvent):
                     events.append(told)
 
-            receiver = Receiver(broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
+            receiver = LedgerReceiver(broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
             bench = Workbench(database, broker, ledger, receiver, events)
             async with anyio.create_task_group() as group:
                 group.start_soon(receiver.listen, bench.finish)
