@@ -84,6 +84,13 @@ async def waits_for(path: str, mark: str) -> str:
     return "came"
 
 
+@task("test.waits_for_nothing")
+async def waits_for_nothing(message: str = "") -> str:
+    """Wait for a minute."""
+    await asyncio.sleep(60)
+    return message
+
+
 @task("test.finishes_all_the_same")
 async def finishes_all_the_same(mark: str) -> str:
     """Leave a line in `mark`, and take a cancellation for a sign to come to an end."""
