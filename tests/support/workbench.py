@@ -235,7 +235,7 @@ async def a_workbench(
     prepare: Callable[[AsyncBroker], object] = lambda _: None,
 ) -> AsyncIterator[Workbench]:
     """A worker that listens until the block ends: to a broker of ours, which `prepare` may change, or an `app`'s."""
-    import_task_modules(["tests.support.tasks"])
+    import_task_modules(["tests.support.tasks", "tests.support.plain_tasks"])
     redis = connect(redis_url)
     keys = Keys(prefix)
     broker = StreamBroker(redis_url, keys, consumer=WORKER)
