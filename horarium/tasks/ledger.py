@@ -102,18 +102,17 @@ class Ledger:
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
-        crashpoint("ledger.claims_committed")
         await self._begun(attempts)
         return attempts
 
     async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await claim_kicked(connection, self._worker, kicks)
-        crashpoint("ledger.kicks_committed")
         await self._begun(attempts)
         return attempts
 
     async def _begun(self, attempts: Sequence[Attempt | None]) -> None:
+        crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
             self._tell(Moved.now("running", won, worker=self._worker))

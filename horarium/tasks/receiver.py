@@ -308,6 +308,8 @@ class LedgerReceiver(TaskiqReceiver):
         task = self.broker.find_task(message.task_name)
         if task is None:
             raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
+        if work.is_external and task.labels.get("admin_only"):  # whoever may write to the broker is no administrator
+            raise PermissionError(f"{message.task_name} is left to administrators: it is run by configs alone")
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)
         parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
@@ -333,7 +335,6 @@ class LedgerReceiver(TaskiqReceiver):
         result = await settle(self.broker, ran, external=work.is_external)
         finished = await self._write(attempt, work, ran.outcome)
         if result is not None and finished is not None and finished.completed_at is not None:
-            crashpoint("receiver.result_owed")
             await save(self.broker, ran, result)
 
     async def _write(self, attempt: Attempt, work: _Work, outcome: Outcome) -> Finished | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from horarium.actors import timeout_sweeper
@@ -31,44 +32,39 @@ async def house(rabbitmq: RabbitMQ, database_url: str, redis_url: str, redis_pre
         yield made
 
 
-async def test_a_worker_killed_in_the_middle_leaves_one_execution_that_is_lost(
+async def test_what_a_killed_worker_ran_is_lost_once_or_tried_again_by_its_policy(
     house: TaskiqHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RabbitMQ delivers the message again at once, taskiq starts another process, and it claims in vain."""
+    """RabbitMQ delivers the messages again at once, taskiq starts another process, and it claims in vain."""
     monkeypatch.setattr(timeout_sweeper, "GONE_SECONDS", 1.0)
-    notes = tmp_path / "notes"
+    notes, others = tmp_path / "notes", tmp_path / "others"
     with taskiq_worker(tmp_path / "printed", house.environ) as worker:
         task = await house.app.kicker("notes").kiq(str(notes), 60.0)
-        await house.reaches(task.task_id, "running")
-        (killed,) = worker.workers()
-        killed.kill()
-
-        swept = await house.sweeps()
-        again = await house.app.kicker("greets").kiq("the next process")
-        await house.reaches(again.task_id, "success")
-
-    lost, _ = await house.rows()
-    assert (swept.orphaned, lost["status"], lost["reason"], lost["attempt"]) == (1, "lost", "worker_gone", 1)
-    assert [line.split()[0] for line in notes.read_text().splitlines()] == ["began"]
-
-
-async def test_a_worker_killed_in_the_middle_leaves_the_next_attempt_to_the_policy(
-    house: TaskiqHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeout_sweeper, "GONE_SECONDS", 1.0)
-    with taskiq_worker(tmp_path / "printed", house.environ) as worker:
         labels = {"horarium_max_retries": 1, "horarium_retry_backoff_seconds": 0.0}
-        task = await house.app.kicker("notes", **labels).kiq(str(tmp_path / "notes"), 60.0)
-        await house.reaches(task.task_id, "running")
+        tried = await house.app.kicker("notes", **labels).kiq(str(others), 60.0)
+        await has_begun(notes)
+        await has_begun(others)
         (killed,) = worker.workers()
         killed.kill()
 
         await house.sweeps()
+        again = await house.app.kicker("greets").kiq("the next process")
+        await house.reaches(again.task_id, "success")
 
-        row = await house.reaches(task.task_id, "retrying")
+    lost = await house.reaches(task.task_id, "lost")
+    retrying = await house.reaches(tried.task_id, "retrying")
+    assert (lost["reason"], lost["attempt"], len(await house.rows())) == ("worker_gone", 1, 3)
+    assert (retrying["attempt"], retrying["earlier_attempts"][0]["status"]) == (2, "lost")
+    assert retrying["message"]["args"] == [str(others), 60.0]
+    assert [len(file.read_text().splitlines()) for file in (notes, others)] == [1, 1]
 
-    assert (row["attempt"], row["earlier_attempts"][0]["status"]) == (2, "lost")
-    assert row["message"]["args"] == [str(tmp_path / "notes"), 60.0]
+
+async def has_begun(file: Path) -> None:
+    async def begun() -> bool:
+        path = anyio.Path(file)
+        return await path.exists() and bool(await path.read_text())
+
+    await eventually(begun, within=45)
 
 
 async def test_a_message_delivered_ten_times_over_rabbitmq_is_run_once(house: TaskiqHouse, tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ def prepared(redis_url: str, prefix: str, broker: AsyncBroker) -> None:
 
 
 @pytest.fixture
+def database_url(emptied_ledger: str) -> str:
+    """One for all of these tests, emptied before each."""
+    return emptied_ledger
+
+
+@pytest.fixture
 async def bench(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
     """A worker over a broker of ours, with a result backend and taskiq's retry middleware."""
     prepare = partial(prepared, redis_url, redis_prefix)
@@ -100,6 +106,16 @@ async def test_a_task_that_no_worker_knows_is_a_failed_execution_that_says_so(be
     assert (row["status"], row["parameters"]) == ("failed", {"*args": [1], "colour": "red"})
     assert "this worker knows no task 'app.gone'" in row["error"]
     await eventually(bench.all_acknowledged)
+
+
+async def test_what_is_left_to_administrators_cannot_be_kicked(bench: Workbench) -> None:
+    """Whoever may write to the broker could run programs on the workers otherwise."""
+    task = await AsyncKicker(task_name="shell_command", broker=bench.broker, labels={}).kiq(argv=["/bin/true"])
+
+    row = await bench.kicked(task.task_id)
+
+    assert row["status"] == "failed"
+    assert "shell_command is left to administrators" in row["error"]
 
 
 # Once

@@ -19,6 +19,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
 
 @pytest.fixture
+def database_url(emptied_ledger: str) -> str:
+    """One for all of these tests, emptied before each."""
+    return emptied_ledger
+
+
+@pytest.fixture
 async def house(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[TaskiqHouse]:
     async with a_taskiq_house(redis_url, database_url, redis_url, redis_prefix) as made:
         yield made
