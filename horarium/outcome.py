@@ -73,10 +73,11 @@ class Unsuccessful:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The task failed, and says that trying again is no use, or somebody else does: no retry of ours follows."""
+    """The attempt has failed, and trying again is no use, or somebody else does: no retry of ours follows."""
 
     error: str
     reason: str
+    status: Literal["failed", "timeout", "lost"] = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ def decide(attempt: Attempt, outcome: Outcome, *, rand: Callable[[], float] = ra
     match outcome:
         case Succeeded(result, reason):
             return Ending("success", "success", reason=reason, result=result)
-        case Refused(error, reason):
-            return Ending("failed", "failed", reason=reason, error=error)
+        case Refused(error, reason, status):
+            return Ending(status, status, reason=reason, error=error)
         case Cancelled(reason, error):
             return Ending("cancelled", "cancelled", reason=reason, error=error)
         case HandBack(reason):

@@ -116,7 +116,8 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
     except Exception as error:  # noqa: BLE001 - not swallowed: the attempt fails of it
         log.warning("middleware.failed", task_type=ran.message.task_name, error=type(error).__name__)
         if not ran.was_stopped:
-            error.__context__ = error.__context__ or ran.error
+            if error.__context__ is None:
+                error.__context__ = ran.error
             ran.outcome, ran.error = Unsuccessful("failed", described(error)), error
             return _result(ran)
     if not isinstance(result.error, NoResultError):
@@ -124,9 +125,10 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
     if isinstance(ran.error, NoResultError):
         return None
     if external and isinstance(ran.outcome, Unsuccessful):
-        ran.outcome = Refused(ran.outcome.error, "retried_by_app")
+        ran.outcome = Refused(ran.outcome.error, "retried_by_app", ran.outcome.status)
         return None
-    return _result(ran)  # the app's middleware tries a scheduled execution again, which is the config's to decide
+    log.warning("retry.left_to_config", task_type=ran.message.task_name, task_id=ran.message.task_id)
+    return _result(ran)
 
 
 async def save(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None:
@@ -145,7 +147,11 @@ async def save(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None
 
 def described(error: BaseException) -> str:
     """The error and where it was raised, without the values of variables."""
-    return storable_text("".join(traceback.format_exception(error)).strip()) or type(error).__name__
+    try:
+        text = "".join(traceback.format_exception(error)).strip()
+    except Exception as fault:  # noqa: BLE001 - not swallowed: an exception is a stranger's code, and the text says so
+        text = f"{type(error).__name__}, of which telling raised {type(fault).__name__}"
+    return storable_text(text) or type(error).__name__
 
 
 async def _tell(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None:
@@ -162,13 +168,14 @@ def _result(ran: Ran) -> TaskiqResult[Any]:
     error = ran.error
     if ran.was_stopped or isinstance(error, asyncio.CancelledError):
         error = RuntimeError(f"the execution was stopped: {getattr(ran.outcome, 'reason', None) or 'from inside'}")
-    return TaskiqResult(
+    result: TaskiqResult[Any] = TaskiqResult(
         is_err=error is not None,
         return_value=ran.outcome.result if isinstance(ran.outcome, Succeeded) else None,
         execution_time=round(ran.seconds, 2),
-        error=error,
         labels=ran.message.labels,
     )
+    result.error = error  # not by the constructor, which asks the exception, a stranger's, whether it is true
+    return result
 
 
 def _has(middleware: TaskiqMiddleware, hook: str) -> bool:

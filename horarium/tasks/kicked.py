@@ -127,11 +127,11 @@ def _turn(first: UUID, turn: int) -> UUID:
 
 def _rebuilt(message: TaskiqMessage) -> str | None:
     """What the message has to be made of to be sent again, as JSON; None where it is not made of JSON."""
-    prepared = {name: prepare_label(value) for name, value in message.labels.items()}
+    typed = {name: prepare_label(message.labels[name]) for name in message.labels_types or {} if name in message.labels}
     whole = {
         "task_id": message.task_id,
-        "labels": {name: text for name, (text, _) in prepared.items()},
-        "labels_types": {name: kind for name, (_, kind) in prepared.items()},
+        "labels": message.labels | {name: text for name, (text, _) in typed.items()},
+        "labels_types": {name: kind for name, (_, kind) in typed.items()},
         "args": message.args,
         "kwargs": message.kwargs,
     }

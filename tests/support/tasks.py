@@ -62,6 +62,20 @@ async def raises_half_a_character() -> None:
     raise ValueError("no file \udcff here")
 
 
+class Mute(Exception):
+    """Answers nothing."""
+
+    def __bool__(self) -> bool:
+        """Raise."""
+        raise RuntimeError
+
+
+@task("test.raises_what_is_not_even_true")
+async def raises_what_is_not_even_true(message: str = "") -> None:  # noqa: ARG001 - what the middlewares add
+    """Raise an exception that breaks whoever asks whether it is one."""
+    raise Mute
+
+
 @task("test.odd")
 async def odd(kind: str) -> Any:
     """Answer what JSON does not know."""

@@ -185,6 +185,14 @@ async def test_what_a_stopping_worker_hands_back_leaves_no_result_and_is_no_erro
 # Results
 
 
+async def test_an_exception_that_cannot_be_asked_anything_is_a_failure_like_any_other(bench: Workbench) -> None:
+    row = await bench.run("test.raises_what_is_not_even_true")
+    await eventually(bench.all_acknowledged)
+
+    assert row["status"] == "failed"
+    assert row["error"] == "Mute, of which telling raised RuntimeError"
+
+
 async def test_a_result_is_kept_under_the_executions_id(bench: Workbench) -> None:
     row = await bench.run("echo", {"message": "hello"})
     await eventually(bench.all_acknowledged)

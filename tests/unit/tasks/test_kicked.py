@@ -146,7 +146,10 @@ def test_what_is_no_json_is_run_and_never_sent_again(odd: Any) -> None:
     assert orjson.loads(made.row.message) == {"task_id": HEX}
 
 
-def test_a_label_keeps_its_type() -> None:
-    kept = orjson.loads(kicked(message(colour=7), None).row.message)
+def test_a_label_keeps_its_type_and_one_without_stays_as_it_is() -> None:
+    sent = message(colour=7, odd={"a": [1]})
+    sent.labels_types = {"colour": LabelType.INT}
 
-    assert (kept["labels"], kept["labels_types"]) == ({"colour": "7"}, {"colour": LabelType.INT})
+    kept = orjson.loads(kicked(sent, None).row.message)
+
+    assert (kept["labels"], kept["labels_types"]) == ({"colour": "7", "odd": {"a": [1]}}, {"colour": LabelType.INT})
