@@ -36,7 +36,6 @@ from horarium.commands import (
 from horarium.commands.console import in_passing, output, refusals
 from horarium.demo import create_demo, open_own_api
 from horarium.embedded import DataDir
-from horarium.errors import ConfigurationError
 from horarium.host import Host, calm_collector
 from horarium.http.liveness import Liveness
 from horarium.logs import configure_logging
@@ -139,10 +138,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
 
 async def _worker(settings: Settings) -> int:
-    if settings.embedded:
-        raise ConfigurationError(
-            "a worker needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL; an embedded `horarium up` runs its own"
-        )
+    settings.check_servers()
     async with open_resources(settings) as resources:
 
         async def when_ready() -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from horarium.keyspace.history import HistoryEvent
 from horarium.live_events import Moved
+from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def tell_ending(
             tick_at=attempt.tick_at.isoformat() if attempt.tick_at else None,
             attempt=attempt.attempt,
             config_id=attempt.config_id,
-            execution=str(attempt.execution_id),
+            execution=str(attempt.task_id),
             error=_in_short(ending.error),
         ),
     )
@@ -51,13 +52,15 @@ def tell_ending(
         record(Moved.now(finished.status, (attempt,), reason=finished.reason))
 
 
-def tell_cancelled(row: Row, record: Callable[[HistoryEvent], None]) -> None:
+def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> None:
     """Log and record that an execution which no worker had was cancelled; `row` is the ledger's."""
     log.info(
         "execution.cancelled",
         **_known(config_id=row["config_id"], execution=str(row["id"]), reason=row["reason"], attempt=row["attempt"]),
     )
-    if row["config_id"] is not None:
+    if row["config_id"] is None:
+        record(Moved.now("cancelled", (TaskMessage.of(row),), reason=row["reason"]))
+    else:
         event = HistoryEvent.now(
             row["config_id"],
             "cancelled",

@@ -1,7 +1,8 @@
 """Runs a tree in a process: signals, the end of it, and the exit code.
 
 The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels all of it at once, each child with the
-time that its spec gives it to end, the third ends the process. A child that cannot be stopped does not keep the process
+time that its spec gives it to end, the third ends the process. In a process whose signals are somebody else's, an event
+asks it to stop. A child that cannot be stopped does not keep the process
 alive: it is named in the log, and the process ends itself. A ConfigurationError in a child (a database newer than this
 code, say) ends the tree too: starting it again would not help. Beside the tree, a monitor watches the event loop
 itself.
@@ -22,6 +23,7 @@ from horarium.errors import ConfigurationError
 from horarium.supervisor import ChildExited, RestartIntensityExceeded, Supervisor, log_event
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
     from anyio.abc import TaskStatus
@@ -47,11 +49,12 @@ def calm_collector() -> None:
 
 
 class Host:
-    """One tree in this process."""
+    """One tree in this process; `asked` is what asks it to stop, where that is not signals."""
 
-    def __init__(self, spec: SupervisorSpec, stalls: StallMonitor) -> None:
+    def __init__(self, spec: SupervisorSpec, stalls: StallMonitor, *, asked: asyncio.Event | None = None) -> None:
         self.supervisor = Supervisor(spec, on_event=self._on_event)
         self._stalls = stalls
+        self._asked = asked
         self._fatal: ConfigurationError | None = None
 
     async def run(self, when_ready: Callable[[], Coroutine[Any, Any, None]]) -> int:
@@ -62,7 +65,7 @@ class Host:
         code = 0
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._obey_signals)
+                group.start_soon(self._obey_signals if self._asked is None else self._obey)
                 group.start_soon(self._end_unstopped)
                 await group.start(self._watch_the_loop)
                 await self._supervise(when_ready)
@@ -84,6 +87,11 @@ class Host:
 
             await beside.start(then)
             beside.start_soon(when_ready)
+
+    async def _obey(self) -> None:
+        assert self._asked is not None, "signals are obeyed otherwise"  # noqa: S101 - what mypy cannot know
+        await self._asked.wait()
+        self.supervisor.stop()
 
     async def _obey_signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:

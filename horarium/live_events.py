@@ -77,7 +77,7 @@ class _Execution(Protocol):
     """An attempt of an execution, in whatever form it is at hand."""
 
     @property
-    def execution_id(self) -> UUID: ...
+    def task_id(self) -> UUID: ...
     @property
     def config_id(self) -> int | None: ...
     @property
@@ -106,7 +106,7 @@ class Moved:
         more = {name: value for name in ("worker", "reason") if (value := getattr(self, name)) is not None}
         for one in self.executions:
             told = {
-                "task_id": one.execution_id,
+                "task_id": one.task_id,
                 "config_id": one.config_id,
                 "status": self.status,
                 "attempt": one.attempt,

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import orjson
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import JSONRenderer, StackInfoRenderer, TimeStamper, format_exc_info
+from structlog.processors import JSONRenderer, KeyValueRenderer, StackInfoRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import (
     BoundLogger,
     LoggerFactory,
@@ -43,7 +43,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["configure_logging", "redact"]
+__all__ = ["configure_logging", "join_logging", "redact"]
 
 MASK = "***"
 MAX_FRAMES = 30
@@ -98,6 +98,23 @@ def configure_logging(format: Literal["auto", "json", "console"], level: str) ->
     processors[:] = [filter_by_level, *_common(), PositionalArgumentsFormatter(), ProcessorFormatter.wrap_for_formatter]
     structlog.configure(
         processors=processors,
+        wrapper_class=BoundLogger,
+        logger_factory=LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def join_logging(level: str) -> None:
+    """Log in a process whose logging is somebody else's: our events are lines of the standard library's, masked.
+
+    Where structlog is configured, it is the app's, and what it makes of our events is the app's choice.
+    """
+    logging.getLogger("horarium").setLevel(level.upper())
+    if structlog.is_configured():
+        return
+    as_text: list[Processor] = [format_exc_info, _redact_event, KeyValueRenderer(key_order=["event"])]
+    structlog.configure(
+        processors=[filter_by_level, structlog.contextvars.merge_contextvars, *as_text],
         wrapper_class=BoundLogger,
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=True,

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-__all__ = ["Attempt", "Cancelled", "Ending", "HandBack", "Outcome", "Succeeded", "Unsuccessful", "decide"]
+__all__ = [
+    "Attempt",
+    "Cancelled",
+    "Ending",
+    "HandBack",
+    "Outcome",
+    "Refused",
+    "Succeeded",
+    "Unsuccessful",
+    "decide",
+]
 
 MAX_RETRY_DELAY_SECONDS = 3600.0
 JITTER = 0.1
@@ -23,6 +33,7 @@ class Attempt:
     """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures.
 
     `lateness_seconds` is told of the first attempt of a tick, when it is claimed.
+    `message_id` is that of the message which an app has kicked by itself.
     """
 
     execution_id: UUID
@@ -37,6 +48,12 @@ class Attempt:
     deadline_at: datetime
     handed_back: int = 0
     lateness_seconds: float | None = None
+    message_id: UUID | None = None
+
+    @property
+    def task_id(self) -> UUID:
+        """The id of the execution, as it is shown."""
+        return self.message_id or self.execution_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,7 @@ class Succeeded:
     """The task returned; `result` is any JSON value."""
 
     result: Any
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,15 @@ class Unsuccessful:
     status: Literal["failed", "timeout", "lost"]
     error: str
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The attempt has failed, and trying again is no use, or somebody else does: no retry of ours follows."""
+
+    error: str
+    reason: str
+    status: Literal["failed", "timeout", "lost"] = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +97,7 @@ class Cancelled:
     error: str | None = None
 
 
-Outcome = Succeeded | Unsuccessful | HandBack | Cancelled
+Outcome = Succeeded | Unsuccessful | Refused | HandBack | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +115,10 @@ class Ending:
 def decide(attempt: Attempt, outcome: Outcome, *, rand: Callable[[], float] = random.random) -> Ending:
     """What to write for `outcome`; `rand` answers a number in [0, 1)."""
     match outcome:
-        case Succeeded(result):
-            return Ending("success", "success", result=result)
+        case Succeeded(result, reason):
+            return Ending("success", "success", reason=reason, result=result)
+        case Refused(error, reason, status):
+            return Ending(status, status, reason=reason, error=error)
         case Cancelled(reason, error):
             return Ending("cancelled", "cancelled", reason=reason, error=error)
         case HandBack(reason):

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
     from redis.asyncio import Redis
+    from taskiq import AsyncBroker
 
     from horarium.settings import Settings
     from horarium.tasks.broker import Broker
@@ -68,20 +69,21 @@ __all__ = ["Resources", "open_resources"]
 
 @dataclass(frozen=True)
 class Resources:
-    """Everything that several actors use, by name."""
+    """Everything that several actors use, by name; `is_hosted`: whoever has made the receiver's broker starts it."""
 
     settings: Settings
     database: Database
     redis: Redis
     keys: Keys
     sender: Broker
-    receiver: Broker
+    receiver: AsyncBroker
     worker_id: str
     task_types: TaskTypes
     embedded_postgres: EmbeddedPostgres | None = None
     embedded_redis: EmbeddedRedis | None = None
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     clock: Callable[[], datetime] = utc_now
+    is_hosted: bool = False
 
     @cached_property
     def leadership(self) -> Leadership:
@@ -215,8 +217,12 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """The resources that `settings` describe, closed at the end; raises ConfigurationError."""
+async def open_resources(settings: Settings, *, hosted_by: AsyncBroker | None = None) -> AsyncIterator[Resources]:
+    """The resources that `settings` describe, closed at the end; raises ConfigurationError.
+
+    In a process that has a broker already, such as taskiq's own worker, that one is received from (`hosted_by`), and
+    whoever has made it starts it and shuts it down.
+    """
     import_task_modules(settings.task_modules)
     postgres = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
     redis = EmbeddedRedis(settings.data_dir) if settings.redis_url is None else None
@@ -225,17 +231,21 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
-    receiver = make_broker(
+    receiver = hosted_by or make_broker(
         broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
     )
     receiver.is_worker_process = True
     receiver.add_dependency_context({Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)})
-    async_shared_broker.default_broker(sender)  # so that a task may kick another
+    if hosted_by is None:
+        async_shared_broker.default_broker(sender)  # so that a task may kick another
     client = connect(redis_url)
     task_types = TaskTypes(allow_shell=settings.allow_shell)
     try:
         async with Database(postgres.url if postgres is not None else _secret(settings.database_url)) as database:
-            yield Resources(settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis)
+            yield Resources(
+                settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis,
+                is_hosted=hosted_by is not None,
+            )  # fmt: skip
     finally:
         await sender.shutdown()
         await client.aclose()

@@ -223,6 +223,13 @@ class Settings(BaseSettings):
         """Whether at least one server is ours to run."""
         return self.database_url is None or self.redis_url is None
 
+    def check_servers(self) -> None:
+        """Raise ConfigurationError unless both servers are others', as a worker of its own needs them."""
+        if self.embedded:
+            raise ConfigurationError(
+                "a worker needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL; an embedded `horarium up` runs its own"
+            )
+
     @property
     def runs_inline_worker(self) -> bool:
         """Whether `horarium up` runs tasks inside its own process."""

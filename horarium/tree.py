@@ -175,7 +175,9 @@ def _history_writer(r: Resources, supervisor: Callable[[], Supervisor]) -> Child
 
 def _worker(r: Resources) -> ChildSpec:
     s = r.settings
-    config = WorkerConfig(r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
+    config = WorkerConfig(
+        r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds, starts_broker=not r.is_hosted
+    )
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
     return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
 

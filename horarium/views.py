@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
@@ -13,6 +13,7 @@ from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.sql.task_configs import ConfigFilter, ConfigPage
 
-__all__ = ["ExecutionFilter", "Views"]
+__all__ = ["ExecutionFilter", "ExecutionPage", "Views"]
 
 
 CLOCKS_DIFFER = timedelta(days=1)
@@ -45,6 +46,20 @@ class ExecutionFilter:
         """As the statements take them."""
         made_since = None if self.since is None else least_id(self.since - CLOCKS_DIFFER)
         return {name: getattr(self, name) for name in self.__slots__} | {"made_since": made_since}
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPage:
+    """A page of executions; the next one begins `before` its last row, whose own id is not always the one shown."""
+
+    items: list[Execution]
+    before: UUID | None
+    total: int
+
+    @classmethod
+    def of(cls, rows: Sequence[asyncpg.Record], limit: int, total: int) -> Self:
+        """The page that these rows are, of so many that were asked for."""
+        return cls([Execution.of(row) for row in rows], rows[-1]["id"] if len(rows) == limit else None, int(total))
 
 
 class Views:
@@ -107,26 +122,24 @@ class Views:
         """The same of a config that is known to be there."""
         return await self._history.newest(config_id, limit)
 
-    async def execution(self, execution_id: UUID) -> Execution:
+    async def execution(self, task_id: UUID) -> Execution:
         """One execution."""
         async with self._database.connection() as connection:
-            row = await QUERIES.execution_get.row(connection, id=execution_id)
+            row = await QUERIES.execution_public.row(connection, task_id=task_id)
         if row is None:
-            raise NotFound("execution", execution_id)
+            raise NotFound("execution", task_id)
         return Execution.of(row)
 
-    async def executions(
-        self, wanted: ExecutionFilter, *, before: UUID | None, limit: int
-    ) -> tuple[list[Execution], int]:
+    async def executions(self, wanted: ExecutionFilter, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of executions, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
             total = await QUERIES.execution_count.value(connection, **wanted.values())
-        return [Execution.of(row) for row in rows], int(total)
+        return ExecutionPage.of(rows, limit, total)
 
-    async def active(self, *, before: UUID | None, limit: int) -> tuple[list[Execution], int]:
+    async def active(self, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
             total = await QUERIES.execution_count_active.value(connection)
-        return [Execution.of(row) for row in rows], int(total)
+        return ExecutionPage.of(rows, limit, total)

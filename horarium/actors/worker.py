@@ -17,9 +17,10 @@ import structlog
 from horarium.actors.patience import patiently
 from horarium.errors import Unavailable
 from horarium.keyspace.workers import WorkerBeat
+from horarium.tasks.broker import publisher_of
 from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
-from horarium.tasks.receiver import Receiver
+from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.sync_pool import SyncPool
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from anyio.abc import TaskStatus
+    from taskiq import AsyncBroker
 
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.keyspace.workers import Workers
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
-    from horarium.tasks.broker import Broker
 
 __all__ = ["Worker", "WorkerConfig"]
 
@@ -48,13 +49,17 @@ HOLDS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops."""
+    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops.
+
+    `starts_broker`: it does so, and shuts it down; else whoever hosts it does.
+    """
 
     id: str
     queues: tuple[str, ...]
     concurrency: int
     sync_processes: int
     drain_seconds: float
+    starts_broker: bool = True
 
 
 class Worker:
@@ -63,7 +68,7 @@ class Worker:
     def __init__(
         self,
         config: WorkerConfig,
-        broker: Broker,
+        broker: AsyncBroker,
         database: Database,
         timeouts: TimeoutIndex,
         workers: Workers,
@@ -84,16 +89,17 @@ class Worker:
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
-        receiver = Receiver(
+        receiver = LedgerReceiver(
             self._broker,
-            Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record),
+            Ledger(self._database, publisher_of(self._broker), self._timeouts, worker_id, self._mailboxes.record),
             sync_pool,
             self._mailboxes.record,
             concurrency=self._config.concurrency,
             drain_seconds=self._config.drain_seconds,
         )
         try:
-            await patiently(context, self._broker.startup, "the broker's start")
+            if self._config.starts_broker:
+                await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._heartbeat(worker_id, receiver).keep, context.beat)
                 group.start_soon(_repeat, receiver.heed_ledger, STOPS_SECONDS)
@@ -105,10 +111,11 @@ class Worker:
             with anyio.CancelScope(shield=True):
                 await receiver.hand_back_all()
                 await self._leave(worker_id)
-                await self._broker.shutdown()
+                if self._config.starts_broker:
+                    await self._broker.shutdown()
             sync_pool.stop()
 
-    async def _receive(self, receiver: Receiver, context: ChildContext) -> None:
+    async def _receive(self, receiver: LedgerReceiver, context: ChildContext) -> None:
         """Receive until asked to stop; returns when nothing runs any more, or `drain_seconds` later."""
         finish = asyncio.Event()  # taskiq's receiver waits for asyncio's own kind
         async with anyio.create_task_group() as group:
@@ -116,7 +123,7 @@ class Worker:
             await receiver.listen(finish)
             group.cancel_scope.cancel()
 
-    def _heartbeat(self, worker_id: str, receiver: Receiver) -> Heartbeat:
+    def _heartbeat(self, worker_id: str, receiver: LedgerReceiver) -> Heartbeat:
         started_at = self._clock().isoformat()
 
         def describe() -> WorkerBeat:

@@ -15,6 +15,7 @@ from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call
+    from horarium.views import ExecutionPage
 
 __all__ = ["ROUTES", "ExecutionQuery", "list_page"]
 
@@ -47,15 +48,13 @@ async def list_page(call: Call, *, config_id: int | None) -> Reply:
     """The page that an ExecutionQuery asks for."""
     query: ExecutionQuery = call.query
     wanted = ExecutionFilter(query.status, config_id, query.trigger, query.since, query.until, query.worker)
-    executions, total = await call.services.views.executions(wanted, before=_before(query), limit=query.limit)
-    return _page(executions, total, query)
+    return _page(await call.services.views.executions(wanted, before=_before(query), limit=query.limit))
 
 
 async def list_active(call: Call) -> Reply:
     """A page of what is in flight."""
     query: PageQuery = call.query
-    executions, total = await call.services.views.active(before=_before(query), limit=query.limit)
-    return _page(executions, total, query)
+    return _page(await call.services.views.active(before=_before(query), limit=query.limit))
 
 
 async def get_execution(call: Call) -> Reply:
@@ -85,10 +84,9 @@ def _before(query: PageQuery) -> UUID | None:
         raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of this list")) from None
 
 
-def _page(executions: list[Execution], total: int, query: PageQuery) -> Reply:
-    full = len(executions) == query.limit
-    cursor = write_cursor(str(executions[-1].task_id)) if full else None
-    return Reply(Page[Execution](items=executions, next_cursor=cursor, total=total))
+def _page(page: ExecutionPage) -> Reply:
+    cursor = None if page.before is None else write_cursor(str(page.before))
+    return Reply(Page[Execution](items=page.items, next_cursor=cursor, total=page.total))
 
 
 ROUTES = (

@@ -34,12 +34,16 @@ class AttemptRecord(Answer):
 class Execution(Answer):
     """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1.
 
+    `message_id` is the id that an app gave to what it has kicked by itself, as it wrote it; `task_id` is the same as a
+    UUID, or one that is made of it.
+
     `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
     row that one is. `buffered`: it waits for the other executions of its config to end. `lateness_seconds` is null but
     for what the schedule started.
     """
 
     task_id: UUID
+    message_id: str | None
     config_id: int | None
     task_type: str
     trigger: Trigger
@@ -69,10 +73,11 @@ class Execution(Answer):
     @classmethod
     def of(cls, row: Row) -> Self:
         """The execution that a row describes."""
-        derived = {"task_id", "attempts", "duration_seconds", "lateness_seconds"}
+        derived = {"task_id", "message_id", "attempts", "duration_seconds", "lateness_seconds"}
         return cls(
             **{name: row[name] for name in cls.model_fields if name not in derived},
-            task_id=row["id"],
+            task_id=row["message_id"] or row["id"],
+            message_id=row["message"]["task_id"] if row["message_id"] else None,
             attempts=_attempts(row),
             duration_seconds=_seconds(row["started_at"], row["completed_at"]),
             lateness_seconds=_seconds(row["tick_at"], row["started_at"]) if row["trigger"] == "schedule" else None,

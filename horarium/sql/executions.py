@@ -72,6 +72,11 @@ class TickRow:
         """The number of a new row's attempt."""
         return 1
 
+    @property
+    def task_id(self) -> UUID:
+        """The id of the execution, as it is shown."""
+        return self.execution_id
+
 
 class Claim(NamedTuple):
     """One attempt of one execution."""
@@ -217,6 +222,7 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
         deadline_at=row["deadline_at"],
         handed_back=row["handed_back"],
         lateness_seconds=row.get("lateness_seconds"),
+        message_id=row["message_id"],
     )
 
 

@@ -24,7 +24,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
 
 import anyio
 import structlog
@@ -275,7 +274,7 @@ class AmqpBroker(AioPikaBroker):
 
     async def _take(self, arrived: asyncio.Queue[AbstractIncomingMessage], message: AbstractIncomingMessage) -> None:
         try:
-            UUID(self.formatter.loads(message.body).task_id)
+            self.formatter.loads(message.body)
         except (ValueError, TypeError, KeyError) as error:
             log.warning(
                 "message.unreadable", queue=message.routing_key, error=type(error).__name__, size=message.body_size

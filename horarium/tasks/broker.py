@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from taskiq import AsyncBroker
+
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["Broker", "Publisher", "make_broker"]
+__all__ = ["Broker", "Publisher", "make_broker", "publisher_of"]
 
 Broker = StreamBroker | AmqpBroker
 """A taskiq broker that is also a `Publisher`."""
@@ -32,6 +34,11 @@ class Publisher(Protocol):
 
     async def lost_before(self, queue: str) -> datetime:
         """The instant before which no unacknowledged message of the queue is left."""
+
+
+def publisher_of(broker: AsyncBroker) -> Publisher | None:
+    """What Horarium sends through a broker with; None where it is another's, and only its supervisors send."""
+    return broker if isinstance(broker, StreamBroker | AmqpBroker) else None
 
 
 def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, concurrency: int = 100) -> Broker:

@@ -19,6 +19,7 @@ from horarium.live_events import Moved, untold
 from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
+from horarium.sql.external import claim_kicked
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
 from horarium.tasks.sending import send_next
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
+    from horarium.sql.external import Kicked
     from horarium.tasks.broker import Publisher
 
 __all__ = ["Ledger"]
@@ -43,10 +45,13 @@ SUPERSEDED = HandBack("superseded")
 
 
 class Ledger:
-    """Claims and finishes for one worker; `tell` is told what has begun, and what has been let go."""
+    """Claims and finishes for one worker; `tell` is told what has begun, and what has been let go.
+
+    Without a `broker` that it can send through, it lets go of nothing: the publisher does.
+    """
 
     def __init__(
-        self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
+        self, database: Database, broker: Publisher | None, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
     ) -> None:
         self._database = database
         self._broker = broker
@@ -54,11 +59,16 @@ class Ledger:
         self._worker = worker
         self._tell = tell
         self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
+        self._kicks: Batcher[Kicked, Attempt | None] = Batcher(self._claim_kicks)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
         return await self._claims.submit(claim)
+
+    async def claim_kicked(self, kicked: Kicked) -> Attempt | None:
+        """The same of what an app has kicked by itself, whose row this makes; committed in groups of its own."""
+        return await self._kicks.submit(kicked)
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
@@ -92,12 +102,21 @@ class Ledger:
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
+        await self._begun(attempts)
+        return attempts
+
+    async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | None]:
+        async with self._database.connection() as connection:
+            attempts = await claim_kicked(connection, self._worker, kicks)
+        await self._begun(attempts)
+        return attempts
+
+    async def _begun(self, attempts: Sequence[Attempt | None]) -> None:
         crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
             self._tell(Moved.now("running", won, worker=self._worker))
         await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
-        return attempts
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
@@ -112,6 +131,8 @@ class Ledger:
     async def _next_turns(self, ended: Sequence[Finished | None]) -> None:
         """Let go what waited for these; what cannot be sent now is the publisher's."""
         awaited = {end.config_id for end in ended if end is not None and end.awaited and end.config_id is not None}
+        if self._broker is None:
+            return
         try:
             await send_next(self._database, self._broker, sorted(awaited), self._tell)
         except Unavailable as error:

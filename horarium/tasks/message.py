@@ -3,6 +3,9 @@
 The message's id is the execution's id, the config's parameters are its keyword arguments, and the labels say which
 attempt of which tick it is. Built as a dict and dumped once: taskiq's formatter would validate and copy each one,
 which at ten thousand due in a second is most of the second.
+
+What an app has kicked by itself is sent again as the app wrote it, under the app's own id; three labels say which
+attempt of which execution it is now.
 """
 
 from __future__ import annotations
@@ -18,12 +21,18 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["TaskMessage"]
+__all__ = ["EXTERNAL", "REQUEUES", "RETRIES", "TaskMessage"]
+
+EXTERNAL = "external"
+"""The label `scheduler_type` of what nothing has scheduled."""
+
+RETRIES, REQUEUES = "_retries", "X-Taskiq-requeue"
+"""The labels in which taskiq counts how often its retry middlewares, and `Context.requeue()`, have sent a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """One attempt of an execution, on its way to a worker."""
+    """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of."""
 
     execution_id: UUID
     attempt: int
@@ -34,6 +43,8 @@ class TaskMessage:
     parameters: dict[str, Any]
     queue: str
     priority: int
+    message_id: UUID | None = None
+    kicked: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -48,25 +59,53 @@ class TaskMessage:
             parameters=row["parameters"],
             queue=row["queue"],
             priority=row["priority"],
+            message_id=row["message_id"],
+            kicked=row["message"],
         )
+
+    @property
+    def task_id(self) -> UUID:
+        """The id of the execution, as it is shown."""
+        return self.message_id or self.execution_id
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a `taskiq.message.TaskiqMessage`."""
+        if self.kicked is not None:
+            return self._kicked_again(self.kicked)
+        return {
+            "task_id": self.execution_id,
+            "task_name": self.task_type,
+            "labels": {
+                "config_id": self.config_id,
+                "task_type": self.task_type,
+                "scheduler_type": self.scheduler_type,
+                "tick_at": self.tick_at,
+                "attempt": self.attempt,
+            },
+            "labels_types": None,
+            "args": [],
+            "kwargs": self.parameters,
+        }
 
     def to_json(self) -> bytes:
         """As `taskiq.message.TaskiqMessage` reads it."""
-        return orjson.dumps(
-            {
-                "task_id": self.execution_id,
-                "task_name": self.task_type,
-                "labels": {
-                    "config_id": self.config_id,
-                    "task_type": self.task_type,
-                    "scheduler_type": self.scheduler_type,
-                    "tick_at": self.tick_at,
-                    "attempt": self.attempt,
-                },
-                "labels_types": None,
-                "args": [],
-                "kwargs": self.parameters,
-            },
-            default=str,  # asyncpg answers UUIDs of a class of its own, which orjson does not know
-            option=orjson.OPT_UTC_Z,
-        )
+        # asyncpg answers UUIDs of a class of its own, which orjson does not know
+        return orjson.dumps(self.fields(), default=str, option=orjson.OPT_UTC_Z)
+
+    def _kicked_again(self, kicked: dict[str, Any]) -> dict[str, Any]:
+        """A retry by hand is a run of its own, and begins to count its retries anew."""
+        again = self.message_id is None
+        labels = {name: value for name, value in kicked["labels"].items() if not again or name not in COUNTED}
+        types = {name: kind for name, kind in kicked["labels_types"].items() if name in labels}
+        ours = {"scheduler_type": EXTERNAL, "execution_id": str(self.execution_id), "attempt": self.attempt}
+        return {
+            "task_id": str(self.execution_id) if again else kicked["task_id"],
+            "task_name": self.task_type,
+            "labels": labels | ours,
+            "labels_types": types,
+            "args": kicked["args"],
+            "kwargs": kicked["kwargs"],
+        }
+
+
+COUNTED = (RETRIES, REQUEUES)

@@ -5,11 +5,13 @@ plain functions. This subclass keeps taskiq's fetching and its dependency inject
 a message:
 
 1. *Claim* the attempt in Postgres, and try again for as long as Postgres is away: the claim that was not answered may
-   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge.
+   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge. The claim of what an
+   app has kicked by itself (`kicked.py`) makes its row.
 2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
    asks for the execution to be stopped, when the attempt was ended without this worker, and when the worker may be
-   taken for gone (`fence`).
-3. *Finish* it, fenced by its attempt, and try again for as long as Postgres is away: the answer is worth it.
+   taken for gone (`fence`). Then the app's middlewares are told (`app_side.py`).
+3. *Finish* it, fenced by its attempt, and try again for as long as Postgres is away: the answer is worth it. What is
+   final then, the app's result backend gets, too.
 4. *Acknowledge*, last. A worker that dies before leaves a message that somebody claims in vain, or a row that the
    sweeper ends.
 """
@@ -19,11 +21,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
 
 import structlog
 from taskiq import AckableMessage, Context, TaskiqState
@@ -36,12 +36,16 @@ from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
-from horarium.sql.executions import Claim, storable_text
+from horarium.sql.executions import Claim
 from horarium.tasks.amqp_broker import Delivery
+from horarium.tasks.app_side import Ran, before, save, settle
+from horarium.tasks.context import TaskContext
+from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
+    from uuid import UUID
 
     from taskiq import AsyncBroker
     from taskiq.decor import AsyncTaskiqDecoratedTask
@@ -50,10 +54,11 @@ if TYPE_CHECKING:
     from horarium.live_events import Moved
     from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.executions import Finished
+    from horarium.tasks.kicked import Kick
     from horarium.tasks.ledger import Ledger
     from horarium.tasks.sync_pool import SyncPool
 
-__all__ = ["Receiver"]
+__all__ = ["LedgerReceiver"]
 
 log = structlog.get_logger(__name__)
 
@@ -62,22 +67,30 @@ CLAIM_GOOD_SECONDS = 5.0
 """How old the answer to a claim may be: less than after which a worker that is silent is given up."""
 
 FINISH_RETRY_SECONDS = 0.5
-MAX_ATTEMPT = 2**15 - 1
-"""What a smallint holds."""
 
 CUT_OFF = HandBack("worker_cut_off")
 UNSTORABLE = Unsuccessful("failed", "the task ended, and how it ended could not be stored", "unstorable")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
+    """A delivery: of an attempt to `claim`, or else of what an app has kicked."""
+
     message: TaskiqMessage
-    claim: Claim
+    claim: Claim | None
+    kick: Kick | None
     ack: AckController
+    is_external: bool
+    execution_id: UUID
     execution: asyncio.Task[Any] = field(repr=False)
 
+    @property
+    def key(self) -> Claim | UUID:
+        """What a second delivery of the same message shares."""
+        return self.claim or cast("Kick", self.kick).row.message_id
 
-class Receiver(TaskiqReceiver):
+
+class LedgerReceiver(TaskiqReceiver):
     """Runs the messages of `broker`; `on_event` is told how each execution ended.
 
     Asked to finish, `listen` lets what runs go on for `drain_seconds`; the rest is for `hand_back_all`.
@@ -97,7 +110,7 @@ class Receiver(TaskiqReceiver):
         self._ledger = ledger
         self._sync_pool = sync_pool
         self._on_event = on_event
-        self._running: dict[asyncio.Task[Any], Claim] = {}
+        self._in_hand: dict[Claim | UUID, _Work] = {}
         self._stoppable: dict[Claim, asyncio.Task[Any]] = {}
         self._stopped_as: dict[Claim, Outcome] = {}
         self._unfenced = asyncio.Event()
@@ -107,7 +120,7 @@ class Receiver(TaskiqReceiver):
     @property
     def active(self) -> int:
         """How many messages are being worked on."""
-        return len(self._running)
+        return len(self._in_hand)
 
     async def heed_ledger(self) -> None:
         """Stop what the ledger says is to be stopped, each once; raises Unavailable."""
@@ -135,14 +148,14 @@ class Receiver(TaskiqReceiver):
 
     async def let_go_rest(self) -> None:
         """Free what the ledger believes to be held here and is not in hand; raises Unavailable."""
-        freed = await self._ledger.let_go_rest([claim.execution_id for claim in self._running.values()])
+        freed = await self._ledger.let_go_rest([work.execution_id for work in self._in_hand.values()])
         if freed:
             log.warning("holds.freed", executions=freed)
 
     async def hand_back_all(self) -> None:
         """Cancel what still runs and wait until each has been given back."""
         self._stopping = True
-        left = list(self._running)
+        left = [work.execution for work in self._in_hand.values()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -154,19 +167,20 @@ class Receiver(TaskiqReceiver):
         Where a server that is away keeps it from being handled, it stays unacknowledged: Redis delivers it again by
         itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged.
         """
-        work = self._parse(message)
-        if work is None or work.claim in self._running.values():
-            await self._acknowledge(message)
+        ack = AckController(getattr(message, "ack", None))
+        work = self._parse(message, ack)
+        if work is None or work.key in self._in_hand:
+            await _acknowledge(ack)
             return
-        self._running[work.execution] = work.claim
+        self._in_hand[work.key] = work
         try:
             async with self._seat(work):
                 await self._work_on(work)
         except Unavailable as error:
-            log.warning("message.not_handled", execution=str(work.claim.execution_id), error=str(error))
+            log.warning("message.not_handled", task_id=work.message.task_id, error=str(error))
         finally:
-            del self._running[work.execution]
-            if not work.ack.is_acked and isinstance(message, Delivery):
+            del self._in_hand[work.key]
+            if not ack.is_acked and isinstance(message, Delivery):
                 await message.release()
 
     def _seat(self, work: _Work) -> AbstractAsyncContextManager[object]:
@@ -178,28 +192,29 @@ class Receiver(TaskiqReceiver):
 
     async def _work_on(self, work: _Work) -> None:
         await self._unfenced.wait()
-        attempt = await self._claim(work.claim)
+        attempt = await self._claim(work)
         if attempt is not None:
             crashpoint("receiver.claimed")
-            outcome = await self._run(attempt, work)
+            work.execution_id = attempt.execution_id
+            ran = await self._run(attempt, work)
             crashpoint("receiver.ran")
-            await _to_the_end(self._end(attempt, outcome))
+            await _to_the_end(self._end(attempt, work, ran))
             crashpoint("receiver.finished")
-        await work.ack.ack()
+        await _acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
 
-    async def _claim(self, claim: Claim) -> Attempt | None:
+    async def _claim(self, work: _Work) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
-        claiming = asyncio.ensure_future(self._won(claim))
+        claiming = asyncio.ensure_future(self._won(work))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
             attempt = await claiming
             if attempt is not None:
-                await self._end(attempt, HandBack("worker_stopped"))
+                await self._write(attempt, work, HandBack("worker_stopped"))
             raise
 
-    async def _won(self, claim: Claim) -> Attempt | None:
+    async def _won(self, work: _Work) -> Attempt | None:
         """Ask until there is an answer; raises Unavailable only in a worker that stops.
 
         Not left to the next delivery of the message: it comes later than a short timeout ends, and the attempt would
@@ -210,12 +225,12 @@ class Receiver(TaskiqReceiver):
         while True:
             asked_at = time.monotonic()
             try:
-                attempt = await self._ledger.claim(claim)
+                attempt = await self._ask(work)
             except Unavailable as error:
                 if self._stopping:
                     raise
                 if not waited:
-                    log.warning("claim.waits", execution=str(claim.execution_id), error=str(error))
+                    log.warning("claim.waits", task_id=work.message.task_id, error=str(error))
                 waited = True
                 await asyncio.sleep(CLAIM_RETRY_SECONDS)
             else:
@@ -223,65 +238,84 @@ class Receiver(TaskiqReceiver):
                     return attempt
                 old = True
 
-    def _parse(self, message: bytes | AckableMessage) -> _Work | None:
-        """The delivery; None for a message that names no execution, which no later delivery would mend."""
+    async def _ask(self, work: _Work) -> Attempt | None:
+        if work.kick is not None:
+            return await self._ledger.claim_kicked(work.kick.row)
+        return await self._ledger.claim(cast("Claim", work.claim))
+
+    def _parse(self, message: bytes | AckableMessage, ack: AckController) -> _Work | None:
+        """The delivery; None for a message that can be no execution, which no later delivery would mend."""
         data = message.data if isinstance(message, AckableMessage) else message
         try:
             parsed = self.broker.formatter.loads(data)
             parsed.parse_labels()
-            claim = Claim(UUID(parsed.task_id), _attempt_in(parsed.labels))
+            claim = claim_in(parsed)
+            kick = None if claim is not None else kicked(parsed, self._signature(parsed.task_name))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # not the error's own words: they quote the message, and with it parameters that may be secrets
             log.warning("message.unreadable", error=type(error).__name__, length=len(data))
             return None
-        ack = AckController(getattr(message, "ack", None))
-        return _Work(parsed, claim, ack, cast("asyncio.Task[Any]", asyncio.current_task()))
+        execution_id = cast("Kick", kick).row.execution_id if claim is None else claim.execution_id
+        is_external = kick is not None or take_off_labels(parsed)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        return _Work(parsed, claim, kick, ack, is_external, execution_id, task)
 
-    async def _acknowledge(self, message: bytes | AckableMessage) -> None:
-        if isinstance(message, AckableMessage):
-            await AckController(message.ack).ack()
+    def _signature(self, task_name: str) -> inspect.Signature | None:
+        task = self.broker.find_task(task_name)
+        if task is not None and task_name not in self.known_tasks:
+            self._prepare_task(task_name, task.original_func)
+        return self.task_signatures.get(task_name)
 
-    async def _run(self, attempt: Attempt, work: _Work) -> Outcome:
+    async def _run(self, attempt: Attempt, work: _Work) -> Ran:
         """Run the task under its timeout; whatever it does becomes an outcome."""
+        ran = Ran(work.message, CUT_OFF, was_stopped=True)
         if not self._unfenced.is_set():
-            return CUT_OFF
+            return ran
+        claim, began = Claim(attempt.execution_id, attempt.attempt), time.monotonic()
+        ran.was_stopped = False
         deadline = asyncio.timeout(attempt.timeout_seconds)
-        self._stoppable[work.claim] = work.execution
+        self._stoppable[claim] = work.execution
         try:
             async with deadline:
-                return Succeeded(await self._call(work))
-        except asyncio.CancelledError:
-            return self._stopped(work)
-        except TimeoutError as error:
-            if deadline.expired():
-                return Unsuccessful("timeout", f"ran longer than {attempt.timeout_seconds:g} s")
-            return Unsuccessful("failed", _describe(error))
+                ran.message = await before(self.broker, work.message)
+                ran.outcome = Succeeded(await self._call(ran.message, work))
+        except asyncio.CancelledError as error:
+            ran.outcome, ran.error = self._stopped(claim, work), error
+            ran.was_stopped = not isinstance(ran.outcome, Unsuccessful)
         except BaseException as error:  # noqa: BLE001 - not swallowed: SystemExit and its like too are the task's outcome
-            return Unsuccessful("failed", _describe(error))
+            if isinstance(error, TimeoutError) and deadline.expired():
+                ran.times_out(attempt)
+            else:
+                ran.fails(attempt, error, external=work.is_external)
         finally:
-            del self._stoppable[work.claim]
-            self._stopped_as.pop(work.claim, None)
+            del self._stoppable[claim]
+            self._stopped_as.pop(claim, None)
+        ran.seconds = time.monotonic() - began
+        return ran
 
-    def _stopped(self, work: _Work) -> Outcome:
+    def _stopped(self, claim: Claim, work: _Work) -> Outcome:
         """Who cancelled the task: whoever had it stopped, this worker's end, or the task itself."""
-        if work.claim in self._stopped_as:
+        if claim in self._stopped_as:
             work.execution.uncancel()  # what follows is not cancelled: the outcome is written, the message acknowledged
-            return self._stopped_as[work.claim]
+            return self._stopped_as[claim]
         if work.execution.cancelling():
             return HandBack("worker_stopped")
         return Unsuccessful("failed", "the task was cancelled from inside")
 
-    async def _call(self, work: _Work) -> Any:
-        message = work.message
+    async def _call(self, message: TaskiqMessage, work: _Work) -> Any:
+        if work.kick is not None and work.kick.fault is not None:
+            raise ValueError(work.kick.fault)
         task = self.broker.find_task(message.task_name)
         if task is None:
             raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
+        if work.is_external and task.labels.get("admin_only"):  # whoever may write to the broker is no administrator
+            raise PermissionError(f"{message.task_name} is left to administrators: it is run by configs alone")
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)
         parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
         context = {
             **self.broker.custom_dependency_context,
-            Context: Context(message, self.broker, work.ack),
+            Context: TaskContext(message, self.broker, work.ack),
             TaskiqState: self.broker.state,
         }
         graph = self.dependency_graphs[message.task_name]
@@ -296,19 +330,29 @@ class Receiver(TaskiqReceiver):
             return await task.original_func(*message.args, **kwargs)
         return await self._sync_pool.call(task.original_func, message.args, kwargs)
 
-    async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+    async def _end(self, attempt: Attempt, work: _Work, ran: Ran) -> None:
+        """Tell the app, then the ledger, then whoever waits for the result of what is final."""
+        result = await settle(self.broker, ran, external=work.is_external)
+        finished = await self._write(attempt, work, ran.outcome)
+        if result is not None and finished is not None and finished.completed_at is not None:
+            await save(self.broker, ran, result)
+
+    async def _write(self, attempt: Attempt, work: _Work, outcome: Outcome) -> Finished | None:
+        if isinstance(outcome, HandBack) and work.kick is not None and not work.kick.can_be_sent_again:
+            outcome = Unsuccessful("lost", f"its worker stopped it, and {NO_JSON}", outcome.reason)
         ending = decide(attempt, outcome)
         try:
             finished = await self._finish(attempt, ending)
         except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
             kind = type(error).__name__
-            log.error("finish.impossible", execution=str(attempt.execution_id), error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
+            log.error("finish.impossible", execution=str(attempt.task_id), error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
             ending = decide(attempt, UNSTORABLE)
             finished = await self._finish(attempt, ending)
         if finished is None:
-            log.warning("finish.refused", execution=str(attempt.execution_id), attempt=attempt.attempt)
+            log.warning("finish.refused", execution=str(attempt.task_id), attempt=attempt.attempt)
         else:
             tell_ending(attempt, ending, finished, self._on_event)
+        return finished
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """Finish, and try again for as long as Postgres is away; a stopping worker leaves it to the sweeper."""
@@ -316,18 +360,22 @@ class Receiver(TaskiqReceiver):
             try:
                 return await self._ledger.finish(attempt, ending)
             except Unavailable as error:
-                log.warning("finish.waits", execution=str(attempt.execution_id), error=str(error))
+                log.warning("finish.waits", execution=str(attempt.task_id), error=str(error))
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
 
 
-def _attempt_in(labels: dict[str, Any]) -> int:
-    """The attempt that a message is for; ValueError for what no row can have, and no claim may ask Postgres for."""
-    attempt = labels.get("attempt", 1)
-    if type(attempt) is not int or not 0 <= attempt <= MAX_ATTEMPT:
-        raise ValueError("attempt")
-    return attempt
+async def _acknowledge(ack: AckController) -> None:
+    """Acknowledge; where an app's own broker fails of it the message comes again, and claims in vain."""
+    if not ack.is_ackable:
+        return
+    try:
+        await ack.ack()
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - not swallowed: each broker has errors of its own for a lost connection
+        log.warning("message.not_acknowledged", error=type(error).__name__)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
@@ -338,8 +386,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-def _describe(error: BaseException) -> str:
-    """The error and where it was raised, without the values of variables."""
-    return storable_text("".join(traceback.format_exception(error)).strip()) or type(error).__name__

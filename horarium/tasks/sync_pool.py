@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pebble import ProcessPool
 
+from horarium.tasks.packed import call_packed, packed, unpacked
 from horarium.tasks.process_group import GroupContext, lead_group
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ class SyncPool:
         self._pool: ProcessPool | None = None
 
     async def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run `function` in a process; cancelling this call kills that process and waits for its end."""
-        future = self._serving().schedule(function, args=list(args), kwargs=dict(kwargs))
+        """Run `function` in a process; cancelling this call kills that process and waits for its end.
+
+        Raises TypeError where an argument or the result cannot be sent.
+        """
+        future = self._serving().schedule(call_packed, args=[packed(function, args, kwargs)])
         try:
             # shielded: pebble forgets a call that is cancelled before its process has told of its beginning
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return unpacked(await asyncio.shield(asyncio.wrap_future(future)))
         except asyncio.CancelledError:
             killing = asyncio.ensure_future(_kill(future))
             try:

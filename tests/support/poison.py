@@ -10,7 +10,8 @@ from uuid_utils.compat import uuid7
 __all__ = ["CONTENT", "POISON", "message"]
 
 CONTENT = "swordfish"
-SOUND: dict[str, Any] = {"task_id": str(uuid7()), "task_name": "echo", "labels": {"attempt": 1}, "args": []}
+OURS: dict[str, Any] = {"attempt": 1, "scheduler_type": "manual"}
+SOUND: dict[str, Any] = {"task_id": str(uuid7()), "task_name": "echo", "labels": OURS, "args": []}
 
 
 def message(**fields: object) -> dict[str, bytes]:
@@ -37,9 +38,9 @@ POISON: dict[str, dict[str, bytes]] = {
     "an id that is no UUID": message(task_id=CONTENT),
     "an id that is no text": message(task_id=7),
     "labels that are no object": message(labels=[CONTENT]),
-    "labels of no type": message(labels={"attempt": 1, "a": CONTENT}, labels_types={"a": 99}),
-    "labels of another type": message(labels={"attempt": 1, "a": CONTENT}, labels_types={"a": 2}),
-    "labels of bytes": message(labels={"attempt": 1, "a": [CONTENT]}, labels_types={"a": 6}),
+    "labels of no type": message(labels=OURS | {"a": CONTENT}, labels_types={"a": 99}),
+    "labels of another type": message(labels=OURS | {"a": CONTENT}, labels_types={"a": 2}),
+    "labels of bytes": message(labels=OURS | {"a": [CONTENT]}, labels_types={"a": 6}),
     "types of labels that are no object": message(labels_types=CONTENT),
     "parameters that are no object": message(kwargs=[CONTENT]),
     "arguments that are no list": message(args=CONTENT),

@@ -62,6 +62,20 @@ async def raises_half_a_character() -> None:
     raise ValueError("no file \udcff here")
 
 
+class Mute(Exception):
+    """Answers nothing."""
+
+    def __bool__(self) -> bool:
+        """Raise."""
+        raise RuntimeError
+
+
+@task("test.raises_what_is_not_even_true")
+async def raises_what_is_not_even_true(message: str = "") -> None:  # noqa: ARG001 - what the middlewares add
+    """Raise an exception that breaks whoever asks whether it is one."""
+    raise Mute
+
+
 @task("test.odd")
 async def odd(kind: str) -> Any:
     """Answer what JSON does not know."""
@@ -82,6 +96,13 @@ async def waits_for(path: str, mark: str) -> str:
     while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
         await asyncio.sleep(0.02)
     return "came"
+
+
+@task("test.waits_for_nothing")
+async def waits_for_nothing(message: str = "") -> str:
+    """Wait for a minute."""
+    await asyncio.sleep(60)
+    return message
 
 
 @task("test.finishes_all_the_same")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import anyio
 from uuid_utils.compat import uuid7
@@ -28,7 +29,7 @@ from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.message import TaskMessage
-from horarium.tasks.receiver import Receiver
+from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.sync_pool import SyncPool
@@ -37,9 +38,9 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
-    from uuid import UUID
 
     import asyncpg
+    from taskiq import AsyncBroker
 
     from horarium.live_events import Moved
     from horarium.outcome import Attempt, Ending
@@ -87,7 +88,7 @@ class Workbench:
     database: Database
     broker: StreamBroker
     ledger: FaultyLedger
-    receiver: Receiver
+    receiver: LedgerReceiver
     events: list[HistoryEvent]
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
@@ -166,7 +167,7 @@ class Workbench:
     async def read(self, execution_id: UUID) -> asyncpg.Record:
         """The row as it stands."""
         async with self.database.connection() as connection:
-            row = await QUERIES.execution_get.row(connection, id=execution_id)
+            row = await QUERIES.execution_public.row(connection, task_id=execution_id)
         assert row is not None
         return row
 
@@ -178,6 +179,21 @@ class Workbench:
             return row if row["completed_at"] is not None or row["status"] == "retrying" else None
 
         return cast("asyncpg.Record", await eventually(settled, within=15))
+
+    async def kicked(self, task_id: str, status: str | None = None) -> asyncpg.Record:
+        """The row of what an app has kicked, once it has this status, or is final."""
+
+        async def there() -> asyncpg.Record | None:
+            async with self.database.connection() as connection:
+                row = await QUERIES.execution_public.row(connection, task_id=UUID(task_id))
+            return row if row and (row["completed_at"] if status is None else row["status"] == status) else None
+
+        return cast("asyncpg.Record", await eventually(there, within=15))
+
+    async def external(self) -> list[asyncpg.Record]:
+        """Every row without a config, in the order in which they were made."""
+        async with self.database.connection() as connection:
+            return await connection.fetch("SELECT * FROM executions WHERE config_id IS NULL ORDER BY id")
 
     async def reaches(self, execution_id: UUID, status: str) -> asyncpg.Record:
         """The row, once it has this status."""
@@ -210,28 +226,37 @@ class Workbench:
 
 @asynccontextmanager
 async def a_workbench(
-    database_url: str, redis_url: str, prefix: str, *, drain_seconds: float = 0.0
+    database_url: str,
+    redis_url: str,
+    prefix: str,
+    *,
+    drain_seconds: float = 0.0,
+    app: AsyncBroker | None = None,
+    prepare: Callable[[AsyncBroker], object] = lambda _: None,
 ) -> AsyncIterator[Workbench]:
-    """A worker that listens until the block ends."""
-    import_task_modules(["tests.support.tasks"])
+    """A worker that listens until the block ends: to a broker of ours, which `prepare` may change, or an `app`'s."""
+    import_task_modules(["tests.support.tasks", "tests.support.plain_tasks"])
     redis = connect(redis_url)
     keys = Keys(prefix)
     broker = StreamBroker(redis_url, keys, consumer=WORKER)
     broker.is_worker_process = True
     broker.add_dependency_context({Egress: Egress([Opening.parse("127.0.0.1")])})
+    prepare(broker)
     pool = SyncPool(1)
     events: list[HistoryEvent] = []
     try:
         async with Database(database_url) as database:
             await migrate(database)
             await broker.startup()
+            if app is not None:
+                await app.startup()
             ledger = FaultyLedger(database, broker, TimeoutIndex(redis, keys), WORKER)
 
             def note(told: HistoryEvent | Moved) -> None:
                 if isinstance(told, HistoryEvent):
                     events.append(told)
 
-            receiver = Receiver(broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
+            receiver = LedgerReceiver(app or broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
             bench = Workbench(database, broker, ledger, receiver, events)
             async with anyio.create_task_group() as group:
                 group.start_soon(receiver.listen, bench.finish)
@@ -241,6 +266,8 @@ async def a_workbench(
     finally:
         with anyio.CancelScope(shield=True):
             await broker.shutdown()
+            if app is not None:
+                await app.shutdown()
             await redis.aclose()
             await redis.connection_pool.disconnect()
         pool.stop()

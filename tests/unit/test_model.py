@@ -19,7 +19,7 @@ ROW: dict[str, Any] = {
     "tick_count": 1, "for_tick": None, "retry_of": None, "status": "running", "reason": None, "attempt": 2,
     "earlier_attempts": [], "queue": "default", "worker": "w", "created_at": NOON, "queued_at": NOON,
     "started_at": None, "completed_at": None, "deadline_at": None, "buffered": False, "cancel_requested_at": None,
-    "result": None, "error": None,
+    "result": None, "error": None, "message_id": None, "message": None,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from horarium.outcome import (
     MAX_RETRY_DELAY_SECONDS,
     Attempt,
     HandBack,
+    Refused,
     Succeeded,
     Unsuccessful,
     decide,
@@ -52,6 +53,12 @@ def test_a_success_is_final_and_keeps_its_result() -> None:
 
     assert (ending.status, ending.ended_as, ending.result, ending.error) == ("success", "success", {"answer": 42}, None)
     assert ending.retry_delay is None
+
+
+def test_what_is_refused_is_a_failure_that_no_retry_follows() -> None:
+    ending = decide(attempt(max_retries=5), Refused("not mine", "rejected"))
+
+    assert (ending.status, ending.reason, ending.error, ending.retry_delay) == ("failed", "rejected", "not mine", None)
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "lost"])

@@ -144,7 +144,7 @@ RETURNING e.id;
 -- buffered waits for its turn first, and a retry for the worker that still holds the attempt before it. A task is told
 -- which tick its run is about, whether that is its row's own or not.
 SELECT
-    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type,
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
     coalesce(tick_at, for_tick) AS tick_at
 FROM executions
 WHERE completed_at IS NULL AND (
@@ -196,8 +196,8 @@ WHERE e.id = m.id AND e.attempt = m.attempt
     AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
     AND NOT e.buffered AND e.held_by IS NULL
 RETURNING
-    e.id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at, e.timeout_seconds,
-    e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
+    e.id, e.message_id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at,
+    e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
     CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - e.tick_at)::double precision END AS lateness_seconds,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
@@ -311,7 +311,7 @@ WHERE id IN (
     )
 )
 RETURNING
-    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type,
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
     coalesce(tick_at, for_tick) AS tick_at;
 
 -- name: execution_cancel(id)^
@@ -359,18 +359,14 @@ WHERE e.id IS NULL OR e.cancel_requested_at IS NOT NULL;
 -- Every running attempt, to keep the timeout index equal to and to find those whose worker is gone. Whether a deadline
 -- has passed is asked of the clock that set it.
 SELECT
-    id, attempt, config_id, task_type, coalesce(tick_at, for_tick) AS tick_at, worker, timeout_seconds, max_retries,
-    retry_backoff_seconds, started_at, deadline_at,
+    id, message_id, attempt, config_id, task_type, coalesce(tick_at, for_tick) AS tick_at, worker, timeout_seconds,
+    max_retries, retry_backoff_seconds, started_at, deadline_at,
     deadline_at < clock_timestamp() AS overdue,
     cancel_requested_at IS NOT NULL AS cancelled,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back
 FROM executions WHERE completed_at IS NULL AND status = 'running';
-
--- name: execution_get(id)^
--- One execution, whole.
-SELECT * FROM executions WHERE id = :id::uuid;
 
 -- name: execution_list(status, config_id, trigger, since, made_since, until, worker, before, max_rows)
 -- Newest first; the id is the cursor, since it grows with time. No row is made before its tick: `made_since`, the least id

@@ -9,12 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from taskiq import TaskiqMessage
 
 from horarium.actors import dispatcher as dispatcher_module
 from horarium.keyspace.due_index import DueEntry
 from horarium.outcome import Succeeded, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish, insert_ticks
+from horarium.sql.external import claim_kicked
+from horarium.tasks.kicked import kicked
 from tests.support.coverage import SOUND, Faults, faults
 from tests.support.rig import NOON, Rig
 from tests.support.together import Gate, SharedReading, at_once
@@ -179,6 +182,24 @@ async def test_without_the_condition_of_the_claim_both_deliveries_run(
     without(monkeypatch, "execution_claim", CLAIM_FENCE, "true")
 
     assert await two_deliveries(rig) == 2
+
+
+async def two_deliveries_of_a_kick(rig: Rig) -> int:
+    """The same of a message that an app has sent by itself, and that has no row yet."""
+    message = TaskiqMessage(task_id="an id", task_name="echo", labels={}, args=[], kwargs={})
+    async with rig.database.connection() as connection:
+        won = [await claim_kicked(connection, worker, [kicked(message, None).row]) for worker in ("one", "other")]
+    return sum(attempt is not None for (attempt,) in won)
+
+
+async def test_of_two_deliveries_of_a_kick_one_runs(rig: Rig) -> None:
+    assert await two_deliveries_of_a_kick(rig) == 1
+
+
+async def test_without_its_condition_both_deliveries_of_a_kick_run(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "execution_claim_external", "AND e.worker = excluded.worker")
+
+    assert await two_deliveries_of_a_kick(rig) == 2
 
 
 # No attempt beside one that may still run

@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.rig import emptied_ledger, migrated_database
 from tests.support.workbench import Workbench, a_workbench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+__all__ = ["anyio_backend", "bench", "emptied_ledger", "migrated_database"]
 
 
 @pytest.fixture

@@ -332,3 +332,42 @@ async def test_a_stopping_worker_lets_short_tasks_end(database_url: str, redis_u
 
     async with a_workbench(database_url, redis_url, redis_prefix) as another:
         assert (await another.read(execution_id))["status"] == "success"
+
+
+# What a plain function is given, and gives back
+
+
+async def test_a_plain_function_knows_what_it_is_run_for(bench: Workbench) -> None:
+    row = await bench.run("test.plain_context")
+
+    assert (row["status"], row["result"]) == ("success", {"task_id": str(row["id"]), "attempt": 1})
+
+
+@pytest.mark.parametrize(
+    ("task_type", "status", "says"),
+    [
+        ("test.plain_wants_the_broker", "failed", "the broker of the context is not there; make it async"),
+        ("test.plain_given_a_lock", "failed", "argument 'lock', a lock, cannot be sent to the process"),
+        ("test.plain_raises_oddly", "failed", "RuntimeError: tests.support.plain_tasks.Odd: one"),
+        ("test.plain_returns_a_lock", "failed", "it returned a lock, which cannot be sent back"),
+    ],
+)
+@pytest.mark.timeout(40)
+async def test_what_cannot_travel_fails_a_plain_function_alone(
+    bench: Workbench, task_type: str, status: str, says: str
+) -> None:
+    """And not the pool, with every other function in it."""
+    before = await bench.run("test.plain_pid")
+
+    row = await bench.run(task_type)
+
+    assert row["status"] == status
+    assert says in row["error"]
+    assert (await bench.run("test.plain_pid"))["result"] == before["result"]
+
+
+async def test_a_plain_function_may_reject_its_message(bench: Workbench) -> None:
+    row = await bench.run("test.plain_rejects", max_retries=3)
+
+    assert (row["status"], row["reason"], row["attempt"]) == ("failed", "rejected", 1)
+    assert "in plain_rejects" in row["error"]
