@@ -6,6 +6,9 @@ wrapped, to look at the clock when a message is confirmed.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager
@@ -42,10 +45,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS", "MAKE_CONFIGS", "QUEUE", "Confirmed", "Cpu", "Window", "api", "check_window", "core", "fire",
-    "make_configs", "percentile", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
+    "make_configs", "percentile", "rabbitmq", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
 ]  # fmt: skip
 
 QUEUE = "default"
+RABBITMQ_SECONDS = 120.0
 
 MAKE_CONFIGS = """
 INSERT INTO task_configs (
@@ -174,6 +178,24 @@ async def resources() -> AsyncIterator[Resources]:
             async with open_resources(settings) as r:
                 await migrate(r.database)
                 yield r
+
+
+@asynccontextmanager
+async def rabbitmq() -> AsyncIterator[str | None]:
+    """The URL of a private RabbitMQ node, the one that the tests have; None where it is not installed."""
+    if shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:/usr/sbin:{os.environ['PATH']}") is None:
+        yield None
+        return
+    command = [sys.executable, "-m", "tests.support.rabbitmq"]
+    root = Path(__file__).parents[1]
+    async with await anyio.open_process(command, cwd=root, stderr=None) as node:
+        assert node.stdout is not None
+        assert node.stdin is not None
+        with anyio.fail_after(RABBITMQ_SECONDS):
+            url = (await node.stdout.receive()).decode().strip()
+        yield url
+        await node.stdin.aclose()
+        await node.wait()
 
 
 @asynccontextmanager

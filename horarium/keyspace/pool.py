@@ -26,7 +26,7 @@ from horarium.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["connect", "connection_options", "redis_errors"]
+__all__ = ["ACQUIRE_SECONDS", "connect", "connection_options", "redis_errors"]
 
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 MAX_CONNECTIONS = 32

@@ -38,12 +38,13 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
 from horarium.tasks.amqp_broker import Delivery
+from horarium.tasks.results import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from taskiq import AsyncBroker
+    from taskiq import AsyncBroker, TaskiqResult
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
     from horarium.keyspace.history import HistoryEvent
@@ -183,7 +184,7 @@ class Receiver(TaskiqReceiver):
             crashpoint("receiver.claimed")
             outcome = await self._run(attempt, work)
             crashpoint("receiver.ran")
-            await _to_the_end(self._end(attempt, outcome))
+            await _to_the_end(self._conclude(work, attempt, outcome))
             crashpoint("receiver.finished")
         await work.ack.ack()
         crashpoint("receiver.acknowledged")
@@ -296,7 +297,19 @@ class Receiver(TaskiqReceiver):
             return await task.original_func(*message.args, **kwargs)
         return await self._sync_pool.call(task.original_func, message.args, kwargs)
 
-    async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+    async def _conclude(self, work: _Work, attempt: Attempt, outcome: Outcome) -> None:
+        """The ledger first, then the result backend: who waits for a result finds the execution ended."""
+        finished = await self._end(attempt, outcome)
+        if finished is not None and finished.completed_at is not None:
+            await self._keep_result(work, result_of(work.message, attempt, outcome, finished))
+
+    async def _keep_result(self, work: _Work, result: TaskiqResult[Any]) -> None:
+        try:
+            await self.broker.result_backend.set_result(work.message.task_id, result)
+        except Exception as error:  # noqa: BLE001 - a backend may be anybody's; the ledger has the result
+            log.warning("result.not_kept", execution=work.message.task_id, error=type(error).__name__)
+
+    async def _end(self, attempt: Attempt, outcome: Outcome) -> Finished | None:
         ending = decide(attempt, outcome)
         try:
             finished = await self._finish(attempt, ending)
@@ -309,6 +322,7 @@ class Receiver(TaskiqReceiver):
             log.warning("finish.refused", execution=str(attempt.execution_id), attempt=attempt.attempt)
         else:
             tell_ending(attempt, ending, finished, self._on_event)
+        return finished
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """Finish, and try again for as long as Postgres is away; a stopping worker leaves it to the sweeper."""

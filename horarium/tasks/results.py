@@ -1,0 +1,83 @@
+"""Where the result of a task that was kicked is found: `await my_task.kiq(...)`, then `wait_result()`.
+
+taskiq-redis' own result backend, with three differences: JSON instead of pickle, the results of tasks that end at the
+same moment written in one round trip, and a value that JSON lacks kept by its repr, as the ledger keeps it.
+
+Postgres has the truth: a result here is for whoever holds the handle that `kiq` returned, and runs out after an hour.
+Nobody holds one of a run that a config has made. Its result is in the ledger, and a copy of it would fill Redis with
+what nobody reads, at 500 ticks a second with a gigabyte. It is passed over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from redis.asyncio import Redis
+from taskiq import TaskiqResult
+from taskiq.serializers import JSONSerializer
+from taskiq_redis import RedisAsyncResultBackend
+
+from horarium.errors import HorariumError
+from horarium.keyspace.pool import ACQUIRE_SECONDS, connection_options, redis_errors
+from horarium.outcome import Succeeded
+from horarium.sql.executions import described
+from horarium.tasks.batching import Batcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskiq.message import TaskiqMessage
+
+    from horarium.keyspace.keys import Keys
+    from horarium.outcome import Attempt, Outcome
+    from horarium.sql.executions import Finished
+
+__all__ = ["Results", "result_of"]
+
+RESULT_SECONDS = 3600
+"""How long a result is kept for whoever has kicked the task."""
+
+MAX_CONNECTIONS = 8
+
+
+class Results(RedisAsyncResultBackend[Any]):
+    """The result backend of Horarium's own brokers; nothing connects before the first result."""
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        super().__init__(
+            url,
+            result_ex_time=RESULT_SECONDS,
+            max_connection_pool_size=MAX_CONNECTIONS,
+            serializer=JSONSerializer(),
+            prefix_str=keys.results,
+            timeout=ACQUIRE_SECONDS,
+            **cast("dict[str, Any]", connection_options()),
+        )
+        self._redis = Redis(connection_pool=self.redis_pool)
+        self._writes: Batcher[tuple[str, str], None] = Batcher(self._write_all)
+
+    async def set_result(self, task_id: str, result: TaskiqResult[Any]) -> None:
+        """Keep the result of a task that was kicked; raises Unavailable when Redis is away."""
+        if result.labels.get("config_id") is None:
+            await self._writes.submit((self._task_name(task_id), result.model_dump_json(fallback=described)))
+
+    async def _write_all(self, results: Sequence[tuple[str, str]]) -> list[None]:
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name, text in results:
+                    pipe.set(name, text, ex=RESULT_SECONDS)
+                await pipe.execute()
+        return [None] * len(results)
+
+
+def result_of(message: TaskiqMessage, attempt: Attempt, outcome: Outcome, finished: Finished) -> TaskiqResult[Any]:
+    """How an execution ended, as taskiq says it."""
+    succeeded = isinstance(outcome, Succeeded)
+    completed_at = finished.completed_at or attempt.started_at
+    return TaskiqResult(
+        is_err=not succeeded,
+        return_value=outcome.result if succeeded else None,
+        execution_time=(completed_at - attempt.started_at).total_seconds(),
+        labels=message.labels,
+        error=None if succeeded else HorariumError(getattr(outcome, "error", None) or finished.reason or finished.status),
+    )
