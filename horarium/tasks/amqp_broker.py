@@ -44,6 +44,7 @@ from taskiq_aio_pika.exceptions import NoStartupError
 from horarium.errors import Unavailable
 from horarium.tasks.amqp_patience import redelivers_after
 from horarium.tasks.amqp_publish import Letter, publish_all
+from horarium.tasks.message import Formatter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -125,6 +126,7 @@ class AmqpBroker(AioPikaBroker):
             dead_letter_queue=Queue(name=f"{self._prefix}.dead"),
             **_options(url),
         )
+        self.formatter = Formatter(self)
 
     async def startup(self) -> None:
         """Connect for sending; raises Unavailable when RabbitMQ is away. Nothing is read before `listen`.

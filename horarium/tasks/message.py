@@ -2,7 +2,7 @@
 
 The message's id is the execution's id, the config's parameters are its keyword arguments, and the labels say which
 attempt of which tick it is. Built as a dict and dumped once: taskiq's formatter would validate and copy each one,
-which at ten thousand due in a second is most of the second.
+which at ten thousand due in a second is most of the second. `Formatter` reads it on the other side.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+from taskiq.formatters.proxy_formatter import ProxyFormatter
+from taskiq.message import TaskiqMessage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["TaskMessage"]
+__all__ = ["Formatter", "TaskMessage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,15 @@ class TaskMessage:
             default=str,  # asyncpg answers UUIDs of a class of its own, which orjson does not know
             option=orjson.OPT_UTC_Z,
         )
+
+
+class Formatter(ProxyFormatter):
+    """taskiq's own, for our brokers, with a reader that takes a quarter of the time."""
+
+    def loads(self, message: bytes) -> TaskiqMessage:
+        """The message; raises ValueError for what is none."""
+        try:
+            read = orjson.loads(message)
+        except orjson.JSONDecodeError:  # the standard library writes and reads NaN too, and lone surrogates
+            return super().loads(message)
+        return TaskiqMessage.model_validate(read)
