@@ -21,7 +21,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,7 +268,9 @@ async def measure(options: argparse.Namespace) -> None:
         print(f"ticks     {await ours(streams, options.tasks, ticks=True):,.0f} a second on streams")
         if options.memory:
             both = await two(streams, options.tasks)
-            print(f"two       {both / one:.2f}   {both:,.0f} / {one:,.0f} a second on {os.cpu_count()} cores (aim: 1.8)")
+            print(
+                f"two       {both / one:.2f}   {both:,.0f} / {one:,.0f} a second on {os.cpu_count()} cores (aim: 1.8)"
+            )
             early, late = await memory(streams, options.memory)
             print(f"memory    {early:.1f} MiB after {options.memory // 10:,}, {late:.1f} MiB after {options.memory:,}")
 

@@ -72,12 +72,12 @@ class Results(RedisAsyncResultBackend[Any]):
 
 def result_of(message: TaskiqMessage, attempt: Attempt, outcome: Outcome, finished: Finished) -> TaskiqResult[Any]:
     """How an execution ended, as taskiq says it."""
-    succeeded = isinstance(outcome, Succeeded)
+    error = None if isinstance(outcome, Succeeded) else getattr(outcome, "error", None) or finished.status
     completed_at = finished.completed_at or attempt.started_at
     return TaskiqResult(
-        is_err=not succeeded,
-        return_value=outcome.result if succeeded else None,
+        is_err=error is not None,
+        return_value=outcome.result if isinstance(outcome, Succeeded) else None,
         execution_time=(completed_at - attempt.started_at).total_seconds(),
         labels=message.labels,
-        error=None if succeeded else HorariumError(getattr(outcome, "error", None) or finished.reason or finished.status),
+        error=None if error is None else HorariumError(error),
     )
