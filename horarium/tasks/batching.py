@@ -24,12 +24,7 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Item, Answer]):
     """Collects items for `flush`, which answers one value for each item, in order."""
 
-    def __init__(
-        self,
-        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
-        *,
-        max_batch: int = 500,
-    ) -> None:
+    def __init__(self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, max_batch: int = 500) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
