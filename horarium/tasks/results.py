@@ -19,6 +19,7 @@ from taskiq_redis import RedisAsyncResultBackend
 
 from horarium.errors import HorariumError
 from horarium.keyspace.pool import ACQUIRE_SECONDS, connection_options, redis_errors
+from horarium.keyspace.scripts import script
 from horarium.outcome import Succeeded
 from horarium.sql.executions import described
 from horarium.tasks.batching import Batcher
@@ -53,7 +54,7 @@ class Results(RedisAsyncResultBackend[Any]):
             timeout=ACQUIRE_SECONDS,
             **cast("dict[str, Any]", connection_options()),
         )
-        self._redis = Redis(connection_pool=self.redis_pool)
+        self._store = script(Redis(connection_pool=self.redis_pool), "result_store")
         self._writes: Batcher[tuple[str, str], None] = Batcher(self._write_all)
 
     async def set_result(self, task_id: str, result: TaskiqResult[Any]) -> None:
@@ -62,11 +63,9 @@ class Results(RedisAsyncResultBackend[Any]):
             await self._writes.submit((self._task_name(task_id), result.model_dump_json(fallback=described)))
 
     async def _write_all(self, results: Sequence[tuple[str, str]]) -> list[None]:
+        names, texts = zip(*results, strict=True)
         with redis_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for name, text in results:
-                    pipe.set(name, text, ex=RESULT_SECONDS)
-                await pipe.execute()
+            await self._store(keys=names, args=[RESULT_SECONDS, *texts])
         return [None] * len(results)
 
 
