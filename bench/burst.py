@@ -226,9 +226,10 @@ async def beside_peers(house: House, amqp_url: str | None, due: int, burst: floa
 async def measure(options: Options) -> None:
     """Measure all of it."""
     configs, due, rounds = options.configs, options.due, options.rounds
-    async with a_house() as house, rabbitmq() as amqp_url:
+    async with rabbitmq() as node, a_house() as house:
         print(f"{due:,} due in one second among {configs:,} configs, {rounds} rounds, {datetime.now(UTC):%F %T} UTC")
         burst = await in_turn(house, configs, due, rounds)
+        amqp_url = await node()
         await on_rabbitmq(house, amqp_url, configs, due, rounds)
         await beside_peers(house, amqp_url, options.due_at_peers, burst, options)
 

@@ -33,7 +33,7 @@ from horarium.tasks.stream_broker import StreamBroker
 from horarium.tree import supervisor_tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
     from redis.asyncio import Redis
@@ -181,21 +181,31 @@ async def resources() -> AsyncIterator[Resources]:
 
 
 @asynccontextmanager
-async def rabbitmq() -> AsyncIterator[str | None]:
-    """The URL of a private RabbitMQ node, the one that the tests have; None where it is not installed."""
+async def rabbitmq() -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
+    """A private RabbitMQ node, the one that the tests have, which starts meanwhile; gives what waits for its URL.
+
+    That is None where RabbitMQ is not installed.
+    """
     if shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:/usr/sbin:{os.environ['PATH']}") is None:
-        yield None
+        yield _nowhere
         return
     command = [sys.executable, "-m", "tests.support.rabbitmq"]
-    root = Path(__file__).parents[1]
-    async with await anyio.open_process(command, cwd=root, stderr=None) as node:
-        assert node.stdout is not None
-        assert node.stdin is not None
-        with anyio.fail_after(RABBITMQ_SECONDS):
-            url = (await node.stdout.receive()).decode().strip()
+    async with await anyio.open_process(command, cwd=Path(__file__).parents[1], stderr=None) as node:
+        output, control = node.stdout, node.stdin
+        assert output is not None
+        assert control is not None
+
+        async def url() -> str | None:
+            with anyio.fail_after(RABBITMQ_SECONDS):
+                return (await output.receive()).decode().strip()
+
         yield url
-        await node.stdin.aclose()
+        await control.aclose()
         await node.wait()
+
+
+async def _nowhere() -> None:
+    """The URL of what is not there."""
 
 
 @asynccontextmanager

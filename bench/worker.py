@@ -257,16 +257,17 @@ async def measure(options: argparse.Namespace) -> None:
         f"{options.tasks:,} no-op executions, {options.concurrency} at once, {options.rounds} rounds, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {utc_now():%F %T} UTC"
     )
-    async with resources() as r, rabbitmq() as amqp_url:
+    async with rabbitmq() as node, resources() as r:
         assert r.settings.redis_url is not None
         streams = House(r, r.settings.redis_url.get_secret_value(), options.concurrency)
         one = await compare("streams", streams, options.tasks, options.rounds, 1.5)
+        amqp_url = await node()
         if amqp_url is None:
             print("rabbitmq  not measured: there is no rabbitmq-server here")
         else:
             await compare("rabbitmq", House(r, amqp_url, options.concurrency), options.tasks, options.rounds, 1.2)
-        print(f"ticks     {await ours(streams, options.tasks, ticks=True):,.0f} a second on streams")
         if options.memory:
+            print(f"ticks     {await ours(streams, options.tasks, ticks=True):,.0f} a second on streams")
             both = await two(streams, options.tasks)
             print(
                 f"two       {both / one:.2f}   {both:,.0f} / {one:,.0f} a second on {os.cpu_count()} cores (aim: 1.8)"
@@ -281,7 +282,9 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--memory", type=int, default=100_000, help="executions; 0: leave `two` and `memory` out")
+    parser.add_argument(
+        "--memory", type=int, default=100_000, help="executions; 0: leave `ticks`, `two` and `memory` out"
+    )
     parser.add_argument("--short", action="store_true", help="small and quick: shows that the bench works")
     options = parser.parse_args()
     if options.short:

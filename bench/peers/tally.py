@@ -14,7 +14,7 @@ import time
 
 __all__ = ["Tally"]
 
-EVERY = 100
+EVERY = 20
 
 
 class Tally:
