@@ -48,6 +48,7 @@ fuzz: $(VENV)/.dev ## Holds thousands of generated requests against openapi.json
 bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENCH_ARGS=--short: small ones)
 	@$(VENV)/bin/python bench/mailbox.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/burst.py $(BENCH_ARGS)
+	@$(VENV)/bin/python bench/worker.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/steady.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/flush.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/idle.py $(BENCH_ARGS)

@@ -6,6 +6,9 @@ wrapped, to look at the clock when a message is confirmed.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager
@@ -30,7 +33,7 @@ from horarium.tasks.stream_broker import StreamBroker
 from horarium.tree import supervisor_tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
     from redis.asyncio import Redis
@@ -42,10 +45,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS", "MAKE_CONFIGS", "QUEUE", "Confirmed", "Cpu", "Window", "api", "check_window", "core", "fire",
-    "make_configs", "percentile", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
+    "make_configs", "percentile", "rabbitmq", "resources", "running", "servers", "start_afresh", "timed", "wait_until",
 ]  # fmt: skip
 
 QUEUE = "default"
+RABBITMQ_SECONDS = 120.0
 
 MAKE_CONFIGS = """
 INSERT INTO task_configs (
@@ -174,6 +178,34 @@ async def resources() -> AsyncIterator[Resources]:
             async with open_resources(settings) as r:
                 await migrate(r.database)
                 yield r
+
+
+@asynccontextmanager
+async def rabbitmq() -> AsyncIterator[Callable[[], Awaitable[str | None]]]:
+    """A private RabbitMQ node, the one that the tests have, which starts meanwhile; gives what waits for its URL.
+
+    That is None where RabbitMQ is not installed.
+    """
+    if shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:/usr/sbin:{os.environ['PATH']}") is None:
+        yield _nowhere
+        return
+    command = [sys.executable, "-m", "tests.support.rabbitmq"]
+    async with await anyio.open_process(command, cwd=Path(__file__).parents[1], stderr=None) as node:
+        output, control = node.stdout, node.stdin
+        assert output is not None
+        assert control is not None
+
+        async def url() -> str | None:
+            with anyio.fail_after(RABBITMQ_SECONDS):
+                return (await output.receive()).decode().strip()
+
+        yield url
+        await control.aclose()
+        await node.wait()
+
+
+async def _nowhere() -> None:
+    """The URL of what is not there."""
 
 
 @asynccontextmanager

@@ -50,6 +50,7 @@ from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker
 from horarium.tasks.egress import Egress
 from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.tasks.results import Results
 from horarium.tasks.shell import Shell
 from horarium.views import Views
 
@@ -231,9 +232,12 @@ async def open_resources(settings: Settings, *, hosted_by: AsyncBroker | None = 
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
+    sender.with_result_backend(Results(redis_url, keys))
     receiver = hosted_by or make_broker(
         broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
     )
+    if hosted_by is None:
+        receiver.with_result_backend(Results(redis_url, keys))
     receiver.is_worker_process = True
     receiver.add_dependency_context({Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)})
     if hosted_by is None:

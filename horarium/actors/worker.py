@@ -43,6 +43,9 @@ log = structlog.get_logger(__name__)
 STOPS_SECONDS = 0.5
 """How often a worker that runs something asks the ledger whether it is to be stopped."""
 
+DEADLINES_SECONDS = 0.25
+"""How often a worker brings the timeout index up to date with what it runs."""
+
 HOLDS_SECONDS = 2.0
 """How often a worker sees to it that it holds nothing that it does not run."""
 
@@ -89,9 +92,11 @@ class Worker:
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
+        sender = publisher_of(self._broker)
+        ledger = Ledger(self._database, sender, self._timeouts, worker_id, self._mailboxes.record)
         receiver = LedgerReceiver(
             self._broker,
-            Ledger(self._database, publisher_of(self._broker), self._timeouts, worker_id, self._mailboxes.record),
+            ledger,
             sync_pool,
             self._mailboxes.record,
             concurrency=self._config.concurrency,
@@ -104,6 +109,7 @@ class Worker:
                 await group.start(self._heartbeat(worker_id, receiver).keep, context.beat)
                 group.start_soon(_repeat, receiver.heed_ledger, STOPS_SECONDS)
                 group.start_soon(_repeat, receiver.let_go_rest, HOLDS_SECONDS)
+                group.start_soon(_repeat, ledger.follow_deadlines, DEADLINES_SECONDS)
                 task_status.started()
                 await self._receive(receiver, context)
                 group.cancel_scope.cancel()

@@ -17,6 +17,7 @@ cache:user:{id}            STRING  a user, 300 s
 cache:api_key:{hash}       STRING  an API key, by its SHA-256, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker
+result:{task_id}           STRING  what a kicked task came to, for `wait_result()`, 1 h
 events                     STREAM  what API clients are told live, about 10,000 kept
 events:batch:{writer}      STRING  the last batch that a process wrote to it, 60 s
 probe:{id}                 STRING  what the doctor writes to see whether it may, 5 s
@@ -108,6 +109,11 @@ class Keys:
     def queue(self, name: str) -> str:
         """The stream of a queue."""
         return f"{self.prefix}queue:{name}"
+
+    @property
+    def results(self) -> str:
+        """What stands before the result of every kicked task; a colon and its id follow."""
+        return f"{self.prefix}result"
 
     @property
     def events(self) -> str:

@@ -27,7 +27,7 @@ from horarium.pools import PoolUse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["connect", "connection_options", "pool_use", "redis_errors"]
+__all__ = ["ACQUIRE_SECONDS", "connect", "connection_options", "pool_use", "redis_errors"]
 
 AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 MAX_CONNECTIONS = 32

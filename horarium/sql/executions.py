@@ -29,6 +29,7 @@ __all__ = [
     "attempt_of",
     "cancel_others",
     "claim",
+    "described",
     "finish",
     "insert_backfill",
     "insert_ticks",
@@ -245,12 +246,12 @@ def storable_text(text: str | None) -> str | None:
 
 def _json(value: Any) -> str:
     try:
-        return orjson.dumps(value, default=_repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, default=described, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, RecursionError):  # deeper or odder than orjson goes: its repr is still worth having
-        return orjson.dumps(_repr(value)).decode()
+        return orjson.dumps(described(value)).decode()
 
 
-def _repr(value: object) -> str:
+def described(value: object) -> str:
     """The value's repr, as far as it has one: its code is a stranger's, and may raise whatever it likes."""
     try:
         return storable_text(repr(value)) or ""

@@ -41,8 +41,11 @@ from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
 from taskiq_aio_pika.exceptions import NoStartupError
 
 from horarium.errors import Unavailable
+from horarium.tasks.amqp_acks import acknowledge_all
 from horarium.tasks.amqp_patience import redelivers_after
 from horarium.tasks.amqp_publish import Letter, publish_all
+from horarium.tasks.batching import Batcher
+from horarium.tasks.message import Formatter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -124,6 +127,8 @@ class AmqpBroker(AioPikaBroker):
             dead_letter_queue=Queue(name=f"{self._prefix}.dead"),
             **_options(url),
         )
+        self.formatter = Formatter(self)
+        self._acks: Batcher[AbstractIncomingMessage, None] = Batcher(_acknowledge)
 
     async def startup(self) -> None:
         """Connect for sending; raises Unavailable when RabbitMQ is away. Nothing is read before `listen`.
@@ -167,7 +172,9 @@ class AmqpBroker(AioPikaBroker):
             await self._begin(arrived, consumers)
             while True:
                 message = await arrived.get()
-                yield Delivery(data=message.body, ack=partial(_settle, message.ack), release=partial(_release, message))
+                yield Delivery(
+                    data=message.body, ack=partial(self._acks.submit, message), release=partial(_release, message)
+                )
         finally:
             with anyio.CancelScope(shield=True):
                 await _stop(consumers, arrived)
@@ -337,6 +344,11 @@ async def _settle(settle: Callable[[], Awaitable[object]]) -> None:
         await _within(SETTLE_SECONDS, settle())
     except Unavailable as error:
         log.debug("broker.not_settled", error=repr(error.__cause__))
+
+
+async def _acknowledge(messages: Sequence[AbstractIncomingMessage]) -> list[None]:
+    await _settle(partial(acknowledge_all, messages))
+    return [None] * len(messages)
 
 
 async def _release(message: AbstractIncomingMessage) -> None:

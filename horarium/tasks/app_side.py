@@ -25,6 +25,7 @@ from taskiq.utils import maybe_awaitable
 from horarium.outcome import Cancelled, HandBack, Refused, Succeeded, Unsuccessful
 from horarium.sql.executions import storable_text
 from horarium.tasks.message import REQUEUES
+from horarium.tasks.results import Results
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -107,7 +108,7 @@ async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
 
 async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResult[Any] | None:
     """Tell the middlewares, and settle what the attempt has come to; the result to be kept, if there is to be one."""
-    if not broker.middlewares and not _keeps_results(broker):
+    if not broker.middlewares and not _keeps_result(broker, ran.message):
         return None
     result = _result(ran)
     try:
@@ -136,7 +137,7 @@ async def save(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None
     task_id = ran.message.task_id
     try:
         async with asyncio.timeout(SAVE_SECONDS):
-            if _keeps_results(broker):
+            if _keeps_result(broker, ran.message):
                 await broker.result_backend.set_result(task_id, result)
             for middleware in reversed(broker.middlewares):
                 if _has(middleware, "post_save"):
@@ -182,5 +183,8 @@ def _has(middleware: TaskiqMiddleware, hook: str) -> bool:
     return getattr(type(middleware), hook) is not getattr(TaskiqMiddleware, hook)
 
 
-def _keeps_results(broker: AsyncBroker) -> bool:
-    return not isinstance(broker.result_backend, DummyResultBackend)
+def _keeps_result(broker: AsyncBroker, message: TaskiqMessage) -> bool:
+    backend = broker.result_backend
+    if isinstance(backend, Results):
+        return backend.keeps(message.labels)
+    return not isinstance(backend, DummyResultBackend)

@@ -1,7 +1,7 @@
 """The worker's hold on the ledger: claims and finishes of concurrent messages, each committed in groups.
 
-The timeout index in Redis follows Postgres and never leads: an attempt is watched after it is claimed, and no
-longer after it is finished. When Redis is away the attempt runs on; the sweeper rebuilds the index.
+The timeout index in Redis follows Postgres and never leads (`deadlines.py`). When Redis is away the attempt runs on;
+the sweeper rebuilds the index.
 
 Where a buffered execution waited for the one that ended, it is let go here, at once.
 """
@@ -14,7 +14,6 @@ import structlog
 
 from horarium.crashpoints import crashpoint
 from horarium.errors import Unavailable
-from horarium.keyspace.timeouts import Watch
 from horarium.live_events import Moved, untold
 from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
@@ -22,10 +21,11 @@ from horarium.sql.executions import Claim, Finish
 from horarium.sql.external import claim_kicked
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
+from horarium.tasks.deadlines import Deadlines
 from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
@@ -55,7 +55,7 @@ class Ledger:
     ) -> None:
         self._database = database
         self._broker = broker
-        self._timeouts = timeouts
+        self._deadlines = Deadlines(timeouts)
         self._worker = worker
         self._tell = tell
         self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
@@ -74,6 +74,7 @@ class Ledger:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
         finished = await self._finishes.submit(Finish(attempt.execution_id, attempt.attempt, ending))
         if finished is None:
+            self._deadlines.forget(Claim(attempt.execution_id, attempt.attempt))
             await self._let_go(attempt.execution_id)
         return finished
 
@@ -94,6 +95,10 @@ class Ledger:
         async with self._database.connection() as connection:
             return len(await QUERIES.execution_let_go_rest.rows(connection, in_hand=list(in_hand), worker=self._worker))
 
+    async def follow_deadlines(self) -> None:
+        """Bring the timeout index up to date; raises Unavailable, and the sweeper does it then."""
+        await self._deadlines.follow()
+
     async def _let_go(self, execution_id: UUID) -> None:
         """Whoever ended the attempt without us may have kept its slot until it is over here too: it is."""
         async with self._database.connection() as connection:
@@ -102,29 +107,28 @@ class Ledger:
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
-        await self._begun(attempts)
+        self._begun(attempts)
         return attempts
 
     async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await claim_kicked(connection, self._worker, kicks)
-        await self._begun(attempts)
+        self._begun(attempts)
         return attempts
 
-    async def _begun(self, attempts: Sequence[Attempt | None]) -> None:
+    def _begun(self, attempts: Sequence[Attempt | None]) -> None:
         crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
+            self._deadlines.begun(won)
             self._tell(Moved.now("running", won, worker=self._worker))
-        await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
             ended = await executions.finish(connection, finishes)
         crashpoint("ledger.finishes_committed")
-        # a refused finish speaks of an attempt that was given up; the one that is watched now is another
-        done = [f.execution_id for f, end in zip(finishes, ended, strict=True) if end is not None]
-        await self._follow(self._timeouts.unwatch(done))
+        done = [Claim(f.execution_id, f.attempt) for f, end in zip(finishes, ended, strict=True) if end is not None]
+        self._deadlines.over(done)
         await self._next_turns(ended)
         return ended
 
@@ -137,9 +141,3 @@ class Ledger:
             await send_next(self._database, self._broker, sorted(awaited), self._tell)
         except Unavailable as error:
             log.warning("next_turn.left", worker=self._worker, configs=len(awaited), error=str(error))
-
-    async def _follow(self, update: Awaitable[None]) -> None:
-        try:
-            await update
-        except Unavailable as error:
-            log.warning("timeout_index.behind", worker=self._worker, error=str(error))

@@ -2,7 +2,7 @@
 
 The message's id is the execution's id, the config's parameters are its keyword arguments, and the labels say which
 attempt of which tick it is. Built as a dict and dumped once: taskiq's formatter would validate and copy each one,
-which at ten thousand due in a second is most of the second.
+which at ten thousand due in a second is most of the second. `Formatter` reads it on the other side.
 
 What an app has kicked by itself is sent again as the app wrote it, under the app's own id; three labels say which
 attempt of which execution it is now.
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+from taskiq.formatters.proxy_formatter import ProxyFormatter
+from taskiq.message import TaskiqMessage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["EXTERNAL", "REQUEUES", "RETRIES", "TaskMessage"]
+__all__ = ["EXTERNAL", "REQUEUES", "RETRIES", "Formatter", "TaskMessage"]
 
 EXTERNAL = "external"
 """The label `scheduler_type` of what nothing has scheduled."""
@@ -109,3 +111,15 @@ class TaskMessage:
 
 
 COUNTED = (RETRIES, REQUEUES)
+
+
+class Formatter(ProxyFormatter):
+    """taskiq's own, for our brokers, with a reader that takes a quarter of the time."""
+
+    def loads(self, message: bytes) -> TaskiqMessage:
+        """The message; raises ValueError for what is none."""
+        try:
+            read = orjson.loads(message)
+        except orjson.JSONDecodeError:  # the standard library writes and reads NaN too, and lone surrogates
+            return super().loads(message)
+        return TaskiqMessage.model_validate(read)

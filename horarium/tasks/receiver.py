@@ -40,6 +40,7 @@ from horarium.sql.executions import Claim
 from horarium.tasks.amqp_broker import Delivery
 from horarium.tasks.app_side import Ran, before, save, settle
 from horarium.tasks.context import TaskContext
+from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class LedgerReceiver(TaskiqReceiver):
         drain_seconds: float,
     ) -> None:
         super().__init__(broker, max_async_tasks=concurrency, wait_tasks_timeout=drain_seconds, run_startup=False)
+        self._concurrency = concurrency
         self._ledger = ledger
         self._sync_pool = sync_pool
         self._on_event = on_event
@@ -160,6 +162,15 @@ class LedgerReceiver(TaskiqReceiver):
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         crashpoint("receiver.handed_back")
+
+    async def listen(self, finish_event: asyncio.Event) -> None:
+        """Work on what comes until `finish_event`; taskiq's own loop, for a quarter of its price."""
+        if self.run_startup:
+            await self.broker.startup()
+        intake = Intake(self.broker.listen(), self.callback, seats=self._concurrency, most=self.max_tasks_to_execute)
+        await intake.run(finish_event, drain_seconds=self.wait_tasks_timeout)
+        if self.on_exit is not None:
+            self.on_exit(self)
 
     async def callback(self, message: bytes | AckableMessage, raise_err: bool = False) -> None:  # noqa: ARG002 - taskiq's signature
         """Work on one message.
@@ -313,12 +324,14 @@ class LedgerReceiver(TaskiqReceiver):
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)
         parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
+        graph = self.dependency_graphs[message.task_name]
+        if graph.is_empty():
+            return await self._invoke(task, message, {})
         context = {
             **self.broker.custom_dependency_context,
             Context: TaskContext(message, self.broker, work.ack),
             TaskiqState: self.broker.state,
         }
-        graph = self.dependency_graphs[message.task_name]
         async with graph.async_ctx(context, self.broker.dependency_overrides or None) as dependencies:
             return await self._invoke(task, message, await dependencies.resolve_kwargs())
 

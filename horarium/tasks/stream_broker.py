@@ -31,6 +31,7 @@ from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.tasks.batching import Batcher
+from horarium.tasks.message import Formatter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -85,6 +86,7 @@ class StreamBroker(RedisStreamBroker):
             timeout=5.0,
             **cast("dict[str, Any]", connection_options()),
         )
+        self.formatter = Formatter(self)
         self._redis = Redis(connection_pool=self.connection_pool)
         self._publish = script(self._redis, "queue_publish")
         self._tidy = script(self._redis, "queue_tidy")

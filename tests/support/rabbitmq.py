@@ -5,6 +5,8 @@ start as a daemon for everybody, is a child of the fixture here. Debian's own `r
 and folder, so the scripts behind it are called.
 
     rabbitmq  session  the node; `url` to connect, `ctl` to break it
+
+Benches have theirs from `python -m tests.support.rabbitmq`: it prints the URL, and runs until its input ends.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -28,7 +31,7 @@ from anyio import to_thread
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["RabbitMQ", "rabbitmq"]
+__all__ = ["RabbitMQ", "a_node", "rabbitmq"]
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 BOOT_SECONDS = 90.0
@@ -63,6 +66,13 @@ class RabbitMQ:
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
+    with a_node() as node:
+        yield node
+
+
+@contextmanager
+def a_node() -> Iterator[RabbitMQ]:
+    """A node, up until the block ends."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="horarium-rabbitmq-"))
         stack.callback(shutil.rmtree, home)
@@ -142,3 +152,9 @@ def running(command: list[str], environ: Mapping[str, str], log: Path) -> Iterat
             for member in family:
                 member.kill()
             psutil.wait_procs(family, timeout=KILL_SECONDS)
+
+
+if __name__ == "__main__":
+    with a_node() as running_node:
+        print(running_node.url, flush=True)  # noqa: T201 - what it is run for
+        sys.stdin.read()

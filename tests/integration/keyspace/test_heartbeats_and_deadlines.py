@@ -12,10 +12,11 @@ from horarium.keyspace.timeouts import Watch
 from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS, WorkerBeat
 from horarium.outcome import Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
-from horarium.tasks.ledger import Ledger
 from tests.support.rig import NOON
 
 if TYPE_CHECKING:
+    from horarium.outcome import Attempt
+    from horarium.tasks.ledger import Ledger
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -53,17 +54,30 @@ async def test_what_is_past_its_deadline_is_read_earliest_first(rig: Rig) -> Non
 
 async def test_a_refused_finish_leaves_the_attempt_that_followed_watched(rig: Rig) -> None:
     config = await rig.config(scheduler_type="manual", schedule_config={}, max_retries=1)
-    first = await rig.running(config)
-    ledger = Ledger(rig.database, rig.broker, rig.timeouts, "a worker")
-    await ledger.finish(first, decide(first, Unsuccessful("lost", "given up")))
-    unwatched = await rig.timeouts.watched()
-    second = await ledger.claim(Claim(first.execution_id, 2))
+    ledger, sweeper = rig.ledger(), rig.ledger("another")
+    first = await claimed(ledger, await rig.manual_run(config))
+    await ledger.follow_deadlines()
+    await sweeper.finish(first, decide(first, Unsuccessful("lost", "given up")))
+    second = await claimed(ledger, first.execution_id, attempt=2)
 
     late = await ledger.finish(first, decide(first, Succeeded("late")))
+    await ledger.follow_deadlines()
 
-    assert (late, unwatched) == (None, set())
-    assert second is not None
+    assert late is None
     assert await rig.timeouts.watched() == {second.execution_id}
+
+
+async def test_what_runs_for_a_while_is_watched_until_it_ends(rig: Rig) -> None:
+    ledger = rig.ledger()
+    run = await claimed(ledger, await rig.manual_run(await rig.config(scheduler_type="manual", schedule_config={})))
+    await ledger.follow_deadlines()
+    watched = await rig.timeouts.watched()
+
+    await ledger.finish(run, decide(run, Succeeded("done")))
+    await ledger.follow_deadlines()
+
+    assert watched == {run.execution_id}
+    assert await rig.timeouts.watched() == set()
 
 
 async def test_what_is_not_watched_any_more_is_never_overdue(rig: Rig) -> None:
@@ -74,3 +88,9 @@ async def test_what_is_not_watched_any_more_is_never_overdue(rig: Rig) -> None:
 
     assert await rig.timeouts.overdue(NOON, 10) == []
     assert await rig.timeouts.watched() == set()
+
+
+async def claimed(ledger: Ledger, execution_id: UUID, *, attempt: int = 1) -> Attempt:
+    won = await ledger.claim(Claim(execution_id, attempt))
+    assert won is not None
+    return won
