@@ -3,7 +3,8 @@
 The timeout index in Redis follows Postgres and never leads: an attempt is watched after it is claimed, and no
 longer after it is finished. When Redis is away the attempt runs on; the sweeper rebuilds the index.
 
-Where a buffered execution waited for the one that ended, it is let go here, at once.
+Where a buffered execution waited for the one that ended, it is let go here, at once. What an attempt has said of itself
+(`reports`) is written before its finish, so that whoever sees it end finds all of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
+from horarium.tasks.reports import Reports
 from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Ledger:
     def __init__(
         self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
     ) -> None:
+        self.reports = Reports(database, tell)
         self._database = database
         self._broker = broker
         self._timeouts = timeouts
@@ -62,6 +65,7 @@ class Ledger:
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
+        await self.reports.settle(attempt)
         finished = await self._finishes.submit(Finish(attempt.execution_id, attempt.attempt, ending))
         if finished is None:
             await self._let_go(attempt.execution_id)

@@ -38,6 +38,7 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
 from horarium.tasks.amqp_broker import Delivery
+from horarium.tasks.context import contexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -146,6 +147,7 @@ class Receiver(TaskiqReceiver):
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await self._ledger.reports.stop()
         crashpoint("receiver.handed_back")
 
     async def callback(self, message: bytes | AckableMessage, raise_err: bool = False) -> None:  # noqa: ARG002 - taskiq's signature
@@ -181,7 +183,8 @@ class Receiver(TaskiqReceiver):
         attempt = await self._claim(work.claim)
         if attempt is not None:
             crashpoint("receiver.claimed")
-            outcome = await self._run(attempt, work)
+            with self._ledger.reports.running(attempt):
+                outcome = await self._run(attempt, work)
             crashpoint("receiver.ran")
             await _to_the_end(self._end(attempt, outcome))
             crashpoint("receiver.finished")
@@ -279,12 +282,12 @@ class Receiver(TaskiqReceiver):
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)
         parse_params(self.task_signatures.get(message.task_name), self.task_hints.get(message.task_name) or {}, message)
+        graph = self.dependency_graphs[message.task_name]
         context = {
             **self.broker.custom_dependency_context,
-            Context: Context(message, self.broker, work.ack),
+            **contexts(Context(message, self.broker, work.ack), graph),
             TaskiqState: self.broker.state,
         }
-        graph = self.dependency_graphs[message.task_name]
         async with graph.async_ctx(context, self.broker.dependency_overrides or None) as dependencies:
             return await self._invoke(task, message, await dependencies.resolve_kwargs())
 
