@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import Execution, TaskConfig
+from horarium.model import Execution, ExecutionLog, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.due_index import DueIndex
     from horarium.keyspace.history import History
     from horarium.sql.database import Database
+    from horarium.sql.queries import Connection
     from horarium.sql.task_configs import ConfigFilter, ConfigPage
 
 __all__ = ["ExecutionFilter", "Views"]
@@ -113,7 +115,26 @@ class Views:
             row = await QUERIES.execution_get.row(connection, id=execution_id)
         if row is None:
             raise NotFound("execution", execution_id)
-        return Execution.of(row)
+        return await self.with_progress(row)
+
+    async def with_progress(self, row: asyncpg.Record) -> Execution:
+        """The execution of a row of the ledger."""
+        async with self._database.connection() as connection:
+            (shown,) = await _with_progress(connection, [row])
+        return shown
+
+    async def log(self, execution_id: UUID, attempt: int | None, after: int) -> ExecutionLog:
+        """What an attempt has logged, from the line behind `after` on; by default the newest that has said anything."""
+        async with self._database.connection() as connection:
+            row = await QUERIES.execution_get.row(connection, id=execution_id)
+            if row is None:
+                raise NotFound("execution", execution_id)
+            said = [
+                each["attempt"] for each in await QUERIES.execution_report_attempts.rows(connection, id=execution_id)
+            ]
+            shown = attempt or (said[-1] if said else row["attempt"])
+            lines = await QUERIES.execution_report_lines.row(connection, id=execution_id, attempt=shown)
+        return ExecutionLog.of(execution_id, shown, said, lines, after)
 
     async def executions(
         self, wanted: ExecutionFilter, *, before: UUID | None, limit: int
@@ -122,11 +143,19 @@ class Views:
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
             total = await QUERIES.execution_count.value(connection, **wanted.values())
-        return [Execution.of(row) for row in rows], int(total)
+            return await _with_progress(connection, rows), int(total)
 
     async def active(self, *, before: UUID | None, limit: int) -> tuple[list[Execution], int]:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
             total = await QUERIES.execution_count_active.value(connection)
-        return [Execution.of(row) for row in rows], int(total)
+            return await _with_progress(connection, rows), int(total)
+
+
+async def _with_progress(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Execution]:
+    """The executions of these rows, in order; only what has run can have said anything."""
+    ids = [row["id"] for row in rows if row["started_at"] is not None]
+    said = await QUERIES.execution_report_progress.rows(connection, ids=ids) if ids else ()
+    known = {each["execution_id"]: each for each in said}
+    return [Execution.of(row, known.get(row["id"])) for row in rows]

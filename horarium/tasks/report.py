@@ -59,7 +59,8 @@ def encoded_line(created: float, level: str, logger: str, text: str) -> bytes:
     cut = text.encode("utf-8", "replace")[:LINE_BYTES].decode("utf-8", "ignore")
     name = logger.encode("utf-8", "replace").decode()[:LOGGER_CHARS]
     line = orjson.dumps((datetime.fromtimestamp(created, UTC), level, name, cut))
-    return line.replace(b"\\u0000", b"\\ufffd")  # which Postgres does not take
+    storable = line.replace(b"\\u0000", b"\\ufffd")  # Postgres takes no NUL
+    return bytes(memoryview(storable))  # as large as it is: orjson's own holds on to the room it was written in
 
 
 def known_progress(value: float | None, message: str | None) -> tuple[float | None, str | None]:

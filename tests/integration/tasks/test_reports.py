@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from horarium.errors import Unavailable
-from horarium.live_events import LiveEvent
-from horarium.outcome import Attempt
-from horarium.tasks.reports import Reports
 from tests.support.tasks import NOTHING_SECRET
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
     from uuid import UUID
 
@@ -62,8 +55,14 @@ async def test_tasks_that_run_at_once_keep_their_lines_apart_threads_and_structl
     await bench.ended(one)
     await bench.ended(two)
 
-    assert [text for text in await texts(bench, one) if "spoke" not in text] == ["one speaks", "one speaks from a thread"]
-    assert [text for text in await texts(bench, two) if "spoke" not in text] == ["two speaks", "two speaks from a thread"]
+    assert [text for text in await texts(bench, one) if "spoke" not in text] == [
+        "one speaks",
+        "one speaks from a thread",
+    ]
+    assert [text for text in await texts(bench, two) if "spoke" not in text] == [
+        "two speaks",
+        "two speaks from a thread",
+    ]
     found = await report(bench, one)
     assert found is not None
     assert (found["progress"], found["progress_message"]) == (1, "one begins")
