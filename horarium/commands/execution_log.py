@@ -38,7 +38,9 @@ app = typer.Typer()
 @app.command()
 def logs(
     task_id: Annotated[UUID, typer.Argument(metavar="TASK_ID", help="The execution's id.")],
-    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt (default: the newest that spoke).")] = None,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Which attempt (default: the newest that spoke; with --follow all).")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it is over, or until Ctrl-C.")] = False,
     as_json: LinesOption = False,
     url: UrlOption = None,

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt
 
-__all__ = ["NewestLines", "News", "Report", "Reporter", "Snapshot", "current", "encoded_line", "known_progress"]
+__all__ = [
+    "Marks",
+    "NewestLines",
+    "News",
+    "Report",
+    "Reporter",
+    "Snapshot",
+    "current",
+    "encoded_line",
+    "known_progress",
+]
 
 MOST_LINES = 1000
 MOST_BYTES = 64 * 1024

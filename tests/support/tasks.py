@@ -226,3 +226,10 @@ def plain_reports_forever(mark: str, ctx: Annotated[OwnContext, TaskiqDepends()]
     Path(mark).write_text("said")
     while True:
         time.sleep(60)
+
+
+@task("test.plain_speaks")
+def plain_speaks() -> None:
+    """Log in both ways, in a process of its own."""
+    logging.getLogger("app.plain").info("plain words")
+    structlog.get_logger("app.plain").warning("plain.event", size=3, token=NOTHING_SECRET)
