@@ -3,8 +3,9 @@
 An attempt that says nothing costs neither a row nor a statement. What others have said is written down once a second,
 all of it in one batch; large reports less often, `BYTES_A_SECOND` each, so that a hundred talkative tasks do not keep
 Postgres busy with their lines. When an attempt ends, what is unwritten goes before its finish, in one batch with that
-of others. Its finish waits for it only so long: where Postgres is away it is kept, with a bound, and tried again.
-Batches go one after the other, and what is older than the row is refused (`execution_report_write`).
+of others. Its finish waits for it only so long, and not at all once Postgres is known to be away: then it is kept, with
+a bound, and tried again. Batches go one after the other, and what is older than the row is refused
+(`execution_report_write`).
 
 The stream of events is told of an attempt at most about twice a second, and of `TOLD_EACH_TICK` attempts each time, in
 turn: a worker adds `TOLD_EACH_TICK` * 2 / `TICK_SECONDS` events a second at most, however much its tasks have to say.
@@ -95,20 +96,15 @@ class Reports:
             self._tell_of(report)
         if report.is_unwritten:
             self._keep(report)
-            try:
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await self._write(report)
-            except TimeoutError:
-                log.warning("report.waits", execution=str(attempt.execution_id), attempt=attempt.attempt)
+            if not self._is_away:
+                await self._write_soon([report])
 
     async def stop(self) -> None:
         """Try once more to write what is left, and end."""
+        if self._left and not self._is_away:
+            await self._write_soon([*self._left.values()])
         if self._left:
-            try:
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await self._write_each([*self._left.values()])
-            except TimeoutError:
-                log.warning("reports.lost", executions=len(self._left))
+            log.warning("reports.lost", executions=len(self._left))
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.wait([self._ticking])
@@ -150,6 +146,14 @@ class Reports:
             given_up = self._left.pop(next(iter(self._left))).attempt
             log.warning("report.given_up", execution=str(given_up.execution_id), attempt=given_up.attempt)
 
+    async def _write_soon(self, reports: Sequence[Report]) -> None:
+        """Write them, and wait for it only so long."""
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._write_each(reports)
+        except TimeoutError:
+            self._away("it took too long")
+
     async def _write_each(self, reports: Sequence[Report]) -> None:
         await asyncio.gather(*map(self._write, reports))
 
@@ -158,27 +162,30 @@ class Reports:
         try:
             await self._writes.submit(report)
         except Unavailable as error:
-            if not self._is_away:
-                log.warning("reports.wait", error=str(error))
-            self._is_away = True
+            self._away(str(error))
         except Exception as error:  # noqa: BLE001 - not swallowed: logged, not by its words, which quote the values
             claim = _claim(report.attempt)
             log.error("report.impossible", execution=str(claim.execution_id), error=type(error).__name__)  # noqa: TRY400
             report.give_up()
             self._left.pop(claim, None)
-        else:
-            self._is_away = False
-            self._left.pop(_claim(report.attempt), None)
+
+    def _away(self, error: str) -> None:
+        """Say once that reports wait; until one is written, no finish waits for its own."""
+        if not self._is_away:
+            log.warning("reports.wait", error=error)
+        self._is_away = True
 
     async def _write_all(self, reports: Sequence[Report]) -> list[None]:
         unwritten = [(each, each.snapshot()) for each in dict.fromkeys(reports) if each.is_unwritten]
         if unwritten:
             async with self._database.connection() as connection:
                 await write_reports(connection, [(report.attempt, said) for report, said in unwritten])
-        now = time.monotonic()
+        now, self._is_away = time.monotonic(), False
         for report, said in unwritten:
             report.written(said)
             report.written_at = now
+            if not report.is_unwritten:
+                self._left.pop(_claim(report.attempt), None)
         return [None] * len(reports)
 
 
