@@ -86,8 +86,9 @@ def _as_progress(state: TaskState | str, meta: Any) -> tuple[float | None, str |
 def contexts(given: TaskiqContext, graph: DependencyGraph) -> dict[Any, Any]:
     """What a task gets that asks for a context, ours or taskiq's, or for a tracker of progress of whatever type."""
     context = Context(given)
-    asked = {each.dependency for each in graph.ordered_deps if _origin(each.dependency) is ProgressTracker}
-    return {TaskiqContext: context, Context: context, **dict.fromkeys(asked, _Tracker(context))}
+    known: dict[Any, Any] = {TaskiqContext: context, Context: context}
+    asked = [each.dependency for each in graph.ordered_deps if _origin(each.dependency) is ProgressTracker]
+    return known | dict.fromkeys(asked, _Tracker(context)) if asked else known
 
 
 def _origin(dependency: Any) -> Any:
