@@ -5,6 +5,7 @@ What a user's own task module needs is here; everything else is imported from th
 
 from __future__ import annotations
 
+from horarium.tasks.context import Context
 from horarium.tasks.registry import task
 
-__all__ = ["task"]
+__all__ = ["Context", "task"]

@@ -42,6 +42,7 @@ from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
 from horarium.supervisor import StallMonitor
+from horarium.tasks.log_capture import capture_logs_from
 from horarium.tree import supervisor_tree, worker_tree
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _run(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     with refusals():
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
+        capture_logs_from(settings.task_log_level)
         calm_collector()
         code = anyio.run(program, settings, backend_options={"use_uvloop": True})
     raise typer.Exit(code)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "LiveEvent", "Moved", "Tell", "Told", "live_events", "untold"]
 
-Kind = Literal["execution", "config", "supervision", "reset"]
+Kind = Literal["execution", "progress", "log", "config", "supervision", "reset"]
 
 TEXT_CHARS = 300
 """The end of a text that an event carries; the execution, and the supervisor's own list, have more of it."""
@@ -123,11 +123,11 @@ Told = HistoryEvent | Moved | LiveEvent
 """What may be recorded in the background."""
 
 
-Tell = Callable[[Moved], None]
+Tell = Callable[[Moved | LiveEvent], None]
 """Where a change of state is recorded: `Mailboxes.record`."""
 
 
-def untold(moved: Moved) -> None:
+def untold(told: Moved | LiveEvent) -> None:
     """Record nothing."""
 
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 import structlog
@@ -43,7 +43,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["configure_logging", "join_logging", "redact"]
+__all__ = ["configure_logging", "configured_logging", "join_logging", "redact"]
 
 MASK = "***"
 MAX_FRAMES = 30
@@ -76,20 +76,34 @@ API_KEY = ("hk_",), re.compile(r"\bhk_[\w-]{8,}"), f"hk_{MASK}"
 JWT = ("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*"), MASK
 PATTERNS = (URL_PASSWORD, ASSIGNED, QUOTED, HEADER, BEARER, API_KEY, JWT)
 
+_configured: dict[str, Any] = {}
+
 FIRST_KEYS = ("timestamp", "level", "logger", "event")
 
 
 class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in typeshed only
-    """Marks the handler that an earlier call put in place."""
+    """Writes what its level lets through, and what comes from a logger that has a level of its own, or is below one.
+
+    A threshold of its own, since the root logger's may be lowered for somebody else: what tasks log is captured from
+    INFO on, and is not to turn up here for that.
+    """
+
+    threshold = logging.WARNING
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what would be here if the root logger had our threshold."""
+        if record.levelno >= self.threshold or _has_its_own_level(record.name):
+            super().emit(record)
 
 
 def configure_logging(format: Literal["auto", "json", "console"], level: str) -> None:  # noqa: A002  # the setting's name
     """Set up logging for the whole process; `auto` is `console` on a terminal and `json` elsewhere.
 
-    May be called again: the later call wins, for loggers in use as well.
+    May be called again: the later call wins, for loggers in use as well. `configured_logging` says how it was called.
     """
     terminal = sys.stderr.isatty()
     as_json = format == "json" or (format == "auto" and not terminal)
+    _configured.update(format=format, level=level)
     handler = _StderrHandler(sys.stderr)
     handler.setFormatter(_formatter(_json() if as_json else _console(colors=terminal)))
     _install(handler, level.upper())
@@ -119,6 +133,11 @@ def join_logging(level: str) -> None:
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def configured_logging() -> Mapping[str, Any]:
+    """How `configure_logging` was called last, for another process to do the same; empty: it was not."""
+    return _configured.copy()
 
 
 def redact(value: object) -> object:
@@ -157,12 +176,22 @@ def _is_secret(key: str) -> bool:
     return SECRET_KEY.search(key) is not None
 
 
-def _install(handler: logging.Handler, level: str) -> None:
+def _has_its_own_level(name: str) -> bool:
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and logger.parent is not None:
+        if logger.level != logging.NOTSET:
+            return True
+        logger = logger.parent
+    return False
+
+
+def _install(handler: _StderrHandler, level: str) -> None:
     root = logging.getLogger()
     for earlier in [found for found in root.handlers if isinstance(found, _StderrHandler)]:
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(level if level in {"DEBUG", "ERROR"} else "WARNING")
+    handler.threshold = root.level
     logging.getLogger("horarium").setLevel(level)
     logging.captureWarnings(capture=True)
 

@@ -209,6 +209,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
 
+    task_log_level: Literal["debug", "info", "warning", "error", "off"] = "info"
+    """The least severe line of a task that is kept with its execution; `off`: none."""
+
     api_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
     """Where the commands that ask a running Horarium find it; unset: where they are logged in."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import Execution, TaskConfig
+from horarium.model import Execution, ExecutionLog, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.due_index import DueIndex
     from horarium.keyspace.history import History
     from horarium.sql.database import Database
+    from horarium.sql.queries import Connection
     from horarium.sql.task_configs import ConfigFilter, ConfigPage
 
 __all__ = ["ExecutionFilter", "ExecutionPage", "Views"]
@@ -57,9 +58,9 @@ class ExecutionPage:
     total: int
 
     @classmethod
-    def of(cls, rows: Sequence[asyncpg.Record], limit: int, total: int) -> Self:
-        """The page that these rows are, of so many that were asked for."""
-        return cls([Execution.of(row) for row in rows], rows[-1]["id"] if len(rows) == limit else None, int(total))
+    def of(cls, rows: Sequence[asyncpg.Record], shown: list[Execution], limit: int, total: int) -> Self:
+        """The page that these rows are, as they are shown, of so many that were asked for."""
+        return cls(shown, rows[-1]["id"] if len(rows) == limit else None, int(total))
 
 
 class Views:
@@ -128,18 +129,43 @@ class Views:
             row = await QUERIES.execution_public.row(connection, task_id=task_id)
         if row is None:
             raise NotFound("execution", task_id)
-        return Execution.of(row)
+        return await self.with_progress(row)
+
+    async def with_progress(self, row: asyncpg.Record) -> Execution:
+        """The execution of a row of the ledger."""
+        async with self._database.connection() as connection:
+            (shown,) = await _with_progress(connection, [row])
+        return shown
+
+    async def log(self, task_id: UUID, attempt: int | None, after: int) -> ExecutionLog:
+        """What an attempt has logged, from the line behind `after` on; by default the newest that has said anything."""
+        async with self._database.connection() as connection:
+            row = await QUERIES.execution_public.row(connection, task_id=task_id)
+            if row is None:
+                raise NotFound("execution", task_id)
+            said = [each["attempt"] for each in await QUERIES.execution_report_attempts.rows(connection, id=row["id"])]
+            shown = attempt or (said[-1] if said else row["attempt"])
+            lines = await QUERIES.execution_report_lines.row(connection, id=row["id"], attempt=shown)
+        return ExecutionLog.of(task_id, shown, said, lines, after)
 
     async def executions(self, wanted: ExecutionFilter, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of executions, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
             total = await QUERIES.execution_count.value(connection, **wanted.values())
-        return ExecutionPage.of(rows, limit, total)
+            return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
 
     async def active(self, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
             total = await QUERIES.execution_count_active.value(connection)
-        return ExecutionPage.of(rows, limit, total)
+            return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
+
+
+async def _with_progress(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Execution]:
+    """The executions of these rows, in order; only what has run can have said anything."""
+    ids = [row["id"] for row in rows if row["started_at"] is not None]
+    said = await QUERIES.execution_report_progress.rows(connection, ids=ids) if ids else ()
+    known = {each["execution_id"]: each for each in said}
+    return [Execution.of(row, known.get(row["id"])) for row in rows]

@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from horarium.client import Listing, find_config, names_of, open_client
+from horarium.commands import execution_log
 from horarium.commands.console import complain, listed, print_json, refusals, say, show, show_page, table
 from horarium.commands.execution_words import HEADINGS, change_line, execution_page, execution_words
 from horarium.commands.flags import EXECUTION_FILTERS, with_flags
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Executions: what became of every tick and every run.", no_args_is_help=True)
+app.add_typer(execution_log.app)
 
 TaskId = Annotated[UUID, typer.Argument(metavar="TASK_ID", help="The execution's id.")]
 

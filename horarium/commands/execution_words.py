@@ -85,6 +85,7 @@ def execution_page(execution: dict[str, Any], now: datetime) -> list[Text]:
         ("Deadline", "" if execution["completed_at"] else _or_nothing(execution["deadline_at"])),
         ("Cancelling", _or_nothing(execution["cancel_requested_at"])),
         ("Worker", execution["worker"] or ""),
+        ("Progress", _progress(execution)),
         ("Result", "" if execution["result"] is None else plain(execution["result"])),
     ]
     return [head, *pairs(rows), *_attempts(execution["attempts"]), *_error(execution["error"])]
@@ -119,6 +120,12 @@ def _ended(execution: dict[str, Any]) -> str:
         return ""
     took = execution["duration_seconds"]
     return moment(execution["completed_at"]) + ("" if took is None else f"  took {seconds(took)}")
+
+
+def _progress(execution: dict[str, Any]) -> str:
+    share = execution.get("progress")
+    words = plain(execution.get("progress_message") or "")
+    return "  ".join(filter(None, ("" if share is None else f"{share:.0%}", words)))
 
 
 def _or_nothing(instant: str | None) -> str:

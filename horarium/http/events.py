@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 PATH = "/api/v1/events"
-KINDS = {"executions": "execution", "configs": "config", "supervision": "supervision"}
+KINDS = {
+    "executions": "execution",
+    "progress": "progress",
+    "logs": "log",
+    "configs": "config",
+    "supervision": "supervision",
+}
 TYPES = "|".join(KINDS)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import LARGEST, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
-from horarium.model import Execution, ExecutionStatus, Instant, Trigger
+from horarium.model import Execution, ExecutionLog, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["ROUTES", "ExecutionQuery", "list_page"]
 
 BASE = "/api/v1/executions"
 LARGEST_ID = 2**63 - 1
+MAX_ATTEMPT = 2**15 - 1
+"""What a smallint holds."""
 
 
 class ExecutionQuery(PageQuery):
@@ -37,6 +39,15 @@ class ExecutionsQuery(ExecutionQuery):
     """The same over all configs, or one."""
 
     config_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
+
+
+class LogQuery(BaseModel):
+    """Whose lines, and from which on: behind the line numbered `after`. Without an attempt, the newest that spoke."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attempt: Annotated[int, Field(ge=1, le=MAX_ATTEMPT)] | None = None
+    after: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
 async def list_executions(call: Call) -> Reply:
@@ -62,9 +73,16 @@ async def get_execution(call: Call) -> Reply:
     return Reply(await call.services.views.execution(call.task_id))
 
 
+async def get_execution_log(call: Call) -> Reply:
+    """What an attempt has logged."""
+    query: LogQuery = call.query
+    return Reply(await call.services.views.log(call.task_id, query.attempt, query.after))
+
+
 async def cancel_execution(call: Call) -> Reply:
     """Cancel what is not final; what runs is stopped by its worker, and shown as running until it is."""
-    return Reply(Execution.of(await call.services.executions.cancel(call.task_id, by=call.author)))
+    row = await call.services.executions.cancel(call.task_id, by=call.author)
+    return Reply(await call.services.views.with_progress(row))
 
 
 async def retry_execution(call: Call) -> Reply:
@@ -93,6 +111,10 @@ ROUTES = (
     Route("GET", BASE, list_executions, "A page of executions", "viewer", Page[Execution], query=ExecutionsQuery),
     Route("GET", f"{BASE}/active", list_active, "What is in flight", "viewer", Page[Execution], query=PageQuery),
     Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
+    Route(
+        "GET", f"{BASE}/{{task_id}}/logs", get_execution_log, "What an attempt of it has logged",
+        "viewer", ExecutionLog, query=LogQuery,
+    ),
     Route(
         "POST", f"{BASE}/{{task_id}}/cancel", cancel_execution, "Stop it, or keep it from starting",
         "operator", Execution, body=Empty, body_required=False, conflict="The execution is over",

@@ -18,7 +18,7 @@ from horarium.model.declared import (
     SavedConfig,
     WarningCode,
 )
-from horarium.model.executions import Execution, ExecutionStatus, Trigger
+from horarium.model.executions import Execution, ExecutionLog, ExecutionStatus, Trigger
 from horarium.model.fields import Answer, Instant, Request
 from horarium.model.identity import (
     ApiKey,
@@ -62,6 +62,7 @@ __all__ = [
     "ConfigWarning",
     "ConfigsApplied",
     "Execution",
+    "ExecutionLog",
     "ExecutionStatus",
     "FieldChange",
     "Instant",

@@ -11,7 +11,7 @@ from horarium.model.fields import Answer
 if TYPE_CHECKING:
     from horarium.sql.queries import Row
 
-__all__ = ["Execution", "ExecutionStatus", "Trigger"]
+__all__ = ["Execution", "ExecutionLog", "ExecutionStatus", "Trigger"]
 
 Trigger = Literal["schedule", "manual", "backfill", "retry", "external"]
 ExecutionStatus = Literal[
@@ -39,7 +39,8 @@ class Execution(Answer):
 
     `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
     row that one is. `buffered`: it waits for the other executions of its config to end. `lateness_seconds` is null but
-    for what the schedule started.
+    for what the schedule started. `progress`, from 0 to 1, and
+    `progress_message` are what the present attempt has said of itself.
     """
 
     task_id: UUID
@@ -67,13 +68,17 @@ class Execution(Answer):
     cancel_requested_at: datetime | None
     duration_seconds: float | None
     lateness_seconds: float | None
+    progress: float | None
+    progress_message: str | None
     result: Any
     error: str | None
 
     @classmethod
-    def of(cls, row: Row) -> Self:
-        """The execution that a row describes."""
-        derived = {"task_id", "message_id", "attempts", "duration_seconds", "lateness_seconds"}
+    def of(cls, row: Row, said: Row | None = None) -> Self:
+        """The execution that a row describes; `said` is what its attempt has said of its progress."""
+        derived = {
+            "task_id", "message_id", "attempts", "duration_seconds", "lateness_seconds", "progress", "progress_message",
+        }  # fmt: skip
         return cls(
             **{name: row[name] for name in cls.model_fields if name not in derived},
             task_id=row["message_id"] or row["id"],
@@ -81,7 +86,46 @@ class Execution(Answer):
             attempts=_attempts(row),
             duration_seconds=_seconds(row["started_at"], row["completed_at"]),
             lateness_seconds=_seconds(row["tick_at"], row["started_at"]) if row["trigger"] == "schedule" else None,
+            progress=None if said is None else said["progress"],
+            progress_message=None if said is None else said["progress_message"],
         )
+
+
+class LogLine(Answer):
+    """A line that a task has logged; `number` counts those of its attempt, from 1 on."""
+
+    number: int
+    at: datetime
+    level: str
+    logger: str
+    text: str
+
+
+class ExecutionLog(Answer):
+    """What one attempt has logged, oldest first: the newest lines, before which `dropped` others came.
+
+    `total` counts all of them, and is what `after` takes to go on from here; `attempts` are those that have said
+    anything.
+    """
+
+    task_id: UUID
+    attempt: int
+    attempts: list[int]
+    items: list[LogLine]
+    dropped: int
+    total: int
+
+    @classmethod
+    def of(cls, task_id: UUID, attempt: int, attempts: list[int], row: Row | None, after: int) -> Self:
+        """The log that a row holds, without the lines up to the one numbered `after`."""
+        lines, dropped = ([], 0) if row is None else (row["lines"], row["dropped"])
+        first = max(after - dropped, 0)
+        items = [
+            LogLine(number=number, at=at, level=level, logger=logger, text=text)
+            for number, (at, level, logger, text) in enumerate(lines[first:], dropped + first + 1)
+        ]
+        total = dropped + len(lines)
+        return cls(task_id=task_id, attempt=attempt, attempts=attempts, items=items, dropped=dropped, total=total)
 
 
 def _attempts(row: Row) -> list[AttemptRecord]:

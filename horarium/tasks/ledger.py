@@ -3,7 +3,8 @@
 The timeout index in Redis follows Postgres and never leads (`deadlines.py`). When Redis is away the attempt runs on;
 the sweeper rebuilds the index.
 
-Where a buffered execution waited for the one that ended, it is let go here, at once.
+Where a buffered execution waited for the one that ended, it is let go here, at once. What an attempt has said of itself
+(`reports`) is written before its finish, so that whoever sees it end finds all of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from horarium.sql.external import claim_kicked
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
 from horarium.tasks.deadlines import Deadlines
+from horarium.tasks.reports import Reports
 from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Ledger:
     def __init__(
         self, database: Database, broker: Publisher | None, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
     ) -> None:
+        self.reports = Reports(database, tell)
         self._database = database
         self._broker = broker
         self._deadlines = Deadlines(timeouts)
@@ -72,6 +75,7 @@ class Ledger:
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
+        await self.reports.settle(attempt)
         finished = await self._finishes.submit(Finish(attempt.execution_id, attempt.attempt, ending))
         if finished is None:
             self._deadlines.forget(Claim(attempt.execution_id, attempt.attempt))

@@ -39,7 +39,7 @@ from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.tasks.amqp_broker import Delivery
 from horarium.tasks.app_side import Ran, before, save, settle
-from horarium.tasks.context import TaskContext
+from horarium.tasks.context import contexts
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 
@@ -161,6 +161,7 @@ class LedgerReceiver(TaskiqReceiver):
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        await self._ledger.reports.stop()
         crashpoint("receiver.handed_back")
 
     async def listen(self, finish_event: asyncio.Event) -> None:
@@ -207,7 +208,8 @@ class LedgerReceiver(TaskiqReceiver):
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
-            ran = await self._run(attempt, work)
+            with self._ledger.reports.running(attempt):
+                ran = await self._run(attempt, work)
             crashpoint("receiver.ran")
             await _to_the_end(self._end(attempt, work, ran))
             crashpoint("receiver.finished")
@@ -329,7 +331,7 @@ class LedgerReceiver(TaskiqReceiver):
             return await self._invoke(task, message, {})
         context = {
             **self.broker.custom_dependency_context,
-            Context: TaskContext(message, self.broker, work.ack),
+            **contexts(Context(message, self.broker, work.ack), graph),
             TaskiqState: self.broker.state,
         }
         async with graph.async_ctx(context, self.broker.dependency_overrides or None) as dependencies:

@@ -156,4 +156,5 @@ def _require_json(name: str, parameter: str, fields: Mapping[str, Any]) -> None:
 def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:
     """Whether taskiq fills the parameter in itself (`TaskiqDepends`, `Context`)."""
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return hint is Context or any(isinstance(note, Dependency) for note in (parameter.default, *notes))
+    is_context = inspect.isclass(hint) and issubclass(hint, Context)
+    return is_context or any(isinstance(note, Dependency) for note in (parameter.default, *notes))

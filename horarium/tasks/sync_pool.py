@@ -2,7 +2,7 @@
 
 pebble's pool kills the process whose call is cancelled and starts another. Processes are spawned, not forked: the
 worker has threads and an event loop. They ignore Ctrl-C, which the worker answers for them, and what they start ends
-with them (`process_group.py`).
+with them (`process_group.py`). What a function says of itself comes to the worker by `report_relay.py`.
 
 A call that is cancelled ends when its process is dead and not before: whoever writes down that an attempt has ended
 opens the way for the next one, and two must not run at once.
@@ -23,6 +23,8 @@ from pebble import ProcessPool
 
 from horarium.tasks.packed import call_packed, packed, unpacked
 from horarium.tasks.process_group import GroupContext, lead_group
+from horarium.tasks.report import Report, current
+from horarium.tasks.report_relay import Relay, RelayConfig, call_heard, set_up_relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,23 +51,19 @@ class SyncPool:
         self.seats = asyncio.Semaphore(processes)
         self._processes = processes
         self._pool: ProcessPool | None = None
+        self._relay: Relay | None = None
 
     async def call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run `function` in a process; cancelling this call kills that process and waits for its end.
 
         Raises TypeError where an argument or the result cannot be sent.
         """
-        future = self._serving().schedule(call_packed, args=[packed(function, args, kwargs)])
-        try:
-            # shielded: pebble forgets a call that is cancelled before its process has told of its beginning
-            return unpacked(await asyncio.shield(asyncio.wrap_future(future)))
-        except asyncio.CancelledError:
-            killing = asyncio.ensure_future(_kill(future))
-            try:
-                await asyncio.shield(killing)
-            except asyncio.CancelledError:
-                await killing
-            raise
+        pool, relay = self._serving()
+        call, report = packed(function, args, kwargs), current.get()
+        if not isinstance(report, Report):
+            return unpacked(await _ended(pool.schedule(call_packed, args=[call])))
+        with relay.hearing(report) as name:
+            return unpacked(await _ended(pool.schedule(call_heard, args=[name, call_packed, [call], {}])))
 
     def stop(self) -> None:
         """Kill whatever still runs."""
@@ -73,17 +71,37 @@ class SyncPool:
             self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it without annotations
             self._pool.join(timeout=STOP_SECONDS)
             self._pool = None
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
 
-    def _serving(self) -> ProcessPool:
-        """The pool; a new one where pebble gave the old one up, as it does when an idle process is killed."""
+    def _serving(self) -> tuple[ProcessPool, Relay]:
+        """The pool, and where it is heard; new where pebble gave it up, as it does when an idle process is killed."""
         if self._pool is not None and not self._pool.active:
             log.warning("sync_pool.replaced")
             self.stop()
+        if self._relay is None:
+            self._relay = Relay(asyncio.get_running_loop())
         if self._pool is None:
+            told = [os.getpid(), self._relay.config]
             self._pool = ProcessPool(
-                max_workers=self._processes, initializer=_serve, initargs=[os.getpid()], context=GroupContext()
+                max_workers=self._processes, initializer=_serve, initargs=told, context=GroupContext()
             )
-        return self._pool
+        return self._pool, self._relay
+
+
+async def _ended(future: concurrent.futures.Future[Any]) -> Any:
+    """What a call answers; cancelled, its process is killed and gone."""
+    try:
+        # shielded: pebble forgets a call that is cancelled before its process has told of its beginning
+        return await asyncio.shield(asyncio.wrap_future(future))
+    except asyncio.CancelledError:
+        killing = asyncio.ensure_future(_kill(future))
+        try:
+            await asyncio.shield(killing)
+        except asyncio.CancelledError:
+            await killing
+        raise
 
 
 async def _kill(future: concurrent.futures.Future[Any]) -> None:
@@ -105,7 +123,7 @@ async def _within(seconds: float, happened: Callable[[], bool]) -> bool:
     return True
 
 
-def _serve(worker: int) -> None:
+def _serve(worker: int, relay: RelayConfig) -> None:
     """Take all that is started along to one's end, leave Ctrl-C to the worker, and do not outlive it."""
     lead_group()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -113,3 +131,4 @@ def _serve(worker: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != worker:  # killed before prctl was called
             os._exit(1)
+    set_up_relay(relay)

@@ -54,7 +54,9 @@ def spoken() -> Iterator[Spoken]:
     with temporary_data_dir() as data_dir:
         said = Spoken()
         password = secret()
-        with horarium(data_dir, admin_password=password, secret_key=secret() * 4, log_level="debug") as house:
+        with horarium(
+            data_dir, admin_password=password, secret_key=secret() * 4, log_level="debug", task_log_level="debug"
+        ) as house:
             admin = house.client(password)
             said.errors += [[one.status, one.body, str(one.headers)] for one in refusals(admin)]
             said.errors += [exchange(house.url, head) for head in NO_REQUESTS]
@@ -153,6 +155,7 @@ def stored_and_run(admin: Client, said: Spoken) -> int:
     ended = [admin.ended(run["task_id"]) for run in runs]
     until(lambda: admin.executions(every_second, status="success"))
     said.kept = json.dumps([admin.get(f"{CONFIGS}/{config}"), *ended])
+    said.told["task logs"] = json.dumps([admin.get(f"/executions/{run['task_id']}/logs") for run in runs])
     return config
 
 
@@ -200,7 +203,7 @@ def exchange(url: str, request: str) -> str:
 
 
 SAYS = (
-    "log", "out", "audit log", "metrics", "history", "schedules", "status", "tree", "events", "audit",
+    "log", "out", "task logs", "audit log", "metrics", "history", "schedules", "status", "tree", "events", "audit",
     "actors/token_service", "actors/api", "actors/redis",
 )  # fmt: skip
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 from taskiq import Context, TaskiqDepends
+from taskiq.depends.progress_tracker import ProgressTracker  # noqa: TC002 - taskiq reads the annotation
 
+from horarium import Context as OwnContext
 from horarium import task
 
 __all__ = ["NOTHING_SECRET", "labels", "odd", "plain_add", "plain_forever", "quits", "raises", "stray", "waits_for"]
@@ -179,3 +183,74 @@ async def timeout_of_its_own() -> None:
 async def group() -> None:
     """Fail in two places at once."""
     raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])
+
+
+@task("test.reports")
+async def reports(mark: str, name: str, ctx: Annotated[OwnContext, TaskiqDepends()]) -> None:
+    """Say how far it is and log, in a thread as well, and wait for the file `mark`."""
+    ctx.progress(0.25, f"{name} begins")
+    logging.getLogger("app.reports").info("%s speaks", name)
+    await asyncio.to_thread(logging.getLogger("app.thread").warning, "%s speaks from a thread", name)
+    structlog.get_logger("app.events").warning("spoke", who=name, password=NOTHING_SECRET)
+    logging.getLogger("app.reports").debug("%s mumbles", name)
+    while not Path(mark).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+        await asyncio.sleep(0.02)
+    ctx.progress(1)
+
+
+@task("test.reports_then_fails")
+async def reports_then_fails(taskiq_ctx: Annotated[Context, TaskiqDepends()]) -> None:
+    """Log which attempt this is and what went wrong, and fail."""
+    log = logging.getLogger("app.reports")
+    log.info("attempt %s", taskiq_ctx.message.labels["attempt"])
+    try:
+        _connect(f"postgresql://app:{NOTHING_SECRET}@db/app")
+    except ValueError:
+        log.exception("it broke")
+        raise
+
+
+def _connect(url: str) -> None:
+    raise ValueError(f"cannot reach {url}")
+
+
+@task("test.tracks")
+async def tracks(tracker: Annotated[ProgressTracker[Any], TaskiqDepends()]) -> None:
+    """Tell taskiq's own tracker."""
+    await tracker.set_progress("loading", 0.5)
+
+
+@task("test.noisy")
+async def noisy(lines: int) -> None:
+    """Log that many lines, and let others run now and then."""
+    log = logging.getLogger("app.noisy")
+    for number in range(1, lines + 1):
+        log.info("line %06d of many", number)
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+
+
+@task("test.plain_reports")
+def plain_reports(name: str, lines: int, ctx: Annotated[OwnContext, TaskiqDepends()]) -> str:
+    """Say how far it is and log, in a process of its own."""
+    ctx.progress(0.5, f"{name} half-way")
+    for number in range(1, lines + 1):
+        logging.getLogger("app.plain").info("%s line %d", name, number)
+    return ctx.message.task_id
+
+
+@task("test.plain_reports_forever")
+def plain_reports_forever(mark: str, ctx: Annotated[OwnContext, TaskiqDepends()]) -> None:
+    """Say how far it is and log, and never come back."""
+    logging.getLogger("app.plain").info("the last words")
+    ctx.progress(0.9)
+    Path(mark).write_text("said")
+    while True:
+        time.sleep(60)
+
+
+@task("test.plain_speaks")
+def plain_speaks() -> None:
+    """Log in both ways, in a process of its own."""
+    logging.getLogger("app.plain").info("plain words")
+    structlog.get_logger("app.plain").warning("plain.event", size=3, token=NOTHING_SECRET)

@@ -61,6 +61,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/executions": "viewer",
     "GET /api/v1/executions/active": "viewer",
     "GET /api/v1/executions/{task_id}": "viewer",
+    "GET /api/v1/executions/{task_id}/logs": "viewer",
     "POST /api/v1/executions/{task_id}/cancel": "operator",
     "POST /api/v1/executions/{task_id}/retry": "operator",
     "GET /api/v1/events": "viewer",

@@ -7,8 +7,10 @@ import uuid
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+import tests.support.tasks  # noqa: F401 - task types
 from horarium.client import open_client
 from horarium.commands.following import Follower
 from horarium.settings import load_settings
@@ -18,6 +20,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.commands import Run
     from tests.support.tree import House
 
 __all__ = ["login"]
@@ -126,6 +129,48 @@ async def test_an_id_that_nothing_has_is_code_5_and_what_is_no_id_code_2(action:
     no_id = await run("execution", action, "latest", config_dir=login)
 
     assert (unknown.code, no_id.code) == (5, 2)
+
+
+async def test_what_a_task_has_said_is_printed_and_followed_to_its_end(
+    house: House, login: Path, name: str, tmp_path: Path
+) -> None:
+    mark = tmp_path / "go"
+    policies = {"max_retries": 1, "retry_backoff_seconds": 0}
+    config_id = await house.config(
+        name=name, task_type="test.reports", parameters={"mark": str(mark), "name": "it"}, **policies
+    )
+    failing = await house.config(name=f"{name} fails", task_type="test.reports_then_fails", **policies, parameters={})
+    task_id, failed = await started(house, config_id), await started(house, failing)
+
+    async with anyio.create_task_group() as group:
+        followed: list[Run] = []
+
+        async def follow() -> None:
+            followed.append(await run("execution", "logs", task_id, "--follow", config_dir=login))
+
+        group.start_soon(follow)
+        await eventually(lambda: logged(house, task_id, 2))
+        shown = await run("execution", "show", task_id, config_dir=login)
+        mark.write_text("")
+    await final(house, failed)
+    newest = await run("execution", "logs", failed, config_dir=login)
+    first = await run("execution", "logs", failed, "--attempt", "1", "--json", config_dir=login)
+    every = await run("execution", "logs", failed, "-f", config_dir=login)
+
+    assert [line.split("  ", 1)[1] for line in followed[0].out.splitlines()] == [
+        "info      app.reports  it speaks",
+        "warning   app.thread  it speaks from a thread",
+    ]
+    assert ["Progress", "25%", "it", "begins"] in [line.split() for line in shown.out.splitlines()]
+    assert "attempt 2" in newest.out.splitlines()[0]
+    assert "    Traceback (most recent call last):" in newest.out.splitlines()
+    assert [json.loads(line)["attempt"] for line in first.out.splitlines()] == [1, 1]
+    assert ["attempt 1" in every.out, "attempt 2" in every.out] == [True, True]
+
+
+async def logged(house: House, task_id: str, number: int) -> bool:
+    """Whether it has so many lines."""
+    return bool((await house.get(f"/executions/{task_id}/logs"))["total"] >= number)
 
 
 async def test_a_follower_tells_of_each_change_once_and_skips_what_was_before(house: House, name: str) -> None:

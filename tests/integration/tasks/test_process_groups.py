@@ -201,5 +201,5 @@ async def test_without_the_guard_children_outlive_a_function_that_ends_its_proce
         os.killpg(members(mark)[0], signal.SIGKILL)
 
 
-def _serve_without_a_guard(_worker: int) -> None:
+def _serve_without_a_guard(_worker: int, _relay: object) -> None:
     process_group.os.setpgid(0, 0)
