@@ -45,7 +45,7 @@ from horarium.embedded import START_SECONDS, STOP_SECONDS
 from horarium.http.app import make_app
 from horarium.http.services import Services
 from horarium.supervisor import ChildSpec, SupervisorSpec
-from horarium.tasks.stream_broker import StreamBroker
+from horarium.tasks.broker import tidy_of
 from horarium.witness import Witness
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     retention = Retention(
         timedelta(days=r.settings.retention_days), r.settings.retention_rows, timedelta(days=r.settings.audit_days)
     )
-    tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
-    cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
+    cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy_of(r.sender), clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
     reader = EventReader(r.event_stream, r.event_feed)
     return SupervisorSpec(
@@ -173,7 +172,7 @@ def _history_writer(r: Resources, supervisor: Callable[[], Supervisor]) -> Child
 
 def _worker(r: Resources) -> ChildSpec:
     s = r.settings
-    config = WorkerConfig(r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
+    config = WorkerConfig(r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
     return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
 

@@ -17,6 +17,7 @@ import structlog
 from horarium.actors.patience import patiently
 from horarium.errors import Unavailable
 from horarium.keyspace.workers import WorkerBeat
+from horarium.tasks.broker import taskiq_broker
 from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.receiver import Receiver
@@ -85,7 +86,7 @@ class Worker:
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
         receiver = Receiver(
-            self._broker,
+            taskiq_broker(self._broker),
             Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record),
             sync_pool,
             self._mailboxes.record,

@@ -50,19 +50,23 @@ class TaskMessage:
             priority=row["priority"],
         )
 
+    def labels(self) -> dict[str, Any]:
+        """What the message says of itself beside its id."""
+        return {
+            "config_id": self.config_id,
+            "task_type": self.task_type,
+            "scheduler_type": self.scheduler_type,
+            "tick_at": self.tick_at,
+            "attempt": self.attempt,
+        }
+
     def to_json(self) -> bytes:
         """As `taskiq.message.TaskiqMessage` reads it."""
         return orjson.dumps(
             {
                 "task_id": self.execution_id,
                 "task_name": self.task_type,
-                "labels": {
-                    "config_id": self.config_id,
-                    "task_type": self.task_type,
-                    "scheduler_type": self.scheduler_type,
-                    "tick_at": self.tick_at,
-                    "attempt": self.attempt,
-                },
+                "labels": self.labels(),
                 "labels_types": None,
                 "args": [],
                 "kwargs": self.parameters,
