@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
     from horarium.settings import Settings
     from horarium.tasks.broker import Broker
-    from horarium.tasks.registry import TaskTypes
+    from horarium.tasks.registry import Tasks, TaskTypes
 
 __all__ = ["Resources", "open_resources"]
 
@@ -89,6 +89,11 @@ class Resources:
     embedded_redis: EmbeddedRedis | None = None
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     clock: Callable[[], datetime] = utc_now
+
+    @property
+    def tasks(self) -> Tasks:
+        """Every taskiq task of this process, by name: the app's own, and those that are shared."""
+        return taskiq_broker(self.sender).get_all_tasks()
 
     @property
     def queues(self) -> tuple[str, ...]:

@@ -241,7 +241,7 @@ class Settings(BaseSettings):
     @field_validator("queues")
     @classmethod
     def _read_by_our_brokers(cls, queues: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if info.data.get("broker") is not None:
+        if info.data.get("broker") is not None and queues != ("default",):
             raise ValueError("means nothing beside HORARIUM_BROKER: the app's broker says which queues are read")
         return queues
 

@@ -14,6 +14,7 @@
     │   ├─ cleanup               retention, orphan keys, stream trimming
     │   ├─ auditor               recomputes expected ticks and compares them with the ledger
     │   └─ event_reader          the stream of events -> the clients of this process' API
+    ├─ label_schedules           schedules in the labels of taskiq tasks -> configs; runs to its end
     ├─ worker                    where tasks run inside this process
     └─ api
 
@@ -35,6 +36,7 @@ from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.event_reader import EventReader
 from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.label_schedules import LabelSchedules
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
@@ -87,6 +89,7 @@ def supervisor_tree(
             *_servers(r),
             ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
             _core(r, supervisor),
+            *_label_schedules(r),
             *((_worker(r),) if r.settings.runs_inline_worker else ()),
             _actor("api", api.run, drain=2.5, shutdown=3.0),
         ),
@@ -168,6 +171,14 @@ def _history_writer(r: Resources, supervisor: Callable[[], Supervisor]) -> Child
     recorded = r.mailboxes.history
     writer = HistoryWriter(r.history, r.event_stream, Witness(recorded, supervisor, r.worker_id))
     return _actor("history_writer", writer.run, mailbox=recorded)
+
+
+def _label_schedules(r: Resources) -> tuple[ChildSpec, ...]:
+    """Only where tasks are somebody's: without them it would remove what those of another start have declared."""
+    if r.settings.broker is None and not r.settings.task_modules:
+        return ()
+    schedules = LabelSchedules(r.tasks, r.task_types, r.applying, clock=r.clock)
+    return (ChildSpec("label_schedules", schedules.run, restart="transient"),)
 
 
 def _worker(r: Resources) -> ChildSpec:

@@ -9,22 +9,25 @@ from urllib.parse import urlsplit
 
 from anyio import to_thread
 
+from horarium.adopting.broker import AdoptedBroker
+from horarium.adopting.imported import import_broker, known_task_types
 from horarium.doctor.diagnosis import failed, ok, warning
 from horarium.errors import ConfigurationError
-from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.tasks.registry import import_task_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from horarium.doctor.diagnosis import Diagnosis
     from horarium.doctor.patient import Patient
+    from horarium.settings import Settings
 
 __all__ = ["TaskFacts", "ask_settings", "ask_tasks", "judge_settings", "judge_tasks"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """The modules that are to be imported, how many task types there are then, and why one could not be."""
+    """The modules that are to be imported, the app's broker first, how many task types there are then, and why one could not be."""
 
     modules: tuple[str, ...] = ()
     known: int = 0
@@ -51,13 +54,20 @@ def judge_settings(patient: Patient) -> Iterator[Diagnosis]:
 
 async def ask_tasks(patient: Patient) -> TaskFacts:
     """The facts: they are imported, as `horarium up` does."""
-    modules = patient.settings.task_modules
+    settings = patient.settings
+    modules = settings.task_modules if settings.broker is None else (settings.broker, *settings.task_modules)
     try:
-        await to_thread.run_sync(import_task_modules, modules)
-        known = len(TaskTypes(allow_shell=patient.settings.allow_shell).all())
+        known = await to_thread.run_sync(_known, settings)
     except ConfigurationError as error:
         return TaskFacts(modules, fault=str(error))
     return TaskFacts(modules, known)
+
+
+def _known(settings: Settings) -> int:
+    app = None if settings.broker is None else import_broker(settings.broker)
+    import_task_modules(settings.task_modules)
+    adopted = None if app is None else AdoptedBroker(app, works=False, sends=True)
+    return len(known_task_types(adopted, allow_shell=settings.allow_shell).all())
 
 
 def judge_tasks(facts: TaskFacts) -> Iterator[Diagnosis]:
