@@ -21,15 +21,16 @@ from taskiq_redis import (
     PubSubSentinelBroker,
 )
 
+from horarium.adopting.broker import AdoptedBroker
 from horarium.errors import ConfigurationError
-from horarium.tasks.registry import TaskTypes, look_in_current_directory
+from horarium.tasks.registry import TaskTypes, import_task_modules, look_in_current_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from horarium.adopting.broker import AdoptedBroker
+    from horarium.settings import Settings
 
-__all__ = ["PICKLE_REMEDY", "become_default", "import_broker", "known_task_types", "pickles_of"]
+__all__ = ["PICKLE_REMEDY", "become_default", "import_broker", "known_task_types", "pickles_of", "task_types_of"]
 
 LISTS = (ListQueueBroker, ListQueueClusterBroker, ListQueueSentinelBroker)
 BROADCASTS = (PubSubBroker, PubSubSentinelBroker, ZeroMQBroker)
@@ -86,6 +87,14 @@ def known_task_types(adopted: AdoptedBroker | None, *, allow_shell: bool) -> Tas
     if adopted is None:
         return TaskTypes(allow_shell=allow_shell)
     return TaskTypes(adopted.app.get_all_tasks(), allow_shell=allow_shell, queue_of=adopted.queue_of)
+
+
+def task_types_of(settings: Settings) -> TaskTypes:
+    """The same for a process that runs none of them: what the settings name is imported, and nothing is started."""
+    app = None if settings.broker is None else import_broker(settings.broker)
+    import_task_modules(settings.task_modules)
+    adopted = None if app is None else AdoptedBroker(app, works=False, sends=True)
+    return known_task_types(adopted, allow_shell=settings.allow_shell)
 
 
 def become_default(broker: AsyncBroker) -> None:

@@ -9,25 +9,22 @@ from urllib.parse import urlsplit
 
 from anyio import to_thread
 
-from horarium.adopting.broker import AdoptedBroker
-from horarium.adopting.imported import import_broker, known_task_types
+from horarium.adopting.imported import task_types_of
 from horarium.doctor.diagnosis import failed, ok, warning
 from horarium.errors import ConfigurationError
-from horarium.tasks.registry import import_task_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from horarium.doctor.diagnosis import Diagnosis
     from horarium.doctor.patient import Patient
-    from horarium.settings import Settings
 
 __all__ = ["TaskFacts", "ask_settings", "ask_tasks", "judge_settings", "judge_tasks"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """The modules that are to be imported, the app's broker first, how many task types there are then, and why one could not be."""
+    """What is to be imported, how many task types there are then, and why something could not be."""
 
     modules: tuple[str, ...] = ()
     known: int = 0
@@ -57,17 +54,10 @@ async def ask_tasks(patient: Patient) -> TaskFacts:
     settings = patient.settings
     modules = settings.task_modules if settings.broker is None else (settings.broker, *settings.task_modules)
     try:
-        known = await to_thread.run_sync(_known, settings)
+        known = len((await to_thread.run_sync(task_types_of, settings)).all())
     except ConfigurationError as error:
         return TaskFacts(modules, fault=str(error))
     return TaskFacts(modules, known)
-
-
-def _known(settings: Settings) -> int:
-    app = None if settings.broker is None else import_broker(settings.broker)
-    import_task_modules(settings.task_modules)
-    adopted = None if app is None else AdoptedBroker(app, works=False, sends=True)
-    return len(known_task_types(adopted, allow_shell=settings.allow_shell).all())
 
 
 def judge_tasks(facts: TaskFacts) -> Iterator[Diagnosis]:
