@@ -31,6 +31,7 @@ from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.unsent import Unsent
+from horarium.troubles import reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -169,6 +170,7 @@ class AdoptedBroker:
             with anyio.CancelScope(shield=True):
                 await self._shut_down()
             if isinstance(error, AWAY):
+                log.warning("broker.not_started", error=reason(error))
                 raise Unavailable("broker") from error
             raise
         self._started, self._used_up = True, False
@@ -206,8 +208,9 @@ class AdoptedBroker:
             except AWAY as error:
                 log.warning("message.not_sent", execution=str(message.execution_id), error=type(error).__name__)
                 batch.away = True
-            except Exception as error:
-                log.exception("message.refused", execution=str(message.execution_id))
+            except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
+                # not its words: they may quote parameters; whoever may read the execution finds them there
+                log.error("message.refused", execution=str(message.execution_id), error=type(error).__name__)  # noqa: TRY400
                 batch.refused[message.execution_id] = f"cannot be sent: {type(error).__name__}: {error}"
             else:
                 batch.sent.add(message.execution_id)
@@ -248,15 +251,14 @@ class AdoptedBroker:
             for middleware in reversed(self.app.middlewares):
                 if type(middleware).post_send is not TaskiqMiddleware.post_send:
                     await maybe_awaitable(middleware.post_send(made))
-        except Exception:
-            log.exception("middleware.failed", execution=made.task_id, task=made.task_name)
+        except Exception as error:  # noqa: BLE001 - as above, and there is nothing left to fail
+            log.error("middleware.failed", execution=made.task_id, task=made.task_name, error=type(error).__name__)  # noqa: TRY400
 
     def _labels(self, message: TaskMessage) -> tuple[dict[str, Any], dict[str, int]]:
         """The task's own labels, as taskiq's kicker writes them, what leads to the queue, and what Horarium says."""
         task = self.app.find_task(message.task_type)
         own = {} if task is None else {name: each for name, each in task.labels.items() if name not in NOT_SENT}
-        if message.queue != self.queue_of(own):
-            own |= self._carrier.route(message.queue)
+        own |= self._carrier.route(message.queue, own)
         priority = self._carrier.priority_label
         if priority is not None and message.priority != DEFAULT_PRIORITY:
             own[priority] = message.priority

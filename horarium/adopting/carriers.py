@@ -69,8 +69,8 @@ class Carrier(Protocol):
     def queue_of(self, labels: Mapping[str, Any]) -> str:
         """The queue that a task's own labels lead to."""
 
-    def route(self, queue: str) -> dict[str, Any]:
-        """The labels that lead to a queue; raises NoSuchQueue."""
+    def route(self, queue: str, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """What a message with these labels needs beside them to get to a queue; raises NoSuchQueue."""
 
     async def prepare(self, queues: Collection[str]) -> None:
         """Do what has to be done before messages are sent to these queues."""
@@ -114,8 +114,10 @@ class UnknownCarrier:
         """As the label says that most brokers read."""
         return _named(labels.get(QUEUE_LABEL), None)
 
-    def route(self, queue: str) -> dict[str, Any]:
+    def route(self, queue: str, labels: Mapping[str, Any]) -> dict[str, Any]:
         """The same label; nobody knows what the main queue is called."""
+        if queue == self.queue_of(labels):
+            return {}
         if queue == DEFAULT_QUEUE:
             raise NoSuchQueue("this kind of broker does not say what its main queue is called; name the queue instead")
         return {QUEUE_LABEL: queue}
@@ -154,7 +156,7 @@ class OwnCarrier:
         """As everywhere in Horarium."""
         return str(labels.get("queue", DEFAULT_QUEUE))
 
-    def route(self, queue: str) -> dict[str, Any]:
+    def route(self, queue: str, labels: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the protocol's name
         """As everywhere in Horarium."""
         return {"queue": queue}
 
@@ -190,9 +192,9 @@ class StreamCarrier:
         """The stream of the label, if there is one."""
         return _named(labels.get(QUEUE_LABEL) or None, self._broker.queue_name)
 
-    def route(self, queue: str) -> dict[str, Any]:
+    def route(self, queue: str, labels: Mapping[str, Any]) -> dict[str, Any]:
         """Any name is a stream."""
-        return {QUEUE_LABEL: self._stream(queue)}
+        return {} if queue == self.queue_of(labels) else {QUEUE_LABEL: self._stream(queue)}
 
     async def prepare(self, queues: Collection[str]) -> None:
         """Make the groups that a flush has taken, before what is sent would be older than they are.
@@ -292,10 +294,13 @@ class AmqpCarrier:
         label = self._broker._label_for_routing  # noqa: SLF001 - as above
         return _named(labels.get(label), first) if others else DEFAULT_QUEUE
 
-    def route(self, queue: str) -> dict[str, Any]:
-        """The label that the broker routes by."""
+    def route(self, queue: str, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """The label that the broker routes by, which it needs for its first queue, too."""
         label = self._broker._label_for_routing  # noqa: SLF001 - as above
-        return {label: _key(self._queue(queue))}
+        wanted = _key(self._queue(queue))
+        if labels.get(label) == wanted or not self._declared[1:]:
+            return {}
+        return {label: wanted}
 
     async def prepare(self, queues: Collection[str]) -> None:
         """Its start has declared them."""

@@ -16,7 +16,7 @@ from taskiq_redis import RedisStreamBroker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MADE", "SPEC", "WANTED", "App", "Witness", "app_over", "make", "wanted"]
+__all__ = ["MADE", "SPEC", "WANTED", "App", "Witness", "app_over", "greet", "make", "wanted"]
 
 SPEC = "tests.support.adopted_app:make"
 WANTED: dict[str, Any] = {}

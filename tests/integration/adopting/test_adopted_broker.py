@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -21,7 +22,7 @@ from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import LOST_AFTER
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
-from tests.support.adopted_app import app_over
+from tests.support.adopted_app import app_over, greet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,6 +111,15 @@ async def test_a_queue_of_the_app_has_its_own_stream(house: House) -> None:
     assert [each["labels"].get("queue_name") for each in await house.held("post")] == ["post"]
     assert len(await house.held()) == 1
     assert await house.broker.depths() == {"default": 1, "post": 1}
+
+
+async def test_a_queue_of_horariums_own_label_is_reached_through_the_apps(house: House) -> None:
+    """The app's broker does not read `queue`, as `@task(queue=...)` of `horarium` has it."""
+    house.app.broker.register_task(greet, "app.posted", queue="post")
+
+    await house.broker.publish([replace(message(queue="post"), task_type="app.posted")])
+
+    assert len(await house.held("post")) == 1
 
 
 async def test_a_message_that_cannot_be_made_is_named_and_the_others_are_sent(house: House) -> None:

@@ -15,6 +15,9 @@ from taskiq_redis import RedisStreamBroker
 from horarium import ScheduleSource
 from horarium.actors.label_schedules import LabelSchedules
 from horarium.client import ApiError
+from horarium.doctor.app_broker import ask_app, judge_app
+from horarium.doctor.patient import admit
+from horarium.doctor.told import ask_tasks, judge_tasks
 from horarium.errors import InvalidInput
 from tests.support.adopted_app import MADE, SPEC, App, app_over, wanted
 from tests.support.shared_house import anyio_backend, shared_database
@@ -42,7 +45,7 @@ async def house(shared_database: str, redis_url: str) -> AsyncIterator[House]:
 
 @pytest.fixture
 def app(house: House) -> App:  # noqa: ARG001 - it has made it
-    return MADE[-1]
+    return MADE[0]
 
 
 @pytest.fixture
@@ -117,6 +120,18 @@ async def test_a_queue_that_the_app_does_not_read_is_warned_of(house: House) -> 
     made = await house.call("POST", "/api/v1/task-configs", {**body, "queue": "elsewhere"})
 
     assert [each["code"] for each in made.body["warnings"]] == ["queue_not_read"]
+
+
+async def test_the_doctor_finds_it_well_and_has_started_nothing(house: House, app: App) -> None:
+    own = house.resources.settings
+    patient = admit({}, broker=SPEC, redis_url=own.redis_url, database_url=own.database_url)
+
+    types = list(judge_tasks(await ask_tasks(patient)))
+    broker = list(judge_app(await ask_app(patient)))
+
+    assert [each.level for each in types + broker] == ["ok", "ok"]
+    assert broker[0].summary == f"{SPEC} is RedisStreamBroker, which reads default, post"
+    assert MADE[-1].events == [] != app.events
 
 
 # Label schedules
