@@ -10,6 +10,7 @@ messages anyhow. Any other would be lost without a word, so it is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -19,6 +20,14 @@ from horarium.errors import FieldError, InvalidInput
 from horarium.importing import KnownTypes
 from horarium.importing.carrying import CannotCarry
 from horarium.importing.taskiq_schedule import schedule_fields
+from horarium.schedule import (
+    CronSchedule,
+    DateSchedule,
+    IntervalSchedule,
+    ManualSchedule,
+    ScheduleError,
+    parse_schedule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -89,16 +98,20 @@ def scheduled_task_of(config: Mapping[str, Any]) -> ScheduledTask | None:
     )
 
 
-def _when(kind: str, schedule: Mapping[str, Any]) -> dict[str, Any] | None:
-    if kind == "cron":
-        return {"cron": schedule["cron_expression"], "cron_offset": schedule["timezone"]}
-    if kind == "date":
-        return {"time": schedule["run_date"]}
-    if kind == "interval":
-        units = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
-        seconds = sum(schedule.get(unit, 0) * each for unit, each in units.items())
-        return {"interval": int(seconds)} if seconds >= 1 and seconds == int(seconds) else None
-    return None
+def _when(kind: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        schedule = parse_schedule(kind, config, now=datetime.now(UTC))  # of no matter: what is stored has its anchor
+    except ScheduleError:  # written by hand, or of a newer release; the config's status says so
+        return None
+    match schedule:
+        case CronSchedule(expression, zone):
+            return {"cron": expression, "cron_offset": zone}
+        case DateSchedule(run_at):
+            return {"time": run_at}
+        case IntervalSchedule(seconds):
+            return {"interval": seconds}
+        case ManualSchedule():
+            return None
 
 
 def _faults(task: ScheduledTask, offer: Offer) -> Iterator[FieldError]:

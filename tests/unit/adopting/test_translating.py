@@ -150,9 +150,19 @@ def test_a_config_is_shown_as_the_schedule_it_was_made_from(fields: dict[str, An
     assert shown.labels["queue"] == "default"
 
 
+def test_a_cron_line_that_somebody_has_written_by_its_fields_is_shown_as_one() -> None:
+    kept = TaskConfigCreate.model_validate(config()).model_dump() | {"queue": "default"}
+    fields = {"minute": "0", "hour": "9", "day": "*", "month": "*", "day_of_week": "1"}
+
+    shown = scheduled_task_of({**kept, "schedule_config": {**fields, "timezone": "UTC"}})
+
+    assert shown is not None
+    assert (shown.cron, shown.cron_offset) == ("0 9 * * 1", "UTC")
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"scheduler_type": "manual"}, {"name": "renamed"}, {"schedule_config": {"seconds": 0.5}}],
+    [{"scheduler_type": "manual", "schedule_config": {}}, {"name": "renamed"}, {"schedule_config": {"seconds": 0.5}}],
 )
 def test_a_config_that_taskiq_would_not_know_is_no_schedule(change: dict[str, Any]) -> None:
     kept = TaskConfigCreate.model_validate(config(interval=90)).model_dump()
