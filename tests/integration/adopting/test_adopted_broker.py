@@ -49,6 +49,12 @@ class House:
         entries: Any = await self.redis.xrange(stream)
         return [json.loads(fields[b"data"]) for _, fields in entries]
 
+    async def sent_an_hour_ago(self) -> datetime:
+        """When a message was sent that the stream still has."""
+        moment = datetime.now(UTC) - timedelta(hours=1)
+        await self.redis.xadd("letters", {"data": b"{}"}, id=f"{int(moment.timestamp() * 1000)}-0")
+        return moment
+
     async def taken(self, *, acknowledged: bool) -> None:
         """Have a worker take a message, and finish it or not."""
         ((_, ((entry_id, _),)),) = await self.redis.xreadgroup("taskiq", "a worker", {"letters": ">"}, count=1)
@@ -199,10 +205,18 @@ async def test_a_middleware_that_fails_over_what_is_sent_has_it_sent_once(
 # What is lost
 
 
-async def test_a_message_that_a_worker_has_in_hand_is_never_called_lost(house: House) -> None:
-    sent = datetime.now(UTC)
-    await house.broker.publish([message()])
+async def test_a_message_that_waits_is_never_called_lost_however_long_it_does(house: House) -> None:
+    sent = await house.sent_an_hour_ago()
+
+    assert await house.broker.lost_before("default") <= sent
+    assert await house.broker.depths() == {"default": 1, "post": 0}
+
+
+async def test_a_message_that_a_worker_has_in_hand_is_never_called_lost_either(house: House) -> None:
+    sent = await house.sent_an_hour_ago()
     await house.taken(acknowledged=False)
+    await house.broker.publish([message()])
+    await house.taken(acknowledged=True)
 
     assert await house.broker.lost_before("default") <= sent
     assert await house.broker.depths() == {"default": 1, "post": 0}
@@ -210,8 +224,7 @@ async def test_a_message_that_a_worker_has_in_hand_is_never_called_lost(house: H
 
 async def test_what_was_acknowledged_without_a_claim_is_sent_again_as_seldom_as_what_is_not_known(house: House) -> None:
     """A plain `taskiq worker` may have run it: again each second would be a storm."""
-    an_hour_ago = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1000)
-    await house.redis.xadd("letters", {"data": b"{}"}, id=f"{an_hour_ago}-0")
+    await house.sent_an_hour_ago()
     await house.taken(acknowledged=True)
     await house.broker.publish([message()])
     await house.taken(acknowledged=True)

@@ -328,3 +328,12 @@ async def test_a_clients_labels_are_declared_when_its_source_starts(house: House
     config = (await configs(house, q="clients"))["app.greet clients"]
     assert config["source"] == "taskiq labels of a client"
     assert "clients" in [each.schedule_id for each in await source.get_schedules()]
+
+
+async def test_address_and_token_are_those_of_every_client_of_horarium(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HORARIUM_API_URL", house.url)
+    monkeypatch.setenv("HORARIUM_TOKEN", await house.token("operator"))
+
+    assert isinstance(await ScheduleSource().get_schedules(), list)

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 from taskiq import InMemoryBroker
 from taskiq.serializers import JSONSerializer, PickleSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
@@ -13,6 +14,7 @@ from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 from horarium.adopting.broker import AdoptedBroker
 from horarium.adopting.imported import import_broker, pickles_of, task_types_of
 from horarium.errors import ConfigurationError
+from horarium.resources import _adopted
 from horarium.settings import load_settings
 from tests.support.adopted_app import SPEC, wanted
 
@@ -118,3 +120,17 @@ def test_an_adopted_broker_is_told_whether_its_process_works() -> None:
     AdoptedBroker(broker, works=True, sends=False)
 
     assert broker.is_worker_process
+
+
+def test_pickles_are_warned_of_when_a_process_starts(module: Any) -> None:
+    pickling = (
+        "from taskiq.serializers import *\nbroker = RedisStreamBroker('{url}').with_serializer(PickleSerializer())"
+    )
+    name = module(STREAMS + pickling.format(url=NOWHERE))
+
+    with capture_logs() as logs:
+        _adopted(load_settings({"HORARIUM_BROKER": f"{name}:broker"}), "worker")
+
+    (warned,) = logs
+    assert (warned["event"], warned["log_level"], warned["broker"]) == ("broker.pickles", "warning", f"{name}:broker")
+    assert "JSONSerializer()" in warned["remedy"]
