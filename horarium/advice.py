@@ -131,7 +131,8 @@ def warnings_of(
     patience, timeout = facts.redelivers_after, fields["timeout_seconds"]
     if patience is not None and timeout > patience:
         message = f"this RabbitMQ takes a message back that is not acknowledged within {patience:g} s, unless its"
-        message += " consumer_timeout says otherwise; have that exceed the timeout, or use RabbitMQ 3.11.15 or later"
+        message += " consumer_timeout says otherwise; have that exceed the timeout, or have consumers ask for more"
+        message += " (x-consumer-timeout), which RabbitMQ heeds from 3.11.15 on and Horarium's own do"
         yield _warning("timeout_seconds", "timeout_beyond_broker", message)
     for each in _surprises(config, facts, now, known):
         yield _warning(PLACES[each.code], each.code, each.message)

@@ -42,6 +42,7 @@ from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
 from horarium.supervisor import StallMonitor
+from horarium.tasks.broker import taskiq_broker
 from horarium.tasks.log_capture import capture_logs_from
 from horarium.tree import supervisor_tree, worker_tree
 
@@ -131,7 +132,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
             async def when_ready() -> None:
                 if demo:
-                    open_own_api(resources.receiver, ports[-1])
+                    open_own_api(taskiq_broker(resources.receiver), ports[-1])
                     await create_demo(resources.task_configs, now=resources.clock(), port=ports[-1])
                 with in_passing():
                     _print_banner(resources, ports[-1], passwords)
@@ -141,11 +142,11 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
 async def _worker(settings: Settings) -> int:
     settings.check_servers()
-    async with open_resources(settings) as resources:
+    async with open_resources(settings, role="worker") as resources:
 
         async def when_ready() -> None:
             with in_passing():
-                output.print(f"horarium worker {resources.worker_id} reads {', '.join(settings.queues)}", markup=False)
+                output.print(f"horarium worker {resources.worker_id} reads {', '.join(resources.queues)}", markup=False)
 
         host = Host(worker_tree(resources, supervisor=lambda: host.supervisor), StallMonitor(time.monotonic))
         return await host.run(when_ready)

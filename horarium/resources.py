@@ -12,10 +12,13 @@ import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import structlog
 from taskiq import async_shared_broker
 
+from horarium.adopting.broker import AdoptedBroker
+from horarium.adopting.imported import PICKLE_REMEDY, become_default, import_broker, known_task_types, pickles_of
 from horarium.advice import Advisor
 from horarium.applying import Applying
 from horarium.audit import Audit
@@ -47,9 +50,9 @@ from horarium.lifecycle import TaskConfigs, utc_now
 from horarium.measures import Measures
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
-from horarium.tasks.broker import make_broker
+from horarium.tasks.broker import make_broker, taskiq_broker
 from horarium.tasks.egress import Egress
-from horarium.tasks.registry import TaskTypes, import_task_modules
+from horarium.tasks.registry import import_task_modules
 from horarium.tasks.results import Results
 from horarium.tasks.shell import Shell
 from horarium.views import Views
@@ -64,27 +67,41 @@ if TYPE_CHECKING:
 
     from horarium.settings import Settings
     from horarium.tasks.broker import Broker
+    from horarium.tasks.registry import Tasks, TaskTypes
 
 __all__ = ["Resources", "open_resources"]
+
+log = structlog.get_logger(__name__)
+
+Role = Literal["up", "worker"]
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Everything that several actors use, by name; `is_hosted`: whoever has made the receiver's broker starts it."""
+    """Everything that several actors use, by name."""
 
     settings: Settings
     database: Database
     redis: Redis
     keys: Keys
     sender: Broker
-    receiver: AsyncBroker
+    receiver: Broker
     worker_id: str
     task_types: TaskTypes
     embedded_postgres: EmbeddedPostgres | None = None
     embedded_redis: EmbeddedRedis | None = None
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     clock: Callable[[], datetime] = utc_now
-    is_hosted: bool = False
+
+    @property
+    def tasks(self) -> Tasks:
+        """Every taskiq task of this process, by name: the app's own, and those that are shared."""
+        return taskiq_broker(self.sender).get_all_tasks()
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that a worker of this process reads."""
+        return self.receiver.queues if isinstance(self.receiver, AdoptedBroker) else self.settings.queues
 
     @cached_property
     def leadership(self) -> Leadership:
@@ -218,42 +235,60 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, hosted_by: AsyncBroker | None = None) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, role: Role = "up", hosted_by: AsyncBroker | None = None
+) -> AsyncIterator[Resources]:
     """The resources that `settings` describe, closed at the end; raises ConfigurationError.
 
-    In a process that has a broker already, such as taskiq's own worker, that one is received from (`hosted_by`), and
-    whoever has made it starts it and shuts it down.
+    `role` is the command that uses them: an adopted broker is told whether its process works, sends, or does both. In
+    taskiq's own worker its broker is received from (`hosted_by`), and is taskiq's to start and to shut down.
     """
+    adopted = (
+        _adopted(settings, role) if hosted_by is None else AdoptedBroker.hosted(hosted_by)
+    )  # first: its tasks are told from the start whether they are in a worker
     import_task_modules(settings.task_modules)
     postgres = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
     redis = EmbeddedRedis(settings.data_dir) if settings.redis_url is None else None
     redis_url = redis.url if redis is not None else _secret(settings.redis_url)
-    broker_url = _secret(settings.broker_url) or redis_url
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
-    sender.with_result_backend(Results(redis_url, keys))
-    receiver = hosted_by or make_broker(
-        broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
+    sender, receiver = (adopted, adopted) if adopted is not None else _own_brokers(settings, redis_url, keys, worker_id)
+    taskiq_broker(receiver).add_dependency_context(
+        {Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)}
     )
-    if hosted_by is None:
-        receiver.with_result_backend(Results(redis_url, keys))
-    receiver.is_worker_process = True
-    receiver.add_dependency_context({Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)})
-    if hosted_by is None:
-        async_shared_broker.default_broker(sender)  # so that a task may kick another
     client = connect(redis_url)
-    task_types = TaskTypes(allow_shell=settings.allow_shell)
+    task_types = known_task_types(adopted, allow_shell=settings.allow_shell)
     try:
         async with Database(postgres.url if postgres is not None else _secret(settings.database_url)) as database:
-            yield Resources(
-                settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis,
-                is_hosted=hosted_by is not None,
-            )  # fmt: skip
+            yield Resources(settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis)
     finally:
-        await sender.shutdown()
+        await (sender.shutdown() if adopted is None else adopted.close())
         await client.aclose()
         await client.connection_pool.disconnect()
+
+
+def _adopted(settings: Settings, role: Role) -> AdoptedBroker | None:
+    """The app's broker, where there is one; raises ConfigurationError."""
+    if settings.broker is None:
+        return None
+    app = import_broker(settings.broker)
+    for pickle in pickles_of(app):
+        log.warning("broker.pickles", broker=settings.broker, what=pickle, remedy=PICKLE_REMEDY)
+    works = role == "worker" or settings.runs_inline_worker
+    become_default(app)
+    return AdoptedBroker(app, works=works, sends=role == "up")
+
+
+def _own_brokers(settings: Settings, redis_url: str, keys: Keys, worker_id: str) -> tuple[Broker, Broker]:
+    """Horarium's own, one to send through and one to receive from."""
+    url, queues = _secret(settings.broker_url) or redis_url, settings.queues
+    sender = make_broker(url, keys, queues=queues, consumer=f"{worker_id}:sender")
+    receiver = make_broker(url, keys, queues=queues, consumer=worker_id, concurrency=settings.worker_concurrency)
+    for broker in (sender, receiver):
+        taskiq_broker(broker).with_result_backend(Results(redis_url, keys))
+    taskiq_broker(receiver).is_worker_process = True
+    async_shared_broker.default_broker(taskiq_broker(sender))  # so that a task may kick another
+    return sender, receiver
 
 
 def _secret(value: SecretStr | None) -> str:

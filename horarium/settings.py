@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from horarium.errors import ConfigurationError, InvalidInput
@@ -34,6 +34,7 @@ TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT"
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
 DEFAULT_PORTS = {"http": 80, "https": 443}
 TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1
+MODULE_ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def _long_enough(key: SecretStr | None) -> SecretStr | None:
@@ -97,6 +98,12 @@ def _origin(text: str) -> str:
     )
 
 
+def _module_attribute(spec: str | None) -> str | None:
+    if spec is not None and MODULE_ATTRIBUTE.fullmatch(spec) is None:
+        raise ValueError("must be module:attribute, as `taskiq worker` takes it: myapp.broker:broker")
+    return spec
+
+
 def _expanded(path: Path) -> Path:
     return path.expanduser().absolute()
 
@@ -128,6 +135,9 @@ class Settings(BaseSettings):
 
     broker_url: SecretStr | None = None
     """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
+
+    broker: Annotated[str | None, AfterValidator(_module_attribute)] = None
+    """`module:attribute` of an existing taskiq app's broker, adopted as it is: `myapp.broker:broker`."""
 
     key_prefix: str = Field("horarium:", pattern=r"^[\w.-]+:$")
     """Stands before every Redis key, so that several Horariums can share one Redis."""
@@ -220,6 +230,23 @@ class Settings(BaseSettings):
 
     config_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.config/horarium")
     """Where `horarium login` stores a login (mode 0600)."""
+
+    @field_validator("broker")
+    @classmethod
+    def _carries_alone(cls, broker: str | None, info: ValidationInfo) -> str | None:
+        if broker is not None and info.data.get("broker_url") is not None:
+            raise ValueError(
+                "stands beside HORARIUM_BROKER_URL, and messages go one way; unset HORARIUM_BROKER_URL, since the app's"
+                " broker knows its own server, or unset HORARIUM_BROKER to use Horarium's broker"
+            )
+        return broker
+
+    @field_validator("queues")
+    @classmethod
+    def _read_by_our_brokers(cls, queues: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("broker") is not None and queues != ("default",):
+            raise ValueError("means nothing beside HORARIUM_BROKER: the app's broker says which queues are read")
+        return queues
 
     @property
     def embedded(self) -> bool:

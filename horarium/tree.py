@@ -14,6 +14,7 @@
     │   ├─ cleanup               retention, orphan keys, stream trimming
     │   ├─ auditor               recomputes expected ticks and compares them with the ledger
     │   └─ event_reader          the stream of events -> the clients of this process' API
+    ├─ label_schedules           schedules in the labels of taskiq tasks -> configs; runs to its end
     ├─ worker                    where tasks run inside this process
     └─ api
 
@@ -35,6 +36,7 @@ from horarium.actors.cleanup import Cleanup, Retention
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.event_reader import EventReader
 from horarium.actors.history_writer import HistoryWriter
+from horarium.actors.label_schedules import LabelSchedules
 from horarium.actors.leader import Leader
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
@@ -45,8 +47,8 @@ from horarium.embedded import START_SECONDS, STOP_SECONDS
 from horarium.http.app import make_app
 from horarium.http.services import Services
 from horarium.supervisor import ChildSpec, SupervisorSpec
+from horarium.tasks.broker import tidy_of
 from horarium.tasks.measured import MeasuredPublisher
-from horarium.tasks.stream_broker import StreamBroker
 from horarium.witness import Witness
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def supervisor_tree(
             *_servers(r),
             ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
             _core(r, supervisor),
+            *_label_schedules(r),
             *((_worker(r),) if r.settings.runs_inline_worker else ()),
             _actor("api", api.run, drain=2.5, shutdown=3.0),
         ),
@@ -141,8 +144,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     retention = Retention(
         timedelta(days=r.settings.retention_days), r.settings.retention_rows, timedelta(days=r.settings.audit_days)
     )
-    tidy = r.sender.tidy if isinstance(r.sender, StreamBroker) else None  # RabbitMQ keeps its own house
-    cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy, clock=r.clock, leadership=led)
+    cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy_of(r.sender), clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
     reader = EventReader(r.event_stream, r.event_feed, r.measures.told)
     return SupervisorSpec(
@@ -173,11 +175,17 @@ def _history_writer(r: Resources, supervisor: Callable[[], Supervisor]) -> Child
     return _actor("history_writer", writer.run, mailbox=recorded)
 
 
+def _label_schedules(r: Resources) -> tuple[ChildSpec, ...]:
+    """Only where tasks are somebody's: without them it would remove what those of another start have declared."""
+    if r.settings.broker is None and not r.settings.task_modules:
+        return ()
+    schedules = LabelSchedules(r.tasks, r.task_types, r.applying, clock=r.clock)
+    return (ChildSpec("label_schedules", schedules.run, restart="transient"),)
+
+
 def _worker(r: Resources) -> ChildSpec:
     s = r.settings
-    config = WorkerConfig(
-        r.worker_id, s.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds, starts_broker=not r.is_hosted
-    )
+    config = WorkerConfig(r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
     return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
 

@@ -17,7 +17,7 @@ import structlog
 from horarium.actors.patience import patiently
 from horarium.errors import Unavailable
 from horarium.keyspace.workers import WorkerBeat
-from horarium.tasks.broker import publisher_of
+from horarium.tasks.broker import taskiq_broker
 from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
 from horarium.tasks.receiver import LedgerReceiver
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from anyio.abc import TaskStatus
-    from taskiq import AsyncBroker
 
     from horarium.keyspace.timeouts import TimeoutIndex
     from horarium.keyspace.workers import Workers
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
+    from horarium.tasks.broker import Broker
 
 __all__ = ["Worker", "WorkerConfig"]
 
@@ -52,17 +52,13 @@ HOLDS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops.
-
-    `starts_broker`: it does so, and shuts it down; else whoever hosts it does.
-    """
+    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops."""
 
     id: str
     queues: tuple[str, ...]
     concurrency: int
     sync_processes: int
     drain_seconds: float
-    starts_broker: bool = True
 
 
 class Worker:
@@ -71,7 +67,7 @@ class Worker:
     def __init__(
         self,
         config: WorkerConfig,
-        broker: AsyncBroker,
+        broker: Broker,
         database: Database,
         timeouts: TimeoutIndex,
         workers: Workers,
@@ -92,10 +88,9 @@ class Worker:
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
-        sender = publisher_of(self._broker)
-        ledger = Ledger(self._database, sender, self._timeouts, worker_id, self._mailboxes.record)
+        ledger = Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record)
         receiver = LedgerReceiver(
-            self._broker,
+            taskiq_broker(self._broker),
             ledger,
             sync_pool,
             self._mailboxes.record,
@@ -103,8 +98,7 @@ class Worker:
             drain_seconds=self._config.drain_seconds,
         )
         try:
-            if self._config.starts_broker:
-                await patiently(context, self._broker.startup, "the broker's start")
+            await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._heartbeat(worker_id, receiver).keep, context.beat)
                 group.start_soon(_repeat, receiver.heed_ledger, STOPS_SECONDS)
@@ -117,8 +111,7 @@ class Worker:
             with anyio.CancelScope(shield=True):
                 await receiver.hand_back_all()
                 await self._leave(worker_id)
-                if self._config.starts_broker:
-                    await self._broker.shutdown()
+                await self._broker.shutdown()
             sync_pool.stop()
 
     async def _receive(self, receiver: LedgerReceiver, context: ChildContext) -> None:

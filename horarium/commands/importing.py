@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from anyio import to_thread
 
+from horarium.adopting.imported import task_types_of
 from horarium.client import ApiAway, ApiError, NotLoggedIn, open_client
 from horarium.commands.console import refusals, remark
 from horarium.commands.import_options import Wanted, importer
@@ -26,7 +27,6 @@ from horarium.importing.yaml_file import as_yaml, write_new
 from horarium.importing.zones import local_zone
 from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
-from horarium.tasks.registry import TaskTypes, import_task_modules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -198,6 +198,5 @@ async def _known_types(client: ApiClient, settings: Settings, wanted: Wanted) ->
             if wanted.apply:
                 raise
             remark(f"Only the task types of this process are known: {error}")
-    import_task_modules(settings.task_modules)
-    local = TaskTypes(allow_shell=settings.allow_shell).all()
+    local = task_types_of(settings).all()
     return KnownTypes({each.name: each.parameters_schema for each in local}, complete=False)

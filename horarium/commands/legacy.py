@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 import typer
 
+from horarium.adopting.imported import task_types_of
 from horarium.client.errors import ApiAway, ApiError
 from horarium.commands.console import remark, say
 from horarium.commands.postgres import with_postgres
@@ -22,7 +23,6 @@ from horarium.errors import ConfigurationError
 from horarium.legacy import Here, Taken, drop_leftovers, make_plan, read_legacy, take_over, what_is_here
 from horarium.lifecycle import utc_now
 from horarium.sql.migrator import migrate, pending
-from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.troubles import reason
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ async def _over_there(ask: Callable[[], Awaitable[Result]]) -> Result:
 async def _work(
     database: Database, *, settings: Settings, options: LegacyOptions, legacy: Legacy
 ) -> tuple[Plan, list[Taken]]:
-    import_task_modules(settings.task_modules)
+    task_types = task_types_of(settings)
     if not options.dry_run:
         await migrate(database, seconds=MIGRATION_SECONDS)
     here = Here() if await pending(database) else await what_is_here(database)
     now = utc_now()
-    plan = make_plan(legacy, here, TaskTypes(allow_shell=settings.allow_shell), now)
+    plan = make_plan(legacy, here, task_types, now)
     return plan, [] if options.dry_run else await take_over(database, plan, now)
 
 

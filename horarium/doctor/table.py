@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from horarium.doctor.api_server import ask_api, judge_api
+from horarium.doctor.app_broker import ask_app, judge_app
 from horarium.doctor.examination import Examination
 from horarium.doctor.house import ask_leader, ask_schema, judge_leader, judge_schema
 from horarium.doctor.machine import ask_packages, ask_port, judge_packages, judge_port
@@ -42,16 +43,21 @@ def _broker_redis(patient: Patient) -> bool:
     return not _rabbitmq(patient) and patient.broker.url != patient.redis.url
 
 
+def _adopts(patient: Patient) -> bool:
+    return patient.settings.broker is not None
+
+
 POSTGRES = "check HORARIUM_DATABASE_URL, that Postgres runs there, and that it lets this machine and this user in"
 REDIS = "check HORARIUM_REDIS_URL, that Redis runs there, and what its ACL lets this user do"
 BROKER = "check HORARIUM_BROKER_URL, that the broker runs there, and what it lets this user do"
+APP = "check where the broker that HORARIUM_BROKER names connects to, that its server runs, and lets this machine in"
 LOGIN = "check HORARIUM_API_URL, or log in again: horarium login"
 HOUSE = "see postgres and redis above"
 HERE = "give this user the right to look at it"
 
 EXAMINATIONS = (
     Examination("settings", ask_settings, judge_settings, HERE),
-    Examination("task types", ask_tasks, judge_tasks, "mend the modules of HORARIUM_TASK_MODULES"),
+    Examination("task types", ask_tasks, judge_tasks, "mend the modules of HORARIUM_TASK_MODULES and HORARIUM_BROKER"),
     Examination("packages", ask_packages, judge_packages, "install horarium anew"),
     Examination("data directory", ask_files, judge_files, HERE),
     Examination("port", ask_port, judge_port, HERE),
@@ -60,6 +66,7 @@ EXAMINATIONS = (
     Examination("redis", ask_redis, judge_redis, REDIS, _redis),
     Examination("broker", ask_rabbitmq, judge_rabbitmq, BROKER, _rabbitmq),
     Examination("broker", ask_broker_redis, judge_broker_redis, BROKER, _broker_redis),
+    Examination("app broker", ask_app, judge_app, APP, _adopts),
     Examination("migrations", ask_schema, judge_schema, HOUSE, _postgres),
     Examination("leader", ask_leader, judge_leader, HOUSE, _postgres),
     Examination("workers", ask_queues, judge_queues, HOUSE, _both),

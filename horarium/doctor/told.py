@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from anyio import to_thread
 
+from horarium.adopting.imported import task_types_of
 from horarium.doctor.diagnosis import failed, ok, warning
 from horarium.errors import ConfigurationError
-from horarium.tasks.registry import TaskTypes, import_task_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ __all__ = ["TaskFacts", "ask_settings", "ask_tasks", "judge_settings", "judge_ta
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """The modules that are to be imported, how many task types there are then, and why one could not be."""
+    """What is to be imported, how many task types there are then, and why something could not be."""
 
     modules: tuple[str, ...] = ()
     known: int = 0
@@ -51,10 +51,10 @@ def judge_settings(patient: Patient) -> Iterator[Diagnosis]:
 
 async def ask_tasks(patient: Patient) -> TaskFacts:
     """The facts: they are imported, as `horarium up` does."""
-    modules = patient.settings.task_modules
+    settings = patient.settings
+    modules = settings.task_modules if settings.broker is None else (settings.broker, *settings.task_modules)
     try:
-        await to_thread.run_sync(import_task_modules, modules)
-        known = len(TaskTypes(allow_shell=patient.settings.allow_shell).all())
+        known = len((await to_thread.run_sync(task_types_of, settings)).all())
     except ConfigurationError as error:
         return TaskFacts(modules, fault=str(error))
     return TaskFacts(modules, known)

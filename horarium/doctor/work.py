@@ -34,12 +34,13 @@ SECOND_LOOK_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """How many configs use each queue, how many workers read it, and whether anybody leads."""
+    """How many configs use each queue, how many workers read it, whether anybody leads, and whose the queues are."""
 
     configs: Mapping[str, int] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
     living: int = 0
     led: bool = True
+    adopted: bool = False
 
 
 async def ask_queues(patient: Patient) -> QueueFacts | None:
@@ -57,6 +58,7 @@ async def ask_queues(patient: Patient) -> QueueFacts | None:
         workers={queue: read.count(queue) for queue in read},
         living=len(beats),
         led=leader.seconds > 0,
+        adopted=patient.settings.broker is not None,
     )
 
 
@@ -73,7 +75,8 @@ def judge_queues(facts: QueueFacts | None) -> Iterator[Diagnosis]:
     for queue, configs in facts.configs.items():
         if queue not in facts.workers:
             summary = f"{configs} configs use {queue}, which no worker reads"
-            yield failed(f"queue {queue}", summary, f"start `horarium worker --queues {queue}`, or correct the configs")
+            remedy = "have the app's broker read it" if facts.adopted else f"start `horarium worker --queues {queue}`"
+            yield failed(f"queue {queue}", summary, f"{remedy}, or correct the configs")
 
 
 @dataclass(frozen=True, slots=True)

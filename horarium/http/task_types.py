@@ -15,19 +15,26 @@ __all__ = ["ROUTES"]
 
 
 class TaskTypeAnswer(BaseModel):
-    """A registered task; `parameters_schema` is JSON Schema."""
+    """A registered task; `parameters_schema` is JSON Schema, `labels` are those that the task declares, as text."""
 
     name: str
     description: str
     queue: str
     parameters_schema: dict[str, Any]
+    labels: dict[str, str]
 
 
 async def list_task_types(call: Call) -> Reply:
     """Every task type of this server, by name."""
     return Reply(
         [
-            TaskTypeAnswer(name=t.name, description=t.description, queue=t.queue, parameters_schema=t.parameters_schema)
+            TaskTypeAnswer(
+                name=t.name,
+                description=t.description,
+                queue=t.queue,
+                parameters_schema=t.parameters_schema,
+                labels=t.labels,
+            )
             for t in call.services.task_types.all()
         ]
     )

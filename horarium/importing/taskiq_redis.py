@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from taskiq import ScheduledTask
@@ -20,9 +19,8 @@ from taskiq import ScheduledTask
 from horarium.importing.carrying import CannotCarry, Draft, NotCarried, Outcome, Target, carry
 from horarium.importing.pickles import PICKLED, unpickled
 from horarium.importing.policies import set_priority, set_queue, set_timeout
-from horarium.importing.pycron_sets import pycron_sets
 from horarium.importing.stores import open_redis, raw
-from horarium.importing.zones import offset_zone, rfc3339
+from horarium.importing.taskiq_schedule import schedule_fields
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -101,7 +99,7 @@ def _schedule(data: bytes, *, unsafe_pickle: bool) -> ScheduledTask:
 
 def _draft(task: ScheduledTask, name: str) -> Draft:
     draft = Draft(name, task.task_name, {"overlap": "allow_all"}, task.args, task.kwargs)
-    draft.fields |= _schedule_fields(task) | {"tags": [TAG]}
+    draft.fields |= schedule_fields(task) | {"tags": [TAG]}
     labels = dict(task.labels)
     if labels.pop("retry_on_error", False):
         draft.fields["max_retries"] = labels.pop("max_retries", RETRIES)
@@ -111,21 +109,6 @@ def _draft(task: ScheduledTask, name: str) -> Draft:
     # any other label was for somebody else's middleware
     draft.notes += [f"the label {label}={value!r:.40} is left out" for label, value in sorted(labels.items())]
     return draft
-
-
-def _schedule_fields(task: ScheduledTask) -> dict[str, Any]:
-    if task.cron is not None:
-        config = {"cron_expression": pycron_sets(task.cron).expression(), "timezone": _zone(task.cron_offset)}
-        return {"scheduler_type": "cron", "schedule_config": config, "catchup": "skip"}
-    if task.time is not None:
-        return {"scheduler_type": "date", "schedule_config": {"run_date": rfc3339(task.time)}}
-    every = task.interval if isinstance(task.interval, timedelta) else timedelta(seconds=task.interval or 0)
-    seconds = int(every.total_seconds())
-    return {"scheduler_type": "interval", "schedule_config": {"seconds": seconds}, "catchup": "skip"}
-
-
-def _zone(offset: str | timedelta | None) -> str:
-    return offset_zone(offset) if isinstance(offset, timedelta) else offset or "UTC"
 
 
 def _literally(text: str) -> str:

@@ -11,7 +11,7 @@ from horarium.outcome import Attempt
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -35,6 +35,7 @@ __all__ = [
     "insert_ticks",
     "last_ticks",
     "mark_queued",
+    "refuse",
     "release_buffered",
     "running",
     "storable_json",
@@ -150,6 +151,17 @@ async def mark_queued(connection: Connection, claims: Sequence[Claim]) -> None:
     ordered = sorted(claims)
     await QUERIES.execution_mark_queued.rows(
         connection, ids=[c.execution_id for c in ordered], attempts=[c.attempt for c in ordered]
+    )
+
+
+async def refuse(connection: Connection, errors: Mapping[Claim, str]) -> None:
+    """End attempts that cannot be sent as failed, each with its error; what is not waiting any more stays as it is."""
+    ordered = sorted(errors)
+    await QUERIES.execution_refuse.rows(
+        connection,
+        ids=[c.execution_id for c in ordered],
+        attempts=[c.attempt for c in ordered],
+        errors=[storable_text(errors[c]) for c in ordered],
     )
 
 

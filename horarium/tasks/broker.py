@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from horarium.adopting.broker import AdoptedBroker
 from horarium.errors import ConfigurationError
 from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from taskiq import AsyncBroker
@@ -17,28 +18,23 @@ if TYPE_CHECKING:
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["Broker", "Publisher", "make_broker", "publisher_of"]
+__all__ = ["Broker", "Publisher", "make_broker", "taskiq_broker", "tidy_of"]
 
-Broker = StreamBroker | AmqpBroker
-"""A taskiq broker that is also a `Publisher`."""
+Broker = StreamBroker | AmqpBroker | AdoptedBroker
+"""A `Publisher` with a taskiq broker: of our own kinds, which are both, or an app's, which is adopted."""
 
 
 class Publisher(Protocol):
     """The sending side, as the dispatcher and the publisher need it; calls raise Unavailable past their deadline."""
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
-        """Send messages; return when the broker holds them all."""
+        """Send messages; return when the broker holds them all. One that sends singly may raise Unsent."""
 
     async def depths(self) -> dict[str, int]:
         """How many messages wait or run, by queue."""
 
     async def lost_before(self, queue: str) -> datetime:
         """The instant before which no unacknowledged message of the queue is left."""
-
-
-def publisher_of(broker: AsyncBroker) -> Publisher | None:
-    """What Horarium sends through a broker with; None where it is another's, and only its supervisors send."""
-    return broker if isinstance(broker, StreamBroker | AmqpBroker) else None
 
 
 def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, concurrency: int = 100) -> Broker:
@@ -54,3 +50,14 @@ def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, c
     raise ConfigurationError(
         f"HORARIUM_BROKER_URL: {scheme}:// is not supported; use redis://, rediss://, unix://, amqp:// or amqps://"
     )
+
+
+def taskiq_broker(broker: Broker) -> AsyncBroker:
+    """The side that taskiq knows: what tasks are found in, and what a receiver listens to."""
+    return broker.app if isinstance(broker, AdoptedBroker) else broker
+
+
+def tidy_of(broker: Broker) -> Callable[[], Awaitable[int]] | None:
+    """What deletes what is left of the broker's past; None where that is not ours to do, or not needed."""
+    ours = taskiq_broker(broker)
+    return ours.tidy if isinstance(ours, StreamBroker) else None

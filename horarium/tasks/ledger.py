@@ -47,13 +47,10 @@ SUPERSEDED = HandBack("superseded")
 
 
 class Ledger:
-    """Claims and finishes for one worker; `tell` is told what has begun, and what has been let go.
-
-    Without a `broker` that it can send through, it lets go of nothing: the publisher does.
-    """
+    """Claims and finishes for one worker; `tell` is told what has begun, and what has been let go."""
 
     def __init__(
-        self, database: Database, broker: Publisher | None, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
+        self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
     ) -> None:
         self.reports = Reports(database, tell)
         self._database = database
@@ -139,8 +136,6 @@ class Ledger:
     async def _next_turns(self, ended: Sequence[Finished | None]) -> None:
         """Let go what waited for these; what cannot be sent now is the publisher's."""
         awaited = {end.config_id for end in ended if end is not None and end.awaited and end.config_id is not None}
-        if self._broker is None:
-            return
         try:
             await send_next(self._database, self._broker, sorted(awaited), self._tell)
         except Unavailable as error:

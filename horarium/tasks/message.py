@@ -70,6 +70,16 @@ class TaskMessage:
         """The id of the execution, as it is shown."""
         return self.message_id or self.execution_id
 
+    def labels(self) -> dict[str, Any]:
+        """What the message of a config says of itself beside its id."""
+        return {
+            "config_id": self.config_id,
+            "task_type": self.task_type,
+            "scheduler_type": self.scheduler_type,
+            "tick_at": self.tick_at,
+            "attempt": self.attempt,
+        }
+
     def fields(self) -> dict[str, Any]:
         """The fields of a `taskiq.message.TaskiqMessage`."""
         if self.kicked is not None:
@@ -77,13 +87,7 @@ class TaskMessage:
         return {
             "task_id": self.execution_id,
             "task_name": self.task_type,
-            "labels": {
-                "config_id": self.config_id,
-                "task_type": self.task_type,
-                "scheduler_type": self.scheduler_type,
-                "tick_at": self.tick_at,
-                "attempt": self.attempt,
-            },
+            "labels": self.labels(),
             "labels_types": None,
             "args": [],
             "kwargs": self.parameters,

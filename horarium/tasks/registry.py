@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import orjson
+import structlog
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 from taskiq import AsyncBroker, Context, async_shared_broker
 from taskiq_dependencies.dependency import Dependency
@@ -22,13 +24,30 @@ from taskiq_dependencies.dependency import Dependency
 from horarium.errors import ConfigurationError, FieldError, InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
-__all__ = ["SHELL_COMMAND", "TaskType", "TaskTypes", "import_task_modules", "task"]
+__all__ = [
+    "DEFAULT_QUEUE",
+    "SHELL_COMMAND",
+    "TaskType",
+    "TaskTypes",
+    "Tasks",
+    "import_task_modules",
+    "look_in_current_directory",
+    "task",
+]
+
+log = structlog.get_logger(__name__)
+
+Tasks = Mapping[str, "AsyncTaskiqDecoratedTask[Any, Any]"]
+"""taskiq's tasks by name, as a broker has them."""
 
 DEFAULT_QUEUE = "default"
+OWN_LABELS = ("admin_only", "queue", "schedule", "types_of_exceptions")
+"""Labels that mean something where the task is declared, and nothing on its messages."""
+
 SHELL_COMMAND = "shell_command"
 
 
@@ -51,6 +70,13 @@ def task(
     return declare
 
 
+def look_in_current_directory() -> None:
+    """Let modules of the current directory be imported; last, so that none can stand before the standard library."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+
+
 def import_task_modules(modules: Sequence[str]) -> None:
     """Import the built-in task types and the user's own, which may lie in the current directory.
 
@@ -58,9 +84,8 @@ def import_task_modules(modules: Sequence[str]) -> None:
     """
     importlib.import_module("horarium.tasks.builtin")
     importlib.import_module("horarium.tasks.shell")
-    here = str(Path.cwd())
-    if modules and here not in sys.path:
-        sys.path.append(here)  # last, so that nothing in it can stand before the standard library
+    if modules:
+        look_in_current_directory()
     for module in modules:
         try:
             importlib.import_module(module)
@@ -71,7 +96,10 @@ def import_task_modules(modules: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """A registered task, as the API shows it; the schema is JSON Schema, drawn from the signature."""
+    """A registered task, as the API shows it; the schema is JSON Schema, drawn from the signature.
+
+    `labels` are those that the task declares itself, as text, less what is Horarium's own to read.
+    """
 
     name: str
     description: str
@@ -79,6 +107,7 @@ class TaskType:
     admin_only: bool
     parameters: type[BaseModel]
     parameters_schema: dict[str, Any]
+    labels: dict[str, str] = field(default_factory=dict)
 
     def check(self, parameters: Mapping[str, object]) -> None:
         """Raise InvalidInput that names every parameter which does not fit the signature."""
@@ -94,14 +123,28 @@ class TaskType:
 
 
 class TaskTypes:
-    """Every task type of this process, by name; `shell_command` only where it is allowed."""
+    """Every task type of this process, by name; `shell_command` only where it is allowed.
+
+    `queue_of` says of an adopted app which queue a task's labels lead to. A task whose parameters cannot come from JSON
+    is a ConfigurationError; of an adopted app, which may well kick such a task itself, it is left out and logged.
+    """
 
     def __init__(
-        self, tasks: Mapping[str, AsyncTaskiqDecoratedTask[Any, Any]] | None = None, *, allow_shell: bool = False
+        self,
+        tasks: Tasks | None = None,
+        *,
+        allow_shell: bool = False,
+        queue_of: Callable[[Mapping[str, Any]], str] | None = None,
     ) -> None:
         known = AsyncBroker.global_task_registry if tasks is None else tasks
-        names = sorted(name for name in known if allow_shell or name != SHELL_COMMAND)
-        self._types = {name: _task_type(name, known[name]) for name in names}
+        self._types: dict[str, TaskType] = {}
+        for name in sorted(name for name in known if allow_shell or name != SHELL_COMMAND):
+            try:
+                self._types[name] = _task_type(name, known[name], queue_of or _queue_of)
+            except ConfigurationError as error:
+                if queue_of is None:
+                    raise
+                log.warning("task_type.left_out", task=name, error=str(error))
 
     def all(self) -> tuple[TaskType, ...]:
         """Every task type, by name."""
@@ -115,16 +158,23 @@ class TaskTypes:
             raise NotFound("task type", name) from None
 
 
-def _task_type(name: str, declared: AsyncTaskiqDecoratedTask[Any, Any]) -> TaskType:
+def _queue_of(labels: Mapping[str, Any]) -> str:
+    return str(labels.get("queue", DEFAULT_QUEUE))
+
+
+def _task_type(
+    name: str, declared: AsyncTaskiqDecoratedTask[Any, Any], queue_of: Callable[[Mapping[str, Any]], str]
+) -> TaskType:
     """The task type of a task; raises ConfigurationError that names a parameter which cannot come from JSON."""
     parameters = _parameters_model(name, declared.original_func)
     return TaskType(
         name=name,
         description=inspect.getdoc(declared.original_func) or "",
-        queue=str(declared.labels.get("queue", DEFAULT_QUEUE)),
+        queue=queue_of(declared.labels),
         admin_only=bool(declared.labels.get("admin_only", False)),
         parameters=parameters,
         parameters_schema=parameters.model_json_schema(),
+        labels={label: str(value) for label, value in declared.labels.items() if label not in OWN_LABELS},
     )
 
 

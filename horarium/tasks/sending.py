@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from horarium.crashpoints import crashpoint
 from horarium.live_events import Moved, Tell, untold
-from horarium.sql.executions import Claim, mark_queued, release_buffered
+from horarium.sql.executions import Claim, mark_queued, refuse, release_buffered
 from horarium.tasks.message import TaskMessage
+from horarium.tasks.unsent import Unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from horarium.sql.database import Database
     from horarium.sql.queries import Row
@@ -24,17 +28,47 @@ if TYPE_CHECKING:
 
 __all__ = ["send", "send_next"]
 
+log = structlog.get_logger(__name__)
+
 
 async def send(database: Database, broker: Publisher, rows: Sequence[Row], tell: Tell = untold) -> None:
-    """Send the message of each row, then say in the ledger that the broker holds them; raises Unavailable."""
+    """Send the message of each row, then say in the ledger that the broker holds them; raises Unavailable.
+
+    What can never be sent is said to have failed, and is no reason to raise.
+    """
     if not rows:
         return
     messages = [TaskMessage.of(row) for row in rows]
-    await broker.publish(messages)
+    try:
+        await broker.publish(messages)
+    except Unsent as error:
+        await _refuse(database, [m for m in messages if m.execution_id in error.refused], error.refused, tell)
+        await _sent(database, [m for m in messages if m.execution_id in error.sent], tell)
+        if error.away:
+            raise
+    else:
+        await _sent(database, messages, tell)
+
+
+async def _sent(database: Database, messages: Sequence[TaskMessage], tell: Tell) -> None:
+    """Say that the broker holds these."""
     crashpoint("sending.published")
+    if not messages:
+        return
     async with database.connection() as connection:
-        await mark_queued(connection, [Claim(row["id"], row["attempt"]) for row in rows])
+        await mark_queued(connection, [Claim(m.execution_id, m.attempt) for m in messages])
     tell(Moved.now("queued", messages))
+
+
+async def _refuse(database: Database, messages: Sequence[TaskMessage], errors: Mapping[UUID, str], tell: Tell) -> None:
+    """End what can never be sent: it would come back with every look."""
+    if not messages:
+        return
+    async with database.connection() as connection:
+        await refuse(connection, {Claim(m.execution_id, m.attempt): errors[m.execution_id] for m in messages})
+    for message in messages:
+        log.error("execution.not_sendable", execution=str(message.execution_id), config_id=message.config_id)
+    tell(Moved.now("failed", messages, reason="not_sendable"))
 
 
 async def send_next(database: Database, broker: Publisher, config_ids: Sequence[int], tell: Tell = untold) -> int:

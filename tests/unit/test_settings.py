@@ -240,3 +240,32 @@ def test_trusted_proxies_are_networks() -> None:
 
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]
     assert "HORARIUM_TRUSTED_PROXIES" in faults(trusted_proxies="proxy.example")[0]
+
+
+def test_a_broker_of_an_app_and_one_by_url_are_one_too_many() -> None:
+    (fault,) = faults(broker="myapp.broker:broker", broker_url="amqp://user:secret@rabbit")
+
+    assert fault.startswith("HORARIUM_BROKER: ")
+    assert "unset HORARIUM_BROKER_URL, since the app's broker knows its own server" in fault
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize("spec", ["myapp.broker", "myapp.broker:", "my-app:broker", "myapp:broker()", ":broker"])
+def test_what_is_no_module_and_attribute_is_no_broker(spec: str) -> None:
+    (fault,) = faults(broker=spec)
+
+    assert fault.startswith("HORARIUM_BROKER: Value error, must be module:attribute")
+
+
+def test_queues_are_the_apps_own_to_name() -> None:
+    (fault,) = faults(broker="myapp.broker:broker", queues="a,b")
+
+    assert fault.startswith("HORARIUM_QUEUES: ")
+    assert load_settings({"HORARIUM_BROKER": "myapp.broker:broker"}).queues == ("default",)
+
+
+def test_an_app_alone_is_embedded_and_runs_its_tasks_itself() -> None:
+    """Nobody else could reach the ledger: one variable is enough."""
+    settings = load_settings({"HORARIUM_BROKER": "myapp.broker:broker"})
+
+    assert (settings.embedded, settings.runs_inline_worker) == (True, True)

@@ -159,6 +159,23 @@ WHERE completed_at IS NULL AND (
 ORDER BY id
 LIMIT :max_rows::integer;
 
+-- name: execution_refuse(ids, attempts, errors)
+-- Attempts whose message cannot be made, or has nowhere to go: sending them again would not help, so they have failed.
+WITH refused AS (
+    SELECT e.id, r.error
+    FROM unnest(:ids::uuid[], :attempts::smallint[], :errors::text[]) AS r (id, attempt, error)
+    JOIN executions AS e ON e.id = r.id AND e.attempt = r.attempt AND e.status IN ('pending', 'retrying')
+    ORDER BY e.id
+    FOR NO KEY UPDATE OF e
+)
+UPDATE executions AS e
+SET
+    status = 'failed', reason = 'not_sendable', error = r.error, completed_at = clock_timestamp(), retry_at = NULL,
+    buffered = false
+FROM refused AS r
+WHERE e.id = r.id
+RETURNING e.id;
+
 -- name: execution_next_retry()$
 -- When the earliest waiting retry is due.
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from taskiq_redis import RedisStreamBroker
 
+from horarium.adopting.broker import AdoptedBroker
 from horarium.errors import Unavailable
 from horarium.keyspace.keys import Keys
 from horarium.tasks.message import TaskMessage
@@ -39,16 +41,29 @@ async def over_streams(url: str) -> AsyncIterator[StreamBroker]:
         await made.shutdown()
 
 
-@pytest.fixture(params=["streams", "fake"])
+@asynccontextmanager
+async def adopted(url: str) -> AsyncIterator[AdoptedBroker]:
+    app = RedisStreamBroker(url, queue_name="letters", additional_streams={"reports": ">"})
+    made = AdoptedBroker(app, works=False, sends=True)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+REAL = {"streams": over_streams, "adopted": adopted}
+
+
+@pytest.fixture(params=[*REAL, "fake"])
 async def broker(request: pytest.FixtureRequest, redis_db: str) -> AsyncIterator[Publisher]:
     if request.param == "fake":
         yield RecordingBroker()
         return
-    async with over_streams(redis_db) as made:
+    async with REAL[request.param](redis_db) as made:
         yield made
 
 
-@pytest.fixture(params=["streams", "fake"])
+@pytest.fixture(params=[*REAL, "fake"])
 async def away(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Publisher]:
     """A broker that nobody answers for."""
     if request.param == "fake":
@@ -56,7 +71,7 @@ async def away(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         fake.away = True
         yield fake
         return
-    async with over_streams(f"unix://{tmp_path}/redis.sock") as made:
+    async with REAL[request.param](f"unix://{tmp_path}/redis.sock") as made:
         yield made
 
 

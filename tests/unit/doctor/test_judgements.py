@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.doctor.api_server import ApiFacts, judge_api
+from horarium.doctor.app_broker import AppFacts, judge_app
 from horarium.doctor.clocks import clock
 from horarium.doctor.house import LeaderFacts, SchemaFacts, judge_leader, judge_schema
 from horarium.doctor.machine import PackageFacts, PortFacts, judge_packages, judge_port
@@ -27,6 +28,7 @@ WELL = [
     judge_redis(RedisFacts()),
     judge_broker_redis(RedisFacts()),
     judge_rabbitmq(RabbitFacts()),
+    judge_app(AppFacts("newsletter:broker")),
     judge_schema(SchemaFacts()),
     judge_leader(LeaderFacts("here:1", 3, 5.0)),
     judge_queues(QueueFacts({"default": 2}, {"default": 1}, living=1)),
@@ -157,3 +159,27 @@ def test_a_clock_is_judged_by_what_it_is_off(seconds: float, level: str) -> None
 
 def test_before_there_are_tables_nothing_is_said_of_what_is_in_them() -> None:
     assert [*judge_leader(None), *judge_queues(None), *judge_index(None)] == []
+
+
+def test_pickles_of_an_adopted_app_are_named_with_what_to_use_instead() -> None:
+    told = worst(judge_app(AppFacts("newsletter:broker", pickles=("its messages are pickles",))))
+
+    assert (told.level, told.check, told.summary) == ("warning", "app pickles", "its messages are pickles")
+    assert "JSONSerializer()" in (told.remedy or "")
+
+
+def test_an_adopted_broker_that_can_be_asked_nothing_is_warned_of() -> None:
+    told = worst(judge_app(AppFacts("newsletter:broker", kind="NatsBroker", known=False)))
+
+    assert (told.level, told.check) == ("warning", "app messages")
+    assert "a message that it loses is sent again 15 min later" in told.summary
+
+
+def test_an_adopted_app_that_cannot_be_imported_is_told_of_once() -> None:
+    assert list(judge_app(None)) == []
+
+
+def test_a_queue_that_no_worker_of_an_adopted_app_reads_is_the_apps_to_read() -> None:
+    told = worst(judge_queues(QueueFacts({"slow": 1}, {"default": 1}, living=1, adopted=True)))
+
+    assert told.remedy == "have the app's broker read it, or correct the configs"
