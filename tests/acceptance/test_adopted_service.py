@@ -1,8 +1,4 @@
-"""examples/taskiq_service as its README has it: first on plain taskiq, then adopted with one environment variable.
-
-What the worker's side of an adopted app does (its middlewares around a run, its result backend, what it kicks itself
-as `external` rows) is the receiver's; where it lands, the assertions to add stand at the end of the second test.
-"""
+"""examples/taskiq_service as its README has it: first on plain taskiq, then adopted with one environment variable."""
 
 from __future__ import annotations
 
@@ -55,12 +51,10 @@ def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_it_is_a_service_that_needs_no_horarium(service: str) -> None:  # noqa: ARG001 - its surroundings
     with started("-m", "taskiq", "worker", "newsletter:broker", "--workers", "1"):
-        kicked = subprocess.run(
-            [sys.executable, "client.py", "EU"], capture_output=True, text=True, check=True, timeout=30
-        )
+        answer = kicked_by_the_app()
 
-    assert "'sent': 'By hand from news@example.org to EU'" in kicked.stdout
-    assert "'arrived_in': None" not in kicked.stdout
+    assert "'sent': 'By hand from news@example.org to EU'" in answer
+    assert "'arrived_in': None" not in answer
 
 
 def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
@@ -84,8 +78,10 @@ def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
         assert str(worker.process.pid) in execution["worker"]
         assert client.ended(run_of(client, "newsletter.count_words", text="three short words"))["result"] == 3
         assert client.ended(run_of(client, "echo", message="built in"))["status"] == "success"
-        # With the receiver that runs an app's middlewares and keeps its results, the result's "arrived_in" is to be
-        # worker.process.pid, `client.py EU` is to print what it sent, and its execution to have the trigger `external`.
+        assert execution["result"]["arrived_in"] == worker.process.pid  # the middleware's other mark
+        assert "'sent': 'By hand from news@example.org to EU'" in kicked_by_the_app()
+        [external] = client.get("/executions", trigger="external")["items"]
+        assert (external["task_type"], external["status"]) == ("newsletter.send_digest", "success")
 
         with redis.Redis.from_url(service) as server:
             server.flushdb()
@@ -94,6 +90,12 @@ def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
         report(f"runs go on {time.time() - flushed_at:.1f} s after the app's Redis was flushed")
         assert client.get("/readyz")["status"] == "ready"
         assert worker.stop() == 0
+
+
+def kicked_by_the_app() -> str:
+    """What the app's own client prints of the task that it has kicked and waited for."""
+    command = [sys.executable, "client.py", "EU"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603 - ours
 
 
 def ran_since(client: Any, config_id: int, moment: float) -> bool:
