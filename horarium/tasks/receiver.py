@@ -37,7 +37,7 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
-from horarium.tasks.amqp_broker import Delivery
+from horarium.tasks.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -103,6 +103,8 @@ class Receiver(TaskiqReceiver):
         self._unfenced = asyncio.Event()
         self._unfenced.set()
         self._stopping = False
+        self._takes = True
+        self._unbegun: set[asyncio.Task[Any]] = set()
 
     @property
     def active(self) -> int:
@@ -139,6 +141,21 @@ class Receiver(TaskiqReceiver):
         if freed:
             log.warning("holds.freed", executions=freed)
 
+    def take(self) -> None:
+        """Begin what arrives, after `give_back` or `hand_back_all`."""
+        self._takes, self._stopping = True, False
+
+    def give_back(self) -> None:
+        """Begin nothing more; what waits for its turn here is given back to the broker, and what runs goes on."""
+        self._takes = False
+        for waiting in self._unbegun:
+            waiting.cancel()
+
+    async def idle(self) -> None:
+        """Wait until nothing is being worked on."""
+        while self._running:
+            await asyncio.wait(list(self._running))
+
     async def hand_back_all(self) -> None:
         """Cancel what still runs and wait until each has been given back."""
         self._stopping = True
@@ -160,14 +177,23 @@ class Receiver(TaskiqReceiver):
             return
         self._running[work.execution] = work.claim
         try:
-            async with self._seat(work):
-                await self._work_on(work)
+            if self._takes:
+                await self._begin(work)
         except Unavailable as error:
             log.warning("message.not_handled", execution=str(work.claim.execution_id), error=str(error))
         finally:
+            self._unbegun.discard(work.execution)
             del self._running[work.execution]
             if not work.ack.is_acked and isinstance(message, Delivery):
                 await message.release()
+
+    async def _begin(self, work: _Work) -> None:
+        """Work on it when its turn has come; until then it can be given back."""
+        self._unbegun.add(work.execution)
+        async with self._seat(work):
+            await self._unfenced.wait()
+            self._unbegun.discard(work.execution)
+            await self._work_on(work)
 
     def _seat(self, work: _Work) -> AbstractAsyncContextManager[object]:
         """A plain function is claimed when there is a process for it: waiting for one is no part of its run."""
@@ -177,7 +203,6 @@ class Receiver(TaskiqReceiver):
         return self._sync_pool.seats
 
     async def _work_on(self, work: _Work) -> None:
-        await self._unfenced.wait()
         attempt = await self._claim(work.claim)
         if attempt is not None:
             crashpoint("receiver.claimed")
