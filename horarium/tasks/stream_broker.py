@@ -130,7 +130,7 @@ class StreamBroker(RedisStreamBroker):
             async for page in self._pages():
                 read.extend(page)
                 while read:
-                    yield self._delivery(read.popleft())
+                    yield self._ackable(read.popleft())
         finally:
             with anyio.CancelScope(shield=True):
                 await self._give_back(read)
@@ -210,7 +210,7 @@ class StreamBroker(RedisStreamBroker):
         # Redis 6.2 answers an entry that was deleted meanwhile without fields
         return [(stream.encode(), entry_id, _data(fields)) for entry_id, fields in page if fields]
 
-    def _delivery(self, entry: _Entry) -> Delivery:
+    def _ackable(self, entry: _Entry) -> Delivery:
         stream, entry_id, data = entry
         ack = self._ack_generator(entry_id.decode(), stream.decode())
         return Delivery(data=data, ack=ack, release=partial(self._give_back, [entry]))
