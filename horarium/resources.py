@@ -51,6 +51,7 @@ from horarium.tasks.egress import Egress
 from horarium.tasks.registry import TaskTypes, import_task_modules
 from horarium.tasks.shell import Shell
 from horarium.views import Views
+from horarium.worker_control import WorkerControl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -121,6 +122,11 @@ class Resources:
     def workers(self) -> Workers:
         """Heartbeats."""
         return Workers(self.redis, self.keys)
+
+    @cached_property
+    def worker_control(self) -> WorkerControl:
+        """What can be told to workers."""
+        return WorkerControl(self.database, self.workers)
 
     @cached_property
     def orphans(self) -> Orphans:

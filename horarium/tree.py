@@ -187,6 +187,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         redis=r.redis,
         broker=r.sender,
         workers=r.workers,
+        worker_control=r.worker_control,
         mailboxes=r.mailboxes,
         authenticator=r.authenticator,
         accounts=r.accounts,

@@ -1,9 +1,10 @@
 """Runs tasks: in a process of its own (`horarium worker`), or inside `horarium up`.
 
-It lives by its heartbeat (`tasks/heartbeat.py`); whoever stops giving it is taken for gone, and what it ran is given to
-others. Twice a second it asks the ledger which of its attempts are to be stopped. It takes messages while nobody has told
-it otherwise (`tasks/listening.py`). Asked to stop, or drained, it takes no more, lets what runs go on for a while, and then
-cancels it and hands it back; a worker that has a process to itself and is drained returns, and its process ends.
+It lives by its heartbeat (`tasks/heartbeat.py`); whoever stops giving it is taken for gone, and what it ran is given
+to others. Twice a second it asks the ledger which of its attempts are to be stopped. It takes messages while nobody
+has told it otherwise (`tasks/listening.py`). Asked to stop, or drained, it takes no more, lets what runs go on for a
+while, and then cancels it and hands it back; a worker that has a process to itself and is drained returns, and its
+process ends.
 """
 
 from __future__ import annotations

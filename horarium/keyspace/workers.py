@@ -89,5 +89,5 @@ class Workers:
         return {i for i, beat in zip(ids, beats, strict=True) if beat is None}
 
 
-def _read(beat: bytes) -> WorkerBeat:
+def _read(beat: bytes | str) -> WorkerBeat:
     return WorkerBeat(**{name: value for name, value in orjson.loads(beat).items() if name in KNOWN})

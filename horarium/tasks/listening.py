@@ -5,25 +5,25 @@ session, and a resume is the next session of the same receiver; the one before m
 both draw on the same semaphores, so that `concurrency` holds. What was taken and not begun goes back to the broker when
 a session ends; what runs goes on.
 
-A drain ends the worker: when nothing runs any more, or `drain_seconds` later, `run` returns, and whoever called it hands
-back what is left, as after a stop. A worker that shares its process with others (`leaves` is false) stays, paused.
+A drain ends the worker: when nothing runs any more, or `drain_seconds` later, `run` returns, and whoever called it
+hands back what is left, as after a stop. A worker that shares its process with others (`leaves` is false) stays,
+paused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from horarium.model.workers import WorkerState
     from horarium.tasks.orders import Order, Orders
 
-__all__ = ["Listening", "WorkerState"]
-
-WorkerState = Literal["running", "pausing", "paused", "draining"]
+__all__ = ["Listening"]
 
 
 class Receives(Protocol):
@@ -111,4 +111,3 @@ class Listening:
     async def _wind_down(self) -> None:
         with anyio.move_on_after(self._drain_seconds):
             await self._receiver.idle()
-

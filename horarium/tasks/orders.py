@@ -1,8 +1,8 @@
 """What a worker has been told by an operator: to take messages, to pause, to drain. Postgres owns it.
 
-A worker asks once a second. While Postgres is away, and where it has no row, the worker goes on with what it heard last:
-nobody resumes a worker by losing a row, and Redis, which may be flushed at any moment, has no say. What it was told
-outlives the actor, for the truth is by the process, and is read before the first message is taken.
+A worker asks once a second. While Postgres is away, and where it has no row, the worker goes on with what it heard
+last: nobody resumes a worker by losing a row, and Redis, which may be flushed at any moment, has no say. What it was
+told outlives the actor, for the truth is by the process, and is read before the first message is taken.
 """
 
 from __future__ import annotations

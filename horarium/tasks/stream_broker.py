@@ -8,8 +8,8 @@ What the stock `RedisStreamBroker` (1.2) does, and this one does not:
 - It never deletes acknowledged entries, so a stream grows without end. Here acknowledging deletes.
 - It dies of NOGROUP after a flush. Here the group is made again and the loop goes on.
 
-What a worker has read and does not begin, because it pauses or stops, it gives back: the entry becomes an orphan at once,
-of a consumer that is nobody, and goes to whoever looks next.
+What a worker has read and does not begin, because it pauses or stops, it gives back: the entry becomes an orphan at
+once, of a consumer that is nobody, and goes to whoever looks next.
 
 An orphan is a message unacknowledged for `ORPHAN_SECONDS`. It may be one whose worker is alive and busy with it:
 delivering it again is harmless, because the claim in Postgres lets one attempt run once.
