@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from horarium.audit_log import Author
     from horarium.keyspace.workers import WorkerBeat, Workers
-    from horarium.model.workers import WorkerState
+    from horarium.model.workers import WorkerStatus
     from horarium.sql.database import Database
     from horarium.sql.queries import Row
     from horarium.tasks.orders import Order
@@ -48,9 +48,9 @@ class SeenWorker:
     told_at: datetime | None = None
 
     @property
-    def state(self) -> WorkerState:
+    def state(self) -> WorkerStatus:
         """What it says of itself, or what it is about to hear."""
-        said = cast("WorkerState", self.beat.state)
+        said = cast("WorkerStatus", self.beat.state)
         match self.order:
             case "running":
                 return "running"
@@ -126,6 +126,6 @@ def _seen(beat: WorkerBeat, told: Row | None) -> SeenWorker:
     return SeenWorker(beat, told["state"], told["given_by"], told["given_at"])
 
 
-def _as_ordered(state: WorkerState) -> Order:
+def _as_ordered(state: WorkerStatus) -> Order:
     """What a worker must have been told that is in this state, though the row is lost."""
     return "paused" if state == "pausing" else state

@@ -8,9 +8,9 @@ from typing import Literal
 from horarium.model.executions import Execution  # noqa: TC001 - as above
 from horarium.model.fields import Answer
 
-__all__ = ["WorkerDetail", "WorkerState", "WorkerTold", "WorkerView"]
+__all__ = ["WorkerDetail", "WorkerStatus", "WorkerTold", "WorkerView"]
 
-WorkerState = Literal["running", "pausing", "paused", "draining"]
+WorkerStatus = Literal["running", "pausing", "paused", "draining"]
 
 
 class WorkerView(Answer):
@@ -31,7 +31,7 @@ class WorkerView(Answer):
     queues: list[str]
     concurrency: int
     active: int
-    state: WorkerState
+    state: WorkerStatus
     started_at: datetime
     last_beat_at: datetime | None
     told_by: str | None
@@ -51,4 +51,4 @@ class WorkerTold(Answer):
     message: str
     action: Literal["pause", "resume", "drain"]
     worker_id: str
-    state: WorkerState
+    state: WorkerStatus

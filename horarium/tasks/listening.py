@@ -20,7 +20,7 @@ import anyio
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from horarium.model.workers import WorkerState
+    from horarium.model.workers import WorkerStatus
     from horarium.tasks.orders import Order, Orders
 
 __all__ = ["Listening"]
@@ -61,7 +61,7 @@ class Listening:
         self._drained = False
 
     @property
-    def state(self) -> WorkerState:
+    def state(self) -> WorkerStatus:
         """What the worker says of itself."""
         order = self._orders.order
         if order == "draining" and not self._drained:
