@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,11 +40,13 @@ from horarium.embedded import DataDir
 from horarium.errors import ConfigurationError
 from horarium.host import Host, calm_collector
 from horarium.http.liveness import Liveness
+from horarium.lifeline import end_with_parent
 from horarium.logs import configure_logging
 from horarium.resources import open_resources
 from horarium.settings import Settings, load_settings
 from horarium.supervisor import StallMonitor
 from horarium.tree import supervisor_tree, worker_tree
+from horarium.worker_processes import STOP_SECONDS, WorkerProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,11 +96,16 @@ def up(
 @app.command()
 def worker(
     queues: Annotated[str | None, typer.Option(help="Queues to read, separated by commas (default: default).")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Executions to run at once (default: 100).")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Executions that each process runs at once (default: 100).")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Processes to run, under one parent (default: 1).")] = None,
+    lifeline: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run tasks. Needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL."""
     names = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else None
-    _run(_worker, queues=names, worker_concurrency=concurrency)
+    program = partial(_worker, lifeline=lifeline)
+    _run(program, queues=names, worker_concurrency=concurrency, worker_processes=processes)
 
 
 def _run(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
@@ -138,11 +146,15 @@ async def _up(settings: Settings, *, demo: bool) -> int:
             return await host.run(when_ready)
 
 
-async def _worker(settings: Settings) -> int:
+async def _worker(settings: Settings, *, lifeline: int | None) -> int:
     if settings.embedded:
         raise ConfigurationError(
             "a worker needs HORARIUM_DATABASE_URL and HORARIUM_REDIS_URL; an embedded `horarium up` runs its own"
         )
+    if lifeline is not None:
+        end_with_parent(lifeline, stop_seconds=settings.drain_seconds + STOP_SECONDS)
+    if settings.worker_processes > 1:
+        return await _worker_processes(settings)
     async with open_resources(settings) as resources:
 
         async def when_ready() -> None:
@@ -151,6 +163,15 @@ async def _worker(settings: Settings) -> int:
 
         host = Host(worker_tree(resources, supervisor=lambda: host.supervisor), StallMonitor(time.monotonic))
         return await host.run(when_ready)
+
+
+async def _worker_processes(settings: Settings) -> int:
+    async def when_ready() -> None:
+        with in_passing():
+            output.print(f"horarium worker: {settings.worker_processes} processes", markup=False)
+
+    processes = WorkerProcesses(settings)
+    return processes.exit_code(await Host(processes.tree(), StallMonitor(time.monotonic)).run(when_ready))
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
