@@ -21,6 +21,7 @@ from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.audit_log import AuditLog
 from horarium.backfill import Backfills
+from horarium.clock import utc_now
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.event_feed import EventFeed
 from horarium.executions import Executions
@@ -43,7 +44,7 @@ from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
 from horarium.leadership import Leadership
-from horarium.lifecycle import TaskConfigs, utc_now
+from horarium.lifecycle import TaskConfigs
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker

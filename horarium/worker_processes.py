@@ -23,7 +23,7 @@ import anyio
 import structlog
 
 from horarium.errors import ConfigurationError, HorariumError
-from horarium.host import EXIT_ESCALATED, EXIT_MISCONFIGURED
+from horarium.exit_codes import EXIT_ESCALATED, EXIT_MISCONFIGURED
 from horarium.settings import environment_with
 from horarium.supervisor import ChildSpec, SupervisorSpec
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from horarium.http.answers import HEADERS, RESPONSES, responses
-from horarium.http.problems import Problem
 from horarium.http.routing import HeaderField, Reply, Route
 from horarium.http.schemas import Schemas, as_parameter
+from horarium.model.problems import Problem
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call

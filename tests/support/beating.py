@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from horarium.clock import utc_now
 from horarium.keyspace.workers import WorkerBeat
-from horarium.lifecycle import utc_now
 
 if TYPE_CHECKING:
     from tests.support.tree import House

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
+from horarium.clock import utc_now
 from horarium.http.app import ROUTES
-from horarium.lifecycle import utc_now
 
 if TYPE_CHECKING:
     from tests.support.tree import Answer, House
