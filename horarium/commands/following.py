@@ -27,7 +27,7 @@ __all__ = ["Follower", "changes"]
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
-"""Between two looks without a sign; the first are soon after one another, since the stream opens after the first look."""
+"""Between two looks without a sign; the first follow soon, since the stream opens only after the first look."""
 
 GATHER_SECONDS = 0.1
 """After a sign, before the look: where one execution changes others do."""
