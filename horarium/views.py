@@ -124,6 +124,12 @@ class Views:
             total = await QUERIES.execution_count.value(connection, **wanted.values())
         return [Execution.of(row) for row in rows], int(total)
 
+    async def running_at(self, worker: str, *, limit: int) -> list[Execution]:
+        """What a worker runs now, newest first."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_running_at.rows(connection, worker=worker, max_rows=limit)
+        return [Execution.of(row) for row in rows]
+
     async def active(self, *, before: UUID | None, limit: int) -> tuple[list[Execution], int]:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:

@@ -117,9 +117,11 @@ class WorkerProcesses:
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
+            cut_short = process.pid in self._told and process.returncode == -SIGTERM  # told before it could listen
             self._forget(process)
-            self._ended_badly |= context.stopping.is_set() and process.returncode != 0
-        _judge(number, process)
+            self._ended_badly |= context.stopping.is_set() and process.returncode != 0 and not cut_short
+        if not cut_short:
+            _judge(number, process)
 
     async def _stop_when_told(self, process: Process, context: ChildContext) -> None:
         await context.stopping.wait()

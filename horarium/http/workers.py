@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
 from horarium.model.workers import WorkerDetail, WorkerTold, WorkerView
-from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call
@@ -42,8 +41,7 @@ async def list_workers(call: Call) -> Reply:
 async def get_worker(call: Call) -> Reply:
     """One worker, and what it runs now, newest first."""
     seen = await call.services.worker_control.one(_worker_id(call))
-    mine = ExecutionFilter(status="running", worker=seen.beat.id)
-    executions, _ = await call.services.views.executions(mine, before=None, limit=SHOWN)
+    executions = await call.services.views.running_at(seen.beat.id, limit=SHOWN)
     return Reply(WorkerDetail(**_fields(seen), executions=executions))
 
 
