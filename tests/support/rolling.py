@@ -30,6 +30,10 @@ DRAIN_SECONDS = 10.0
 """Longer than any task of the load takes: nothing has to be cut short."""
 
 GONE_SECONDS = 30.0
+OUTCOMES = (
+    "SELECT status, reason, attempt FROM executions WHERE tick_at IS NOT NULL AND reason IS DISTINCT FROM 'stopped'"
+)
+"""But for the last tick of a config, where the stop of it at the end came first."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def roll(servers: Servers, *, workers: int, rounds: int, **settings: object) -> 
         drained = [_replaced(house, names, turn % workers) for turn in range(workers * rounds)]
         _goes_on(house)
         verdict = judge(house.evidence(house.settle()))
-        rows = house.rows("SELECT status, reason, attempt FROM executions WHERE trigger = 'schedule'")
+        rows = house.rows(OUTCOMES)
         outcomes = Counter((row["status"], row["reason"], row["attempt"]) for row in rows)
         in_flight, drains, codes = zip(*drained, strict=True)
         return Rolled(rate, in_flight, drains, codes, outcomes, verdict)
@@ -89,7 +93,7 @@ def worker_of(house: ChaosHouse, pid: int) -> dict[str, Any]:
 def _steady(journal: Path, _now: datetime) -> Iterator[dict[str, Any]]:
     """Two dozen every second, of many lengths, so that something runs at any moment."""
     for number in range(STEADY):
-        yield every_second(f"steady {number}", journal, 0.1 + 0.08 * number)
+        yield every_second(f"steady {number}", journal, 0.1 + 0.08 * number, catchup_window_seconds=3600)
 
 
 def _under_load(house: ChaosHouse) -> float:

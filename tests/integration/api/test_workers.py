@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.support.tree import House
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 WORKERS = "/api/v1/system/workers"
 SLOW = {"task_type": "sleep", "parameters": {"seconds": 60}}
