@@ -33,8 +33,8 @@ from common import Window, api, check_window, core, make_configs, resources, sta
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
+from horarium.clock import utc_now
 from horarium.host import calm_collector
-from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
 from horarium.sql.database import MAX_CONNECTIONS, SERVER_SETTINGS
 

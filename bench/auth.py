@@ -32,9 +32,9 @@ from asking import ask
 from common import api, core, resources
 from redis.asyncio import Redis
 
+from horarium.clock import utc_now
 from horarium.host import calm_collector
 from horarium.identity.passwords import Passwords
-from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
 
 if TYPE_CHECKING:

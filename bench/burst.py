@@ -36,12 +36,12 @@ from uuid_utils.compat import uuid7
 
 from horarium.actors.dispatcher import Dispatcher
 from horarium.actors.schedule_loader import ScheduleLoader
+from horarium.clock import utc_now
 from horarium.embedded import DataDir
 from horarium.host import calm_collector
 from horarium.keyspace.due_index import DueIndex
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
-from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database

@@ -21,9 +21,9 @@ import anyio
 import psutil
 from pydantic import SecretStr
 
+from horarium.clock import utc_now
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
 from horarium.http.liveness import LIMIT_SECONDS, Liveness
-from horarium.lifecycle import utc_now
 from horarium.messages import Mailboxes
 from horarium.resources import open_resources
 from horarium.settings import Settings

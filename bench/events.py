@@ -23,9 +23,9 @@ import aiohttp
 import anyio
 from common import Cpu, Window, check_window, core, make_configs, percentile, resources, running, start_afresh, timed
 
+from horarium.clock import utc_now
 from horarium.host import calm_collector
 from horarium.http.liveness import LIMIT_SECONDS, Liveness
-from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
 from horarium.supervisor import SupervisorSpec
 from horarium.tree import supervisor_tree

@@ -21,11 +21,12 @@ from anyio.lowlevel import checkpoint
 
 from horarium.audit_log import SYSTEM, Change, Target, note_all, shown
 from horarium.bookkeeping import PassedOver, pass_over, rescheduled
+from horarium.clock import utc_now
 from horarium.config_rules import ConfigRules
 from horarium.declared import Planner
 from horarium.errors import Conflict, InvalidInput
 from horarium.keyspace.history import HistoryEvent
-from horarium.lifecycle import RELOAD_SECONDS, target_of, tell, utc_now
+from horarium.lifecycle import RELOAD_SECONDS, target_of, tell
 from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 

@@ -22,11 +22,12 @@ from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, note
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over
+from horarium.clock import utc_now
 from horarium.config_rules import ConfigRules
 from horarium.crashpoints import crashpoint
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
-from horarium.lifecycle import target_of, utc_now
+from horarium.lifecycle import target_of
 from horarium.messages import Publish
 from horarium.model import Backfill
 from horarium.schedule import ScheduleError, parse_schedule, ticks_between

@@ -20,6 +20,7 @@ import anyio
 import structlog
 
 from horarium.errors import ConfigurationError
+from horarium.exit_codes import EXIT_ESCALATED, EXIT_MISCONFIGURED
 from horarium.supervisor import ChildExited, RestartIntensityExceeded, Supervisor, log_event
 
 if TYPE_CHECKING:
@@ -30,12 +31,10 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import StallMonitor, SupervisionEvent, SupervisorSpec
 
-__all__ = ["EXIT_ESCALATED", "EXIT_MISCONFIGURED", "Host", "calm_collector"]
+__all__ = ["Host", "calm_collector"]
 
 log = structlog.get_logger(__name__)
 
-EXIT_ESCALATED = 1
-EXIT_MISCONFIGURED = 2
 LAST_WAIT_SECONDS = 1.0
 """How long the process waits for a child that was declared unstopped."""
 

@@ -24,7 +24,8 @@ from taskiq.acks import AcknowledgeType
 from taskiq.receiver import Receiver as TaskiqReceiver
 
 from horarium.errors import ConfigurationError
-from horarium.host import EXIT_MISCONFIGURED, Host
+from horarium.exit_codes import EXIT_MISCONFIGURED
+from horarium.host import Host
 from horarium.logs import join_logging
 from horarium.resources import open_resources
 from horarium.settings import load_settings

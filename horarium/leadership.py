@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 __all__ = ["ALONE", "LEASE_SECONDS", "MARGIN_SECONDS", "Leadership", "Leads", "Lease"]
 
@@ -46,12 +47,16 @@ ALONE: Leads = _Alone()
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The lease as Postgres last told of it: whose it is, the how manieth take-over, seconds it had left, and ours."""
+    """The lease as Postgres last told of it: whose it is, the how manieth take-over, seconds it had left, and ours.
+
+    `since` is when its holder took it, by Postgres' clock; None where nobody knows.
+    """
 
     holder: str
     epoch: int
     seconds: float
     mine: bool
+    since: datetime | None = None
 
 
 @dataclass
@@ -62,6 +67,7 @@ class Leadership:
     clock: Callable[[], float] = time.monotonic
     leader: str | None = None
     epoch: int = 0
+    since: datetime | None = None
     _ours_until: float = field(default=-math.inf, repr=False)
     _theirs_until: float = field(default=-math.inf, repr=False)
 
@@ -77,7 +83,7 @@ class Leadership:
 
     def learn(self, lease: Lease, *, asked_at: float) -> None:
         """Note what Postgres said, to a question that was sent at `asked_at` of this clock."""
-        self.leader, self.epoch = lease.holder, lease.epoch
+        self.leader, self.epoch, self.since = lease.holder, lease.epoch, lease.since
         self._ours_until = asked_at + lease.seconds - MARGIN_SECONDS if lease.mine else -math.inf
         self._theirs_until = -math.inf if lease.mine else self.clock() + lease.seconds
 

@@ -13,7 +13,6 @@ Each change reads the clock once, and once it holds the row: where the old ticks
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -22,6 +21,7 @@ from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
+from horarium.clock import utc_now
 from horarium.config_rules import ConfigRules, keep_anchor
 from horarium.crashpoints import crashpoint
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
@@ -33,6 +33,7 @@ from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from uuid import UUID
 
     from horarium.audit_log import Author
@@ -44,18 +45,13 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Connection, Row
     from horarium.tasks.registry import TaskTypes
 
-__all__ = ["RELOAD_SECONDS", "TaskConfigs", "target_of", "tell", "utc_now"]
+__all__ = ["RELOAD_SECONDS", "TaskConfigs", "target_of", "tell"]
 
 log = structlog.get_logger(__name__)
 
 VERBS = {"task_started": "start", "task_stopped": "stop", "task_resumed": "resume"}
 RELOAD_SECONDS = 3.0
 """How long a change waits for the due index to show it; it is committed either way."""
-
-
-def utc_now() -> datetime:
-    """The present, aware."""
-    return datetime.now(UTC)
 
 
 class TaskConfigs:

@@ -24,6 +24,7 @@ from horarium.applying import Applying
 from horarium.audit import Audit
 from horarium.audit_log import AuditLog
 from horarium.backfill import Backfills
+from horarium.clock import utc_now
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.event_feed import EventFeed
 from horarium.executions import Executions
@@ -46,7 +47,7 @@ from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
 from horarium.leadership import Leadership
-from horarium.lifecycle import TaskConfigs, utc_now
+from horarium.lifecycle import TaskConfigs
 from horarium.measures import Measures
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
@@ -56,6 +57,7 @@ from horarium.tasks.registry import import_task_modules
 from horarium.tasks.results import Results
 from horarium.tasks.shell import Shell
 from horarium.views import Views
+from horarium.worker_control import WorkerControl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,6 +149,11 @@ class Resources:
     def workers(self) -> Workers:
         """Heartbeats."""
         return Workers(self.redis, self.keys)
+
+    @cached_property
+    def worker_control(self) -> WorkerControl:
+        """What can be told to workers."""
+        return WorkerControl(self.database, self.workers)
 
     @cached_property
     def orphans(self) -> Orphans:

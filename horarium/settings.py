@@ -25,7 +25,7 @@ from horarium.tasks.addresses import Opening
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TOLD_TO_PROGRAMS", "Settings", "load_settings"]
+__all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "load_settings"]
 
 PREFIX = "HORARIUM_"
 TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT", "HORARIUM_ATTEMPT")
@@ -198,6 +198,9 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(100, ge=1, le=10_000)
     """Executions one worker process runs at once."""
 
+    worker_processes: int = Field(1, ge=1, le=256)
+    """Worker processes that one `horarium worker` runs; above 1 it is their parent and supervises them."""
+
     sync_processes: int = Field(2, ge=1, le=64)
     """Processes a worker keeps for tasks that are plain functions."""
 
@@ -283,6 +286,13 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
     if faults:
         raise ConfigurationError("\n".join(faults))
     return settings
+
+
+def environment_with(settings: Settings, *names: str) -> dict[str, str]:
+    """This process' environment, in which the settings of these names are as `settings` has them; for a child."""
+    given = {name: getattr(settings, name) for name in names}
+    words = {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items()}
+    return {**os.environ, **{PREFIX + name.upper(): value for name, value in words.items()}}
 
 
 def _values(environ: Mapping[str, str]) -> dict[str, object]:

@@ -91,7 +91,7 @@ def supervisor_tree(
             ChildSpec("bootstrap", bootstrap.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
             _core(r, supervisor),
             *_label_schedules(r),
-            *((_worker(r),) if r.settings.runs_inline_worker else ()),
+            *((_worker(r, inline=True),) if r.settings.runs_inline_worker else ()),
             _actor("api", api.run, drain=2.5, shutdown=3.0),
         ),
         strategy="rest_for_one",
@@ -99,16 +99,17 @@ def supervisor_tree(
 
 
 def worker_tree(r: Resources, *, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
-    """The tree of `horarium worker`."""
+    """The tree of `horarium worker`, which ends well when its worker has drained."""
     gate = SchemaGate(r.database)
     return SupervisorSpec(
         "horarium",
         (
             ChildSpec("schema_gate", gate.run, restart="transient", start_timeout=BOOTSTRAP_SECONDS),
             _history_writer(r, supervisor),
-            _worker(r),
+            _worker(r, inline=False),
         ),
         strategy="rest_for_one",
+        auto_shutdown="any_significant",
     )
 
 
@@ -183,11 +184,13 @@ def _label_schedules(r: Resources) -> tuple[ChildSpec, ...]:
     return (ChildSpec("label_schedules", schedules.run, restart="transient"),)
 
 
-def _worker(r: Resources) -> ChildSpec:
+def _worker(r: Resources, *, inline: bool) -> ChildSpec:
+    """A worker; one that is not `inline` is done when it has drained, and the process with it."""
     s = r.settings
-    config = WorkerConfig(r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds)
+    config = WorkerConfig(r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds, inline)
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
-    return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0)
+    ends: dict[str, Any] = {} if inline else {"restart": "transient", "significant": True}
+    return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0, **ends)
 
 
 def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Liveness) -> Services:
@@ -196,6 +199,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         redis=r.redis,
         broker=r.sender,
         workers=r.workers,
+        worker_control=r.worker_control,
         mailboxes=r.mailboxes,
         authenticator=r.authenticator,
         accounts=r.accounts,

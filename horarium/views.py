@@ -155,6 +155,12 @@ class Views:
             total = await QUERIES.execution_count.value(connection, **wanted.values())
             return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
 
+    async def running_at(self, worker: str, *, limit: int) -> list[Execution]:
+        """What a worker runs now, newest first."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_running_at.rows(connection, worker=worker, max_rows=limit)
+            return await _with_progress(connection, rows)
+
     async def active(self, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:

@@ -46,7 +46,7 @@ PAGE_CONFIGS = 500
 
 LATELY = timedelta(hours=3)
 BEATS_SECONDS = 3600.0
-"""How long what a worker wrote of itself in Postgres is kept."""
+"""How long what a worker wrote of itself in Postgres is kept, and what it was told, since it last read that."""
 
 AGAIN_SECONDS = 3600.0
 """How often the walks by age and by number begin anew: for what was in flight, or newest, when they came by."""
@@ -129,6 +129,7 @@ class Cleanup:
         async with self._database.connection() as connection:
             configs = await QUERIES.task_config_purge.rows(connection, max_rows=BATCH_ROWS)
             await QUERIES.worker_beats_expire.rows(connection, seconds=BEATS_SECONDS)
+            await QUERIES.worker_orders_expire.rows(connection, seconds=BEATS_SECONDS)
             entries = await QUERIES.audit_log_expire.rows(
                 connection, before=self._clock() - self._retention.audit_log, max_rows=BATCH_ROWS
             )

@@ -107,7 +107,9 @@ class Leader:
                 seconds=LEASE_SECONDS,
                 known_epoch=self._leadership.epoch,
             )
-        return None if row is None else Lease(row["holder"], row["epoch"], row["seconds"], row["mine"])
+        if row is None:
+            return None
+        return Lease(row["holder"], row["epoch"], row["seconds"], row["mine"], row["held_since"])
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[Connection]:

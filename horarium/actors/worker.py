@@ -1,14 +1,18 @@
 """Runs tasks: in a process of its own (`horarium worker`), or inside `horarium up`.
 
-It lives by its heartbeat (`tasks/heartbeat.py`); whoever stops giving it is taken for gone, and what it ran is given to
-others. Twice a second it asks the ledger which of its attempts are to be stopped. Asked to stop, it takes no more
-messages, lets what runs go on for a while, and then cancels it and hands it back.
+It lives by its heartbeat (`tasks/heartbeat.py`); whoever stops giving it is taken for gone, and what it ran is given
+to others. Twice a second it asks the ledger which of its attempts are to be stopped. It takes messages while nobody
+has told it otherwise (`tasks/listening.py`). Asked to stop, or drained, it takes no more, lets what runs go on for a
+while, and then cancels it and hands it back; a worker that has a process to itself and is drained returns, and its
+process ends.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
+import socket
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +24,8 @@ from horarium.keyspace.workers import WorkerBeat
 from horarium.tasks.broker import taskiq_broker
 from horarium.tasks.heartbeat import Heartbeat
 from horarium.tasks.ledger import Ledger
+from horarium.tasks.listening import Listening
+from horarium.tasks.orders import ORDERS_SECONDS, Orders
 from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.sync_pool import SyncPool
 
@@ -52,13 +58,17 @@ HOLDS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops."""
+    """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops.
+
+    `id` is its process', and `inline` says that it has that process not to itself.
+    """
 
     id: str
     queues: tuple[str, ...]
     concurrency: int
     sync_processes: int
     drain_seconds: float
+    inline: bool = False
 
 
 class Worker:
@@ -82,9 +92,10 @@ class Worker:
         self._workers = workers
         self._mailboxes = mailboxes
         self._clock = clock
+        self._orders = Orders(database, config.id)
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
-        """Receive messages until asked to stop."""
+        """Receive messages until asked to stop, or drained."""
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
         sync_pool = SyncPool(self._config.sync_processes)
@@ -97,15 +108,18 @@ class Worker:
             concurrency=self._config.concurrency,
             drain_seconds=self._config.drain_seconds,
         )
+        drain_seconds, leaves = self._config.drain_seconds, not self._config.inline
+        listening = Listening(receiver, self._orders, drain_seconds=drain_seconds, leaves=leaves)
         try:
             await patiently(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
-                await group.start(self._heartbeat(worker_id, receiver).keep, context.beat)
+                await group.start(self._heartbeat(worker_id, receiver, listening).keep, context.beat)
+                group.start_soon(_repeat, self._orders.heed, ORDERS_SECONDS)
                 group.start_soon(_repeat, receiver.heed_ledger, STOPS_SECONDS)
                 group.start_soon(_repeat, receiver.let_go_rest, HOLDS_SECONDS)
                 group.start_soon(_repeat, ledger.follow_deadlines, DEADLINES_SECONDS)
                 task_status.started()
-                await self._receive(receiver, context)
+                await listening.run(context.stopping)
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -114,19 +128,25 @@ class Worker:
                 await self._broker.shutdown()
             sync_pool.stop()
 
-    async def _receive(self, receiver: LedgerReceiver, context: ChildContext) -> None:
-        """Receive until asked to stop; returns when nothing runs any more, or `drain_seconds` later."""
-        finish = asyncio.Event()  # taskiq's receiver waits for asyncio's own kind
-        async with anyio.create_task_group() as group:
-            group.start_soon(_pass_on, context, finish)
-            await receiver.listen(finish)
-            group.cancel_scope.cancel()
-
-    def _heartbeat(self, worker_id: str, receiver: LedgerReceiver) -> Heartbeat:
-        started_at = self._clock().isoformat()
+    def _heartbeat(self, worker_id: str, receiver: LedgerReceiver, listening: Listening) -> Heartbeat:
+        config, started_at = self._config, self._clock().isoformat()
+        host, pid, release = socket.gethostname(), os.getpid(), version("horarium")
 
         def describe() -> WorkerBeat:
-            return WorkerBeat(worker_id, self._config.queues, self._config.concurrency, receiver.active, started_at)
+            return WorkerBeat(
+                worker_id,
+                config.queues,
+                config.concurrency,
+                receiver.active,
+                started_at,
+                process=config.id,
+                inline=config.inline,
+                host=host,
+                pid=pid,
+                version=release,
+                state=listening.state,
+                beaten_at=self._clock().isoformat(),
+            )
 
         return Heartbeat(worker_id, self._workers, self._database, describe, receiver)
 
@@ -145,8 +165,3 @@ async def _repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
         except Unavailable as error:
             log.warning("ledger.unheard", error=str(error))
         await anyio.sleep(seconds)
-
-
-async def _pass_on(context: ChildContext, finish: asyncio.Event) -> None:
-    await context.stopping.wait()
-    finish.set()

@@ -10,8 +10,8 @@ import anyio
 
 from horarium.client.errors import NotLoggedIn, shaped
 from horarium.client.login_file import StoredLogin
-from horarium.lifecycle import utc_now
-from horarium.model import TokenPair
+from horarium.clock import utc_now
+from horarium.model.identity import TokenPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

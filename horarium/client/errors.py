@@ -8,7 +8,7 @@
     ├─ NoSuchThing     5   what was asked for does not exist
     └─ ApiAway         6   nobody answers, or what answers cannot work just now; worth trying again
 
-These are all the exit codes there are; `EXIT_CODES` tells them to whoever reads `--help`:
+These are all the exit codes there are; `exit_codes.EXIT_CODES` tells them to whoever reads `--help`:
 
 * 0: done. A watch or a tail that Ctrl-C ends is done, too.
 * 2: the command line or a setting is wrong (`ConfigurationError`, or typer's own refusal), or something had to be asked
@@ -27,15 +27,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from horarium.errors import HorariumError
-from horarium.http.problems import Problem
+from horarium.model.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from horarium.http.problems import FieldProblem
+    from horarium.model.problems import FieldProblem
 
 __all__ = [
-    "EXIT_CODES",
     "OUTCOME_CODES",
     "ApiAway",
     "ApiError",
@@ -53,13 +52,6 @@ Model = TypeVar("Model", bound=BaseModel)
 
 OUTCOME_CODES = {"success": 0, "failed": 10, "timeout": 11, "cancelled": 12, "lost": 13, "skipped": 14}
 """What a command that waited for an execution ends with, by what became of it."""
-
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 refused or failed; 2 wrong command line or setting; 3 not logged in; 4 not allowed; "
-    "5 no such thing; 6 the API or a server behind it is away; 7 an import left something out; with --exit-code "
-    "10 something changes; with --wait 10 failed, 11 timeout, 12 cancelled, 13 lost, 14 skipped; 130 after Ctrl-C, "
-    "143 after SIGTERM."
-)
 
 
 class ApiError(HorariumError):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from horarium.client import NoSuchThing, open_client
+from horarium.clock import utc_now
 from horarium.commands.console import listed, refusals, remark, say
 from horarium.commands.talk import LinesOption, RoleOption, TokenOption, UrlOption, talk
-from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:

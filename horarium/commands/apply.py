@@ -27,7 +27,7 @@ from horarium.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from horarium.http.problems import FieldProblem
+    from horarium.model.problems import FieldProblem
     from horarium.settings import Settings
 
 __all__ = ["EXIT_CHANGES", "app"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from horarium.lifecycle import utc_now
+from horarium.clock import utc_now
 
 __all__ = ["duration", "every", "future", "instant", "parameter", "parameters", "past", "whole"]
 

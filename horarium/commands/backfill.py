@@ -17,10 +17,10 @@ import typer
 from rich.progress import Progress
 
 from horarium.client import ApiAway, find_config, open_client
+from horarium.clock import utc_now
 from horarium.commands.console import complaints, remark
 from horarium.commands.prompts import agreed
 from horarium.commands.talk import talk
-from horarium.lifecycle import utc_now
 from horarium.schedule import parse_schedule, ticks_between
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import typer
 
 from horarium.client import ApiError, LoginFile, NotLoggedIn, address_of
 from horarium.client.transport import open_transport
+from horarium.clock import utc_now
 from horarium.errors import ConfigurationError
-from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:

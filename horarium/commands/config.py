@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from horarium.client import find_config, open_client
+from horarium.clock import utc_now
 from horarium.commands import config_act, config_save
 from horarium.commands.completion import ConfigArgument  # noqa: TC001 - typer reads annotations at run time
 from horarium.commands.config_words import (
@@ -33,7 +34,6 @@ from horarium.commands.watching import (
     WatchOption,
     present,
 )
-from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 import typer
 from rich.console import Console, Group
 from rich.text import Text
 
 from horarium.client.errors import ApiError
 from horarium.errors import ConfigurationError
-from horarium.host import EXIT_MISCONFIGURED
+from horarium.exit_codes import EXIT_MISCONFIGURED
 from horarium.terminal import columns, printable
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ __all__ = [
     "complain",
     "complaints",
     "fitted",
-    "in_passing",
     "listed",
     "output",
     "print_json",
@@ -36,8 +32,6 @@ __all__ = [
     "show_page",
     "table",
 ]
-
-log = structlog.get_logger(__name__)
 
 output = Console(highlight=False)
 complaints = Console(stderr=True, highlight=False)
@@ -54,21 +48,6 @@ def refusals() -> Iterator[None]:
     except (ApiError, ConfigurationError) as error:
         complain(str(error))
         raise typer.Exit(error.exit_code if isinstance(error, ApiError) else EXIT_MISCONFIGURED) from error
-
-
-@contextmanager
-def in_passing() -> Iterator[None]:
-    """Print what the work does not depend on: a stdout whose disk is full, or whose reader is gone, ends nothing.
-
-    Such a stdout is given up, or the interpreter would fail over what is left to write when it ends.
-    """
-    try:
-        yield
-    except OSError as error:
-        log.warning("stdout.given_up", error=str(error))
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def complain(message: str) -> None:

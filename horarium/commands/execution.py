@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from horarium.client import Listing, find_config, names_of, open_client
+from horarium.clock import utc_now
 from horarium.commands import execution_log
 from horarium.commands.console import complain, listed, print_json, refusals, say, show, show_page, table
 from horarium.commands.execution_words import HEADINGS, change_line, execution_page, execution_words
@@ -25,7 +26,6 @@ from horarium.commands.watching import (
     WatchOption,
     present,
 )
-from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:

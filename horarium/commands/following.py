@@ -1,4 +1,7 @@
-"""Executions as they change, by asking again and again.
+"""Executions as they change: the stream of events says when to look, the ledger says what there is to see.
+
+An event is derived and may be lost, and it is not the whole row; so it is taken for a sign that a look is worth it, and
+without a sign one looks now and then all the same. While the stream cannot be had, one looks twice a second.
 
 An id grows with time, so what is new stands before the newest that was seen. What was not final when it was seen is
 asked for by its id, unless the pages have it anyway.
@@ -6,6 +9,8 @@ asked for by its id, unless the pages have it anyway.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,13 +19,19 @@ from horarium.client import ApiAway
 from horarium.client.errors import OUTCOME_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-    from horarium.client import ApiClient
+    from horarium.client import ApiClient, Event
 
 __all__ = ["Follower", "changes"]
 
-POLL_SECONDS = 0.5
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+"""Between two looks without a sign; the first follow soon, since the stream opens only after the first look."""
+
+GATHER_SECONDS = 0.1
+"""After a sign, before the look: where one execution changes others do."""
+
 PAGE = 100
 MOST_OPEN = 50
 """So many that are not final are asked for at once; the others come later."""
@@ -31,19 +42,69 @@ async def changes(
 ) -> AsyncIterator[dict[str, Any]]:
     """The `newest` executions, then each that is made or changes, as the API shows it; `trouble` hears of outages."""
     follower = Follower(client, query, newest)
-    away = False
-    while True:
+    away, pause = False, FIRST_PAUSE_SECONDS
+    async with _signs(client, query.get("config_id")) as signs:
+        while True:
+            try:
+                found = await follower.look()
+            except ApiAway as error:
+                if not away:
+                    trouble(error)
+                away, pause = True, FIRST_PAUSE_SECONDS
+            else:
+                away = False
+                for execution in found:
+                    yield execution
+            seen = await signs.within(pause)
+            pause = LONGEST_PAUSE_SECONDS if seen else min(2 * pause, signs.longest_pause)
+
+
+@asynccontextmanager
+async def _signs(client: ApiClient, config_id: str | None) -> AsyncIterator[Signs]:
+    signs = Signs(client, None if config_id is None else int(config_id))
+    try:
+        yield signs
+    finally:
+        await signs.close()
+
+
+class Signs:
+    """The stream of events, waited for beside other things."""
+
+    def __init__(self, client: ApiClient, config_id: int | None) -> None:
+        self._client = client
+        self._config_id = config_id
+        self._events: AsyncGenerator[Event, None] | None = None
+        self._next: asyncio.Future[Event] | None = None
+        self.longest_pause = FIRST_PAUSE_SECONDS
+
+    async def within(self, seconds: float) -> bool:
+        """Whether an event came within so many seconds. Raises ApiError where the API refuses the stream."""
+        if self._events is None:
+            self._events = self._client.events(types=["executions"], config_id=self._config_id)
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._events))
+            self.longest_pause = LONGEST_PAUSE_SECONDS
+        await asyncio.wait([self._next], timeout=seconds)
+        if not self._next.done():
+            return False
+        ended, self._next = self._next, None
         try:
-            found = await follower.look()
-        except ApiAway as error:
-            if not away:
-                trouble(error)
-            away = True
-        else:
-            away = False
-            for execution in found:
-                yield execution
-        await anyio.sleep(POLL_SECONDS)
+            ended.result()
+        except ApiAway:  # nobody has answered yet: it is opened anew, and meanwhile the looks come often
+            self._events, self.longest_pause = None, FIRST_PAUSE_SECONDS
+            await anyio.sleep(FIRST_PAUSE_SECONDS)
+            return False
+        await anyio.sleep(GATHER_SECONDS)
+        return True
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+        if self._events is not None:
+            await self._events.aclose()
 
 
 class Follower:

@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from horarium.adopting.imported import task_types_of
 from horarium.client import ApiAway, ApiError, NotLoggedIn, open_client
+from horarium.clock import utc_now
 from horarium.commands.console import refusals, remark
 from horarium.commands.import_options import Wanted, importer
 from horarium.commands.import_report import EXIT_NOT_ALL, Answered, report
@@ -25,7 +26,6 @@ from horarium.importing import Carried, KnownTypes, Target, apscheduler3, celery
 from horarium.importing import taskiq_redis as taskiq
 from horarium.importing.yaml_file import as_yaml, write_new
 from horarium.importing.zones import local_zone
-from horarium.lifecycle import utc_now
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ import typer
 
 from horarium.adopting.imported import task_types_of
 from horarium.client.errors import ApiAway, ApiError
+from horarium.clock import utc_now
 from horarium.commands.console import remark, say
 from horarium.commands.postgres import with_postgres
 from horarium.commands.talk import EXIT_INTERRUPTED, talk
 from horarium.errors import ConfigurationError
 from horarium.legacy import Here, Taken, drop_leftovers, make_plan, read_legacy, take_over, what_is_here
-from horarium.lifecycle import utc_now
 from horarium.sql.migrator import migrate, pending
 from horarium.troubles import reason
 

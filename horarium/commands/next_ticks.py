@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
+from horarium.clock import utc_now
 from horarium.commands.console import complain, remark, show
 from horarium.errors import InvalidInput
-from horarium.host import EXIT_MISCONFIGURED
-from horarium.lifecycle import utc_now
+from horarium.exit_codes import EXIT_MISCONFIGURED
 from horarium.schedule.zones import zone
 from horarium.terminal import columns
 from horarium.written import Written, foresee

@@ -19,9 +19,9 @@ from rich.live import Live
 from rich.text import Text
 
 from horarium.client import ApiAway, open_client
+from horarium.clock import utc_now
 from horarium.commands.console import complain, fitted, output, print_json, show
 from horarium.commands.talk import talk
-from horarium.lifecycle import utc_now
 from horarium.terminal import human_duration
 
 if TYPE_CHECKING:

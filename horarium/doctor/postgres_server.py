@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import anyio
 import asyncpg
 
+from horarium.clock import utc_now
 from horarium.doctor.clocks import clock, offset
 from horarium.doctor.diagnosis import failed, ok, warning
-from horarium.lifecycle import utc_now
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from horarium.clock import utc_now
 from horarium.doctor.clocks import clock, offset
 from horarium.doctor.diagnosis import failed, ok, warning
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect, redis_errors
-from horarium.lifecycle import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

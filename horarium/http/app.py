@@ -22,6 +22,7 @@ from horarium.http import (
     task_configs,
     task_types,
     users,
+    workers,
 )
 from horarium.http.cors import cors
 from horarium.http.headers import complete_before_sending
@@ -46,6 +47,7 @@ _RESOURCES: tuple[Route, ...] = (
     *metrics.ROUTES,
     *audit.ROUTES,
     *supervision.ROUTES,
+    *workers.ROUTES,
     *auth.ROUTES,
     *users.ROUTES,
     *api_keys.ROUTES,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from horarium.http.answers import HEADERS, RESPONSES, responses
-from horarium.http.problems import Problem
 from horarium.http.routing import HeaderField, Reply, Route
 from horarium.http.schemas import Schemas, as_parameter
+from horarium.model.problems import Problem
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call
@@ -49,6 +49,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "user_id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "key_id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "actor_id": {"type": "string", "minLength": 1, "examples": ["dispatcher"]},
+    "worker_id": {"type": "string", "minLength": 1, "examples": ["host.example:4711:c0ffee:1"]},
 }
 BEARER = {
     "type": "http",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import (
     Conflict,
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUSY_SECONDS",
-    "FieldProblem",
     "Malformed",
-    "Problem",
     "TooLarge",
     "TooSlow",
     "UnsupportedMediaType",
@@ -86,38 +83,6 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     UnsupportedMediaType: (415, "unsupported_media_type"),
 }
 """Errors whose message is all there is to say."""
-
-
-class FieldProblem(BaseModel):
-    """A field at fault."""
-
-    model_config = ConfigDict(frozen=True)
-
-    loc: list[str | int]
-    msg: str
-
-
-EXAMPLE: dict[str, Any] = {
-    "type": "urn:horarium:problem:invalid_input",
-    "title": "Unprocessable Entity",
-    "status": 422,
-    "detail": "a field breaks a rule",
-    "code": "invalid_input",
-    "errors": [{"loc": ["schedule_config", "cron_expression"], "msg": "minute 61 is not in 0-59"}],
-}
-
-
-class Problem(BaseModel):
-    """What every error answer holds. `code` is for programs; `errors` are there where fields are at fault."""
-
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXAMPLE]})
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    errors: list[FieldProblem] = Field(default_factory=list)
 
 
 @web.middleware

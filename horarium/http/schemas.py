@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from horarium.model import ConfigStatus, ExecutionStatus, Role, SchedulerType, Trigger
 from horarium.model.fields import without_null
 from horarium.model.task_configs import Catchup, Overlap
+from horarium.model.workers import WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ VOCABULARY: dict[str, Any] = {
     "Role": Role,
     "SchedulerType": SchedulerType,
     "Trigger": Trigger,
+    "WorkerStatus": WorkerStatus,
 }
 """Words that more than one model has, by the name of their schema."""
 NAMES = {get_args(words): name for name, words in VOCABULARY.items()}

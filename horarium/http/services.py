@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from horarium.tasks.broker import Publisher
     from horarium.tasks.registry import TaskTypes
     from horarium.views import Views
+    from horarium.worker_control import WorkerControl
 
 __all__ = ["SERVICES", "Services"]
 
@@ -47,6 +48,7 @@ class Services:
     redis: Redis
     broker: Publisher
     workers: Workers
+    worker_control: WorkerControl
     mailboxes: Mailboxes
     authenticator: Authenticator
     accounts: Accounts

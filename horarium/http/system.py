@@ -49,13 +49,17 @@ class Ready(BaseModel):
 
 
 class SchedulerState(BaseModel):
-    """The due index and who reads it: whether this process does (`leader`), or who else, by which take-over."""
+    """The due index and who reads it: whether this process does (`leader`), or who else, by which take-over.
+
+    All but `leader` is the same whichever process is asked; `leader_since` is when the lease was taken.
+    """
 
     initialized: bool
     scheduled_tasks: int
     redis_connected: bool
     leader: bool
     leader_id: str | None
+    leader_since: datetime | None
     epoch: int
 
 
@@ -151,6 +155,7 @@ async def get_status(call: Call) -> Reply:
                 redis_connected=True,
                 leader=leads,
                 leader_id=leadership.leader if leadership.is_led else None,
+                leader_since=leadership.since if leadership.is_led else None,
                 epoch=leadership.epoch,
             ),
             worker=WorkerState(

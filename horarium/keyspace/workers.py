@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 import orjson
@@ -24,13 +24,27 @@ HEARTBEAT_TTL_SECONDS = 4.5
 
 @dataclass(frozen=True, slots=True)
 class WorkerBeat:
-    """What a worker says of itself."""
+    """What a worker says of itself.
+
+    `process` outlives the worker's restarts within it, and is what orders are given to; `inline`: other parts of
+    Horarium share it. What has a default was not said by every release, and a worker of another one is still seen.
+    """
 
     id: str
     queues: tuple[str, ...]
     concurrency: int
     active: int
     started_at: str
+    process: str = ""
+    inline: bool = False
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    state: str = "running"
+    beaten_at: str | None = None
+
+
+KNOWN = frozenset(each.name for each in fields(WorkerBeat))
 
 
 class Workers:
@@ -57,7 +71,13 @@ class Workers:
         with redis_errors():
             names = [name async for name in self._redis.scan_iter(match=self._keys.worker("*"), count=1000)]
             beats = await self._redis.mget(names) if names else []
-        return [WorkerBeat(**orjson.loads(beat)) for beat in beats if beat is not None]
+        return [_read(beat) for beat in beats if beat is not None]
+
+    async def find(self, worker_id: str) -> WorkerBeat | None:
+        """The worker of this id; None where its heartbeat has run out, or there never was one."""
+        with redis_errors():
+            beat = await self._redis.get(self._keys.worker(worker_id))
+        return None if beat is None else _read(beat)
 
     async def gone(self, worker_ids: Iterable[str]) -> set[str]:
         """Which of these workers have no heartbeat now."""
@@ -67,3 +87,7 @@ class Workers:
         with redis_errors():
             beats = await self._redis.mget([self._keys.worker(i) for i in ids])
         return {i for i, beat in zip(ids, beats, strict=True) if beat is None}
+
+
+def _read(beat: bytes | str) -> WorkerBeat:
+    return WorkerBeat(**{name: value for name, value in orjson.loads(beat).items() if name in KNOWN})

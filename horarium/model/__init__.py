@@ -3,49 +3,56 @@
 Requests forbid what they do not know, so a misspelt field is an error and not a silence. Answers are built from rows
 of Postgres by `of(row)`. A schedule is checked by `horarium.schedule`, parameters by the task type's signature; both
 happen when a config is saved, and both name the field at fault.
+
+A model is imported when it is first asked for: making them all costs a command of the command line, which needs two, a
+tenth of a second.
 """
 
 from __future__ import annotations
 
-from horarium.model.backfills import Backfill, BackfillRequest
-from horarium.model.declared import (
-    AppliedWarning,
-    ApplyRequest,
-    ConfigChange,
-    ConfigsApplied,
-    ConfigWarning,
-    FieldChange,
-    SavedConfig,
-    WarningCode,
-)
-from horarium.model.executions import Execution, ExecutionLog, ExecutionStatus, Trigger
-from horarium.model.fields import Answer, Instant, Request
-from horarium.model.identity import (
-    ApiKey,
-    ApiKeyCreate,
-    AuditEntry,
-    Login,
-    NewApiKey,
-    PasswordChange,
-    Refresh,
-    Role,
-    TokenPair,
-    User,
-    UserCreate,
-    UserPatch,
-)
-from horarium.model.task_configs import (
-    Action,
-    ConfigStatus,
-    LastExecution,
-    PauseRequest,
-    RunRequest,
-    SchedulePreview,
-    SchedulerType,
-    TaskConfig,
-    TaskConfigCreate,
-    TaskConfigPatch,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from horarium.model.backfills import Backfill, BackfillRequest
+    from horarium.model.declared import (
+        AppliedWarning,
+        ApplyRequest,
+        ConfigChange,
+        ConfigsApplied,
+        ConfigWarning,
+        FieldChange,
+        SavedConfig,
+        WarningCode,
+    )
+    from horarium.model.executions import Execution, ExecutionLog, ExecutionStatus, Trigger
+    from horarium.model.fields import Answer, Instant, Request
+    from horarium.model.identity import (
+        ApiKey,
+        ApiKeyCreate,
+        AuditEntry,
+        Login,
+        NewApiKey,
+        PasswordChange,
+        Refresh,
+        Role,
+        TokenPair,
+        User,
+        UserCreate,
+        UserPatch,
+    )
+    from horarium.model.task_configs import (
+        Action,
+        ConfigStatus,
+        LastExecution,
+        PauseRequest,
+        RunRequest,
+        SchedulePreview,
+        SchedulerType,
+        TaskConfig,
+        TaskConfigCreate,
+        TaskConfigPatch,
+    )
 
 __all__ = [
     "Action",
@@ -88,3 +95,65 @@ __all__ = [
     "UserPatch",
     "WarningCode",
 ]
+
+MODULES = {
+    "backfills": (
+        "Backfill",
+        "BackfillRequest",
+    ),
+    "declared": (
+        "AppliedWarning",
+        "ApplyRequest",
+        "ConfigChange",
+        "ConfigWarning",
+        "ConfigsApplied",
+        "FieldChange",
+        "SavedConfig",
+        "WarningCode",
+    ),
+    "executions": (
+        "Execution",
+        "ExecutionLog",
+        "ExecutionStatus",
+        "Trigger",
+    ),
+    "fields": (
+        "Answer",
+        "Instant",
+        "Request",
+    ),
+    "identity": (
+        "ApiKey",
+        "ApiKeyCreate",
+        "AuditEntry",
+        "Login",
+        "NewApiKey",
+        "PasswordChange",
+        "Refresh",
+        "Role",
+        "TokenPair",
+        "User",
+        "UserCreate",
+        "UserPatch",
+    ),
+    "task_configs": (
+        "Action",
+        "ConfigStatus",
+        "LastExecution",
+        "PauseRequest",
+        "RunRequest",
+        "SchedulePreview",
+        "SchedulerType",
+        "TaskConfig",
+        "TaskConfigCreate",
+        "TaskConfigPatch",
+    ),
+}
+"""Where each is at home."""
+HOMES = {name: module for module, names in MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -30,12 +30,12 @@ class Intake:
         messages: AsyncGenerator[Message, None],
         handle: Callable[[Message], Awaitable[None]],
         *,
-        seats: int,
+        seats: asyncio.Semaphore,
         most: int | None = None,
     ) -> None:
         self._messages = messages
         self._handle = handle
-        self._seats = asyncio.Semaphore(seats)
+        self._seats = seats
         self._left = most
         self._handling: set[asyncio.Task[None]] = set()
 

@@ -37,9 +37,9 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
-from horarium.tasks.amqp_broker import Delivery
 from horarium.tasks.app_side import Ran, before, save, settle
 from horarium.tasks.context import contexts
+from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 
@@ -108,7 +108,7 @@ class LedgerReceiver(TaskiqReceiver):
         drain_seconds: float,
     ) -> None:
         super().__init__(broker, max_async_tasks=concurrency, wait_tasks_timeout=drain_seconds, run_startup=False)
-        self._concurrency = concurrency
+        self._seats = asyncio.Semaphore(concurrency)
         self._ledger = ledger
         self._sync_pool = sync_pool
         self._on_event = on_event
@@ -118,6 +118,8 @@ class LedgerReceiver(TaskiqReceiver):
         self._unfenced = asyncio.Event()
         self._unfenced.set()
         self._stopping = False
+        self._takes = True
+        self._unbegun: set[asyncio.Task[Any]] = set()
 
     @property
     def active(self) -> int:
@@ -154,6 +156,21 @@ class LedgerReceiver(TaskiqReceiver):
         if freed:
             log.warning("holds.freed", executions=freed)
 
+    def take(self) -> None:
+        """Begin what arrives, after `give_back` or `hand_back_all`."""
+        self._takes, self._stopping = True, False
+
+    def give_back(self) -> None:
+        """Begin nothing more; what waits for its turn here is given back to the broker, and what runs goes on."""
+        self._takes = False
+        for waiting in self._unbegun:
+            waiting.cancel()
+
+    async def idle(self) -> None:
+        """Wait until nothing is being worked on."""
+        while self._in_hand:
+            await asyncio.wait([work.execution for work in self._in_hand.values()])
+
     async def hand_back_all(self) -> None:
         """Cancel what still runs and wait until each has been given back."""
         self._stopping = True
@@ -168,7 +185,7 @@ class LedgerReceiver(TaskiqReceiver):
         """Work on what comes until `finish_event`; taskiq's own loop, for a quarter of its price."""
         if self.run_startup:
             await self.broker.startup()
-        intake = Intake(self.broker.listen(), self.callback, seats=self._concurrency, most=self.max_tasks_to_execute)
+        intake = Intake(self.broker.listen(), self.callback, seats=self._seats, most=self.max_tasks_to_execute)
         await intake.run(finish_event, drain_seconds=self.wait_tasks_timeout)
         if self.on_exit is not None:
             self.on_exit(self)
@@ -186,14 +203,23 @@ class LedgerReceiver(TaskiqReceiver):
             return
         self._in_hand[work.key] = work
         try:
-            async with self._seat(work):
-                await self._work_on(work)
+            if self._takes:
+                await self._begin(work)
         except Unavailable as error:
             log.warning("message.not_handled", task_id=work.message.task_id, error=str(error))
         finally:
+            self._unbegun.discard(work.execution)
             del self._in_hand[work.key]
             if not ack.is_acked and isinstance(message, Delivery):
                 await message.release()
+
+    async def _begin(self, work: _Work) -> None:
+        """Work on it when its turn has come; until then it can be given back."""
+        self._unbegun.add(work.execution)
+        async with self._seat(work):
+            await self._unfenced.wait()
+            self._unbegun.discard(work.execution)
+            await self._work_on(work)
 
     def _seat(self, work: _Work) -> AbstractAsyncContextManager[object]:
         """A plain function is claimed when there is a process for it: waiting for one is no part of its run."""
@@ -203,7 +229,6 @@ class LedgerReceiver(TaskiqReceiver):
         return self._sync_pool.seats
 
     async def _work_on(self, work: _Work) -> None:
-        await self._unfenced.wait()
         attempt = await self._claim(work)
         if attempt is not None:
             crashpoint("receiver.claimed")

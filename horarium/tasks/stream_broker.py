@@ -8,6 +8,9 @@ What the stock `RedisStreamBroker` (1.2) does, and this one does not:
 - It never deletes acknowledged entries, so a stream grows without end. Here acknowledging deletes.
 - It dies of NOGROUP after a flush. Here the group is made again and the loop goes on.
 
+What a worker has read and does not begin, because it pauses or stops, it gives back: the entry becomes an orphan at
+once, of a consumer that is nobody, and goes to whoever looks next.
+
 An orphan is a message unacknowledged for `ORPHAN_SECONDS`. It may be one whose worker is alive and busy with it:
 delivering it again is harmless, because the claim in Postgres lets one attempt run once.
 """
@@ -16,14 +19,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-from taskiq import AckableMessage
 from taskiq_redis import RedisStreamBroker
 
 from horarium.errors import Unavailable
@@ -31,12 +35,13 @@ from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.tasks.batching import Batcher
+from horarium.tasks.delivery import Delivery
 from horarium.tasks.message import Formatter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
-    from taskiq import BrokerMessage
+    from taskiq import AckableMessage, BrokerMessage
 
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
@@ -53,6 +58,9 @@ BLOCK_MS = 1000
 READ_COUNT = 100
 RECONNECT_SECONDS = 0.5
 ORPHAN_SECONDS = 5.0
+NOBODY = "nobody"
+"""The consumer that holds what was given back, until somebody else claims it."""
+
 CLOCK_MARGIN = timedelta(seconds=5)
 """How far the clocks of Redis and Postgres may be apart, and how long a row may wait to be marked as sent."""
 
@@ -118,7 +126,18 @@ class StreamBroker(RedisStreamBroker):
                     await self._publish(keys=[self._keys.queue(queue)], args=lines[first : first + PUBLISH_ROWS])
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Yield orphans first, then what is new, for ever."""
+        """Yield orphans first, then what is new, for ever; at its end, what was read and not yielded is given back."""
+        read: deque[_Entry] = deque()
+        try:
+            async for page in self._pages():
+                read.extend(page)
+                while read:
+                    yield self._ackable(read.popleft())
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._give_back(read)
+
+    async def _pages(self) -> AsyncGenerator[list[_Entry], None]:
         looked_at, stream_is_gone = 0.0, False
         while True:
             _end_if_cancelled()
@@ -129,10 +148,8 @@ class StreamBroker(RedisStreamBroker):
                 if time.monotonic() - looked_at > ORPHAN_SECONDS / 2:
                     looked_at = time.monotonic()
                     for stream in self._streams:
-                        for entry in await self._orphans(stream):
-                            yield self._ackable(entry)
-                for entry in await self._new():
-                    yield self._ackable(entry)
+                        yield await self._orphans(stream)
+                yield await self._new()
             except ResponseError as error:
                 if not str(error).startswith(STREAM_IS_GONE):
                     raise
@@ -195,9 +212,23 @@ class StreamBroker(RedisStreamBroker):
         # Redis 6.2 answers an entry that was deleted meanwhile without fields
         return [(stream.encode(), entry_id, _data(fields)) for entry_id, fields in page if fields]
 
-    def _ackable(self, entry: _Entry) -> AckableMessage:
+    def _ackable(self, entry: _Entry) -> Delivery:
         stream, entry_id, data = entry
-        return AckableMessage(data=data, ack=self._ack_generator(entry_id.decode(), stream.decode()))
+        ack = self._ack_generator(entry_id.decode(), stream.decode())
+        return Delivery(data=data, ack=ack, release=partial(self._give_back, [entry]))
+
+    async def _give_back(self, entries: Iterable[_Entry]) -> None:
+        """Make orphans of entries that nobody has begun; where Redis does not take it they are orphans in a while."""
+        by_stream: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for stream, entry_id, _ in entries:
+            by_stream[stream].append(entry_id)
+        idle = int(ORPHAN_SECONDS * 1000)
+        try:
+            with redis_errors("broker"):
+                for stream, ids in by_stream.items():
+                    await self._redis.xclaim(stream, GROUP, NOBODY, 0, cast("list[Any]", ids), idle=idle, justid=True)
+        except (ResponseError, Unavailable) as error:
+            log.debug("broker.not_given_back", error=str(error))
 
     def _ack_generator(self, id: str, queue_name: str) -> Callable[[], Awaitable[None]]:  # noqa: A002 - the base class' name
         async def acknowledge() -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support.chaos_house import ChaosHouse
 from tests.support.chaos_load import OWED_SECONDS, Driver, everything, prepare, seed, some_config
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.chronos import Verdict
     from tests.support.crash_names import Place
 
-__all__ = ["Outcome", "Servers", "killed_at"]
+__all__ = ["Outcome", "Servers", "a_house", "killed_at"]
 
 HEAL_SECONDS = 25.0
 """How long a start may take on a machine that runs several houses; how long it took is in the figures."""
@@ -76,7 +76,7 @@ class Outcome:
 
 def killed_at(place: Place, servers: Servers) -> Outcome:
     """Kill a house at this place, start it again, and judge what is left; fails when the place is never passed."""
-    with _house(servers) as house:
+    with a_house(servers, everything) as house:
         ids = {row["name"]: row["id"] for row in house.rows("SELECT id, name FROM task_configs")}
         driver = Driver(house.url, house.token, ids, partial(some_config, house.journal))
         victim = "worker" if place.at_the_worker else "up"
@@ -99,8 +99,13 @@ def killed_at(place: Place, servers: Servers) -> Outcome:
 
 
 @contextmanager
-def _house(servers: Servers) -> Iterator[ChaosHouse]:
-    """A house over a database and keys of its own, with ticks that are due, not started."""
+def a_house(
+    servers: Servers,
+    configs: Callable[[Path, datetime], Iterator[dict[str, Any]]],
+    *,
+    owed_seconds: float = OWED_SECONDS,
+) -> Iterator[ChaosHouse]:
+    """A house over a database and keys of its own, with ticks of these configs that are due, not started."""
     folder = Path(tempfile.mkdtemp(prefix="horarium-chaos-"))
     prefix = f"chaos-{uuid.uuid4().hex}:"
     now = datetime.now(UTC).replace(microsecond=0)
@@ -109,8 +114,8 @@ def _house(servers: Servers) -> Iterator[ChaosHouse]:
         url = stack.enter_context(fresh_database(servers.portal, servers.postgres_url, servers.template))
         house = ChaosHouse(folder, url, servers.redis_url, prefix, asyncio.run(prepare(url)))
         stack.callback(house.flush)
-        owed_since = now - timedelta(seconds=OWED_SECONDS)
-        asyncio.run(seed(url, everything(house.journal, now), owed_since=owed_since))
+        owed_since = now - timedelta(seconds=owed_seconds)
+        asyncio.run(seed(url, configs(house.journal, now), owed_since=owed_since))
         stack.enter_context(house)
         yield house
 

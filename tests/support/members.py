@@ -106,10 +106,11 @@ def the_leader(members: list[Member]) -> Member:
 
 
 def all_know_who_leads(members: list[Member]) -> bool:
-    """Whether each says that somebody dispatches, and all name the same one."""
+    """Whether each says that somebody dispatches, and all tell of the same one, take-over and instant."""
     running = [member.client.get("/system/status")["scheduler_running"] for member in members]
-    named = {member.scheduler["leader_id"] for member in members}
-    return all(running) and len(named) == 1 and None not in named
+    told = [member.scheduler for member in members]
+    named = {(each["leader_id"], each["epoch"], each["leader_since"]) for each in told}
+    return all(running) and len(named) == 1 and all(each["leader_since"] for each in told)
 
 
 def firing(member: Member) -> int:

@@ -93,8 +93,8 @@ NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
 
 EMPTY = (
-    "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions;"
-    "DELETE FROM task_configs; DELETE FROM users"
+    "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM worker_orders; DELETE FROM leases;"
+    "DELETE FROM executions; DELETE FROM task_configs; DELETE FROM users"
 )
 
 

@@ -15,8 +15,8 @@ import aiohttp
 import anyio
 import structlog
 
+from horarium.clock import utc_now
 from horarium.http.liveness import LIMIT_SECONDS, Liveness
-from horarium.lifecycle import utc_now
 from horarium.resources import open_resources
 from horarium.settings import load_settings
 from horarium.supervisor import StallMonitor, Supervisor, log_event

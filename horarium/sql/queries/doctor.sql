@@ -25,7 +25,7 @@ SELECT
     ) AS unwritable
 FROM pg_class AS c
 WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema())
-    AND c.relname IN ('users', 'task_configs', 'executions', 'leases', 'worker_beats', 'api_keys', 'audit_log')
+    AND c.relname IN ('users', 'task_configs', 'executions', 'leases', 'worker_beats', 'worker_orders', 'api_keys', 'audit_log')
     AND NOT (
         has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')

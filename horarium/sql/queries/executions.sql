@@ -418,6 +418,13 @@ WHERE completed_at IS NULL AND (:before::uuid IS NULL OR id < :before::uuid)
 ORDER BY id DESC
 LIMIT :max_rows::integer;
 
+-- name: execution_running_at(worker, max_rows)
+-- What a worker runs, newest first: found among what is in flight, which is little, and not among all that it ever ran.
+SELECT * FROM executions
+WHERE completed_at IS NULL AND status = 'running' AND worker = :worker::text
+ORDER BY id DESC
+LIMIT :max_rows::integer;
+
 -- name: execution_count_active()$
 -- How many executions are in flight.
 SELECT count(*) FROM executions WHERE completed_at IS NULL;

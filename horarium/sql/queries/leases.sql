@@ -11,9 +11,9 @@ WITH held AS (
         BETWEEN clock_timestamp() AND clock_timestamp() + 2 * make_interval(secs => :seconds::double precision)
 ),
 taken AS (
-    INSERT INTO leases AS l (name, holder, epoch, expires_at)
+    INSERT INTO leases AS l (name, holder, epoch, held_since, expires_at)
     SELECT
-        :name::text, :holder::text, :known_epoch::bigint + 1,
+        :name::text, :holder::text, :known_epoch::bigint + 1, clock_timestamp(),
         clock_timestamp() + make_interval(secs => :seconds::double precision)
     WHERE NOT EXISTS (SELECT 1 FROM held)
     ON CONFLICT (name) DO UPDATE SET
@@ -22,14 +22,18 @@ taken AS (
             WHEN l.holder = excluded.holder AND l.expires_at > clock_timestamp() THEN l.epoch
             ELSE greatest(l.epoch + 1, excluded.epoch)
         END,
+        held_since = CASE
+            WHEN l.holder = excluded.holder AND l.expires_at > clock_timestamp() THEN l.held_since
+            ELSE excluded.held_since
+        END,
         expires_at = excluded.expires_at
     WHERE l.holder = excluded.holder OR l.expires_at NOT
         BETWEEN clock_timestamp() AND clock_timestamp() + 2 * make_interval(secs => :seconds::double precision)
-    RETURNING l.holder, l.epoch
+    RETURNING l.holder, l.epoch, l.held_since
 )
-SELECT t.holder, t.epoch, :seconds::double precision AS seconds, true AS mine FROM taken AS t
+SELECT t.holder, t.epoch, t.held_since, :seconds::double precision AS seconds, true AS mine FROM taken AS t
 UNION ALL
-SELECT l.holder, l.epoch, extract(epoch FROM l.expires_at - clock_timestamp())::double precision, false
+SELECT l.holder, l.epoch, l.held_since, extract(epoch FROM l.expires_at - clock_timestamp())::double precision, false
 FROM leases AS l WHERE l.name = :name::text AND EXISTS (SELECT 1 FROM held);
 
 -- name: lease_give_back(name, holder)

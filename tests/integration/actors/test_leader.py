@@ -76,6 +76,25 @@ async def test_a_renewal_keeps_the_epoch_and_a_take_over_raises_it_by_one(rig: R
     assert (first.leads, first.leader) == (False, "other")
 
 
+async def test_all_know_the_same_instant_of_the_last_take_over_which_a_renewal_does_not_move(rig: Rig) -> None:
+    (one, first), (other, second) = rig.leader("one"), rig.leader("other")
+    await one.step()
+    taken = first.since
+    await one.step()
+    await other.step()
+    kept = (first.since, second.since)
+
+    await run_out(rig)
+    await other.step()
+    await one.step()
+
+    assert taken is not None
+    assert kept == (taken, taken)
+    assert second.since is not None
+    assert second.since > taken
+    assert first.since == second.since
+
+
 async def test_whoever_becomes_the_leader_wakes_the_dispatcher_and_says_so(rig: Rig) -> None:
     leader, _ = rig.leader("one")
 

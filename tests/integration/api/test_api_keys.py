@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from horarium.lifecycle import utc_now
+from horarium.clock import utc_now
 
 if TYPE_CHECKING:
     from tests.support.tree import House

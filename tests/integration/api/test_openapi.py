@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 
 from horarium.http.app import ROUTES
 from horarium.http.openapi import describe
+from tests.support.beating import a_beating_worker
 from tests.support.tree import PASSWORD
 from tests.support.waiting import eventually
 
@@ -114,7 +115,10 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 async def things(house: House, outcome: str) -> dict[str, object]:
-    """A config that fires, or one whose task fails or goes on; an execution of it that has come to this; an actor."""
+    """A config that fires, or one whose task fails or goes on; an execution of it that has come to this; an actor.
+
+    And a worker that does no more than live.
+    """
     config = await house.config(**TASKS[outcome])
     run = await house.call("POST", f"{BASE}/{config}/run")
 
@@ -124,6 +128,7 @@ async def things(house: House, outcome: str) -> dict[str, object]:
 
     await eventually(as_wanted)
     known = {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}
+    known["worker_id"] = await a_beating_worker(house)
     return {**known, "user_id": await house.user(), "key_id": (await house.api_key())["id"]}
 
 

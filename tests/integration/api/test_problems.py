@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from horarium.errors import Unavailable
 from horarium.http.app import make_app
 from horarium.http.liveness import Liveness
-from horarium.http.problems import Problem
+from horarium.model.problems import Problem
 from horarium.resources import Resources
 from horarium.tree import _services
 from tests.support.tree import House

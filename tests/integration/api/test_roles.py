@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
+from horarium.clock import utc_now
 from horarium.http.app import ROUTES
-from horarium.lifecycle import utc_now
 
 if TYPE_CHECKING:
     from tests.support.tree import Answer, House
@@ -73,6 +73,11 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/system/events": "viewer",
     "GET /api/v1/system/actors/{actor_id}": "viewer",
     "POST /api/v1/system/actors/{actor_id}/restart": "admin",
+    "GET /api/v1/system/workers": "viewer",
+    "GET /api/v1/system/workers/{worker_id}": "viewer",
+    "POST /api/v1/system/workers/{worker_id}/pause": "operator",
+    "POST /api/v1/system/workers/{worker_id}/resume": "operator",
+    "POST /api/v1/system/workers/{worker_id}/drain": "admin",
 }
 OF_PEOPLE = ("GET /api/v1/auth/me", "POST /api/v1/auth/logout")
 """Calls about the caller's own account, which a machine has none of; that of a new password reads its body first."""
@@ -88,7 +93,12 @@ def filled(call: str) -> tuple[str, str]:
     """Method and path, about things that are not there."""
     method, _, path = call.partition(" ")
     return method, path.format(
-        config_id=999_999_999, user_id=999_999_999, key_id=999_999_999, task_id=uuid.uuid4(), actor_id="nobody"
+        config_id=999_999_999,
+        user_id=999_999_999,
+        key_id=999_999_999,
+        task_id=uuid.uuid4(),
+        actor_id="nobody",
+        worker_id="nobody",
     )
 
 

@@ -29,16 +29,26 @@ QUEUED = {"task_id": TASK_ID, "status": "queued", "attempt": 1}
 DONE = QUEUED | {"status": "success"}
 
 
+def away() -> web.Response:
+    """What an API says that cannot work just now."""
+    body = problem_body(503, "unavailable", "Postgres is away")
+    return web.Response(status=503, body=body, content_type="application/problem+json")
+
+
 @asynccontextmanager
 async def answering(*answers: object) -> AsyncIterator[Settings]:
-    """Settings for a server that gives these answers, one after the other; AWAY is a 503, and the last one stays."""
+    """Settings for a server that gives these answers, one after the other; AWAY is a 503, and the last one stays.
+
+    It has no stream of events.
+    """
     left = list(answers)
 
-    async def handle(_: web.Request) -> web.Response:
+    async def handle(request: web.BaseRequest) -> web.Response:
+        if request.path.endswith("/events"):
+            return away()
         answer = left.pop(0) if len(left) > 1 else left[0]
         if answer is AWAY:
-            body = problem_body(503, "unavailable", "Postgres is away")
-            return web.Response(status=503, body=body, content_type="application/problem+json")
+            return away()
         return web.json_response(answer)
 
     runner = web.ServerRunner(web.Server(handle))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from horarium.clock import utc_now
 from horarium.http import streams
-from horarium.lifecycle import utc_now
 from tests.support.listening import Listener, listening
 from tests.support.tree import a_tree
 from tests.support.waiting import eventually, report

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from horarium.client.errors import (
-    EXIT_CODES,
     OUTCOME_CODES,
     ApiAway,
     ApiError,
@@ -19,6 +18,7 @@ from horarium.client.errors import (
     refusal,
     shaped,
 )
+from horarium.exit_codes import EXIT_CODES
 from horarium.model import TokenPair
 
 URL = "http://horarium.internal"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
+from horarium.clock import utc_now
 from horarium.commands.arguments import duration, every, future, instant, parameter, parameters, past, whole
-from horarium.lifecycle import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable

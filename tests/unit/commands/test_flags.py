@@ -9,9 +9,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from horarium.cli import app
-from horarium.client.errors import EXIT_CODES
 from horarium.commands.fields import AS_THEY_ARE
 from horarium.commands.flags import CONFIG_FILTERS, CONFIG_FLAGS, EXECUTION_FILTERS
+from horarium.exit_codes import EXIT_CODES
 from horarium.http.executions import ExecutionsQuery
 from horarium.http.task_configs import ConfigsQuery
 from horarium.model import TaskConfigCreate, TaskConfigPatch

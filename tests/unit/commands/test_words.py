@@ -259,7 +259,7 @@ def test_a_status_says_in_words_what_keeps_work_from_being_done() -> None:
         "active_configs": 2,
         "total_scheduled_jobs": 2,
         "total_active_tasks": 0,
-        "scheduler": {"leader": False, "leader_id": None, "epoch": 4},
+        "scheduler": {"leader": False, "leader_id": None, "leader_since": None, "epoch": 4},
         "worker": {"workers": []},
         "queues": {},
         "recent_events": [],

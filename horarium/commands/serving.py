@@ -1,0 +1,57 @@
+"""What `horarium up` and `horarium worker` have in common: settings, logs, a loop, and an exit code.
+
+Flags win over HORARIUM_* variables. Faults in either are reported together, before anything is started, with exit
+code 2; a tree that gave up is exit code 1; an ordered stop is 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import structlog
+import typer
+
+from horarium.commands.console import refusals
+from horarium.host import calm_collector
+from horarium.logs import configure_logging
+from horarium.settings import load_settings
+from horarium.tasks.log_capture import capture_logs_from
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from horarium.settings import Settings
+
+__all__ = ["in_passing", "serve"]
+
+log = structlog.get_logger(__name__)
+
+
+def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
+    """Read the settings, run the program, exit with its code."""
+    with refusals():
+        settings = load_settings(**flags)
+        configure_logging(settings.log_format, settings.log_level)
+        capture_logs_from(settings.task_log_level)
+        calm_collector()
+        code = anyio.run(program, settings, backend_options={"use_uvloop": True})
+    raise typer.Exit(code)
+
+
+@contextmanager
+def in_passing() -> Iterator[None]:
+    """Print what the work does not depend on: a stdout whose disk is full, or whose reader is gone, ends nothing.
+
+    Such a stdout is given up, or the interpreter would fail over what is left to write when it ends.
+    """
+    try:
+        yield
+    except OSError as error:
+        log.warning("stdout.given_up", error=str(error))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
