@@ -346,7 +346,7 @@ async def test_a_plain_function_knows_what_it_is_run_for(bench: Workbench) -> No
 @pytest.mark.parametrize(
     ("task_type", "status", "says"),
     [
-        ("test.plain_wants_the_broker", "failed", "the broker of the context is not there; make it async"),
+        ("test.plain_wants_the_broker", "failed", "which has no broker; make it an async def"),
         ("test.plain_given_a_lock", "failed", "argument 'lock', a lock, cannot be sent to the process"),
         ("test.plain_raises_oddly", "failed", "RuntimeError: tests.support.plain_tasks.Odd: one"),
         ("test.plain_returns_a_lock", "failed", "it returned a lock, which cannot be sent back"),
