@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import Execution, TaskConfig
+from horarium.model import ConfigOutcomes, Execution, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -123,6 +126,12 @@ class Views:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
             total = await QUERIES.execution_count.value(connection, **wanted.values())
         return [Execution.of(row) for row in rows], int(total)
+
+    async def outcomes(self, config_ids: Sequence[int], each: int) -> list[ConfigOutcomes]:
+        """The newest executions of each of these configs, in short."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_outcomes.rows(connection, config_ids=sorted({*config_ids}), each=each)
+        return [ConfigOutcomes.of(config_id, found) for config_id, found in groupby(rows, itemgetter("config_id"))]
 
     async def active(self, *, before: UUID | None, limit: int) -> tuple[list[Execution], int]:
         """A page of what is in flight, newest first, and how many there are in all."""

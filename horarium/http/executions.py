@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
-from horarium.model import Execution, ExecutionStatus, Instant, Trigger
+from horarium.model import ConfigOutcomes, Execution, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
@@ -38,6 +38,20 @@ class ExecutionsQuery(ExecutionQuery):
     config_id: Annotated[int, Field(ge=1, le=LARGEST_ID)] | None = None
 
 
+class OutcomesQuery(BaseModel):
+    """Of which configs, their ids separated by commas, and how many of each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config_ids: Annotated[str, Field(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,199}$", max_length=4000)]
+    each: Annotated[int, Field(ge=1, le=50)] = 20
+
+    @property
+    def ids(self) -> list[int]:
+        """The same as numbers."""
+        return [int(each) for each in self.config_ids.split(",")]
+
+
 async def list_executions(call: Call) -> Reply:
     """A page of executions."""
     return await list_page(call, config_id=call.query.config_id)
@@ -56,6 +70,13 @@ async def list_active(call: Call) -> Reply:
     query: PageQuery = call.query
     executions, total = await call.services.views.active(before=_before(query), limit=query.limit)
     return _page(executions, total, query)
+
+
+async def list_outcomes(call: Call) -> Reply:
+    """The newest executions of up to 200 configs, newest first, in short; a config without any has no item."""
+    query: OutcomesQuery = call.query
+    outcomes = await call.services.views.outcomes(query.ids, query.each)
+    return Reply(Page[ConfigOutcomes](items=outcomes, next_cursor=None, total=len(outcomes)))
 
 
 async def get_execution(call: Call) -> Reply:
@@ -94,6 +115,10 @@ def _page(executions: list[Execution], total: int, query: PageQuery) -> Reply:
 ROUTES = (
     Route("GET", BASE, list_executions, "A page of executions", "viewer", Page[Execution], query=ExecutionsQuery),
     Route("GET", f"{BASE}/active", list_active, "What is in flight", "viewer", Page[Execution], query=PageQuery),
+    Route(
+        "GET", f"{BASE}/outcomes", list_outcomes, "The newest executions of many configs, in short", "viewer",
+        Page[ConfigOutcomes], query=OutcomesQuery,
+    ),
     Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
     Route(
         "POST", f"{BASE}/{{task_id}}/cancel", cancel_execution, "Stop it, or keep it from starting",

@@ -18,7 +18,7 @@ from horarium.model.declared import (
     SavedConfig,
     WarningCode,
 )
-from horarium.model.executions import Execution, ExecutionStatus, Trigger
+from horarium.model.executions import ConfigOutcomes, Execution, ExecutionStatus, Trigger
 from horarium.model.fields import Answer, Instant, Request
 from horarium.model.identity import (
     ApiKey,
@@ -33,6 +33,15 @@ from horarium.model.identity import (
     User,
     UserCreate,
     UserPatch,
+)
+from horarium.model.overview import (
+    FailedExecution,
+    InFlight,
+    InFlightExecution,
+    Lane,
+    Mark,
+    OverviewAnswer,
+    OverviewBin,
 )
 from horarium.model.task_configs import (
     Action,
@@ -58,16 +67,24 @@ __all__ = [
     "Backfill",
     "BackfillRequest",
     "ConfigChange",
+    "ConfigOutcomes",
     "ConfigStatus",
     "ConfigWarning",
     "ConfigsApplied",
     "Execution",
     "ExecutionStatus",
+    "FailedExecution",
     "FieldChange",
+    "InFlight",
+    "InFlightExecution",
     "Instant",
+    "Lane",
     "LastExecution",
     "Login",
+    "Mark",
     "NewApiKey",
+    "OverviewAnswer",
+    "OverviewBin",
     "PasswordChange",
     "PauseRequest",
     "Refresh",

@@ -1,0 +1,15 @@
+// The few drawings, as paths on a square of 24.
+
+import { h } from "./dom.js";
+
+const PATHS = {
+  bell: "M12 2a1.600 1.600 0 0 1 1.600 1.800c3.200.800 4.900 3.300 4.900 6.500 0 3.900.900 5.300 2 6.600.500.600.100 1.500-.700 1.500H4.200c-.8 0-1.200-.9-.7-1.500 1.100-1.300 2-2.700 2-6.600 0-3.200 1.700-5.700 4.900-6.500A1.600 1.600 0 0 1 12 2zM9.400 19.800h5.200a2.600 2.600 0 0 1-5.200 0z",
+  now: "M4 12h3l2.500-7 5 14 2.500-7h3",
+  configs: "M4 6h10M18 6h2M4 12h4M12 12h8M4 18h9M17 18h3M14 4v4M8 10v4M13 16v4",
+  executions: "M4 6h16M4 12h16M4 18h10",
+  tree: "M12 4v5M12 9H6v5M12 9h6v5M4 14h4v5H4zM16 14h4v5h-4zM10 2h4v3h-4z",
+};
+
+export function icon(name) {
+  return h("svg", { class: `icon icon-${name}`, viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", { d: PATHS[name] }));
+}
