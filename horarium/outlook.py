@@ -6,6 +6,7 @@ the first few hundred are taken one by one, and what follows is counted at the s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -25,7 +26,10 @@ MOST_TICKS = 120
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The first ticks of a schedule, and how many seconds apart those after them are; None where there are no more."""
+    """The first ticks of a schedule, and how many seconds apart those after them are, until an instant.
+
+    `every_seconds` is None where there are no more.
+    """
 
     ticks: tuple[datetime, ...]
     every_seconds: float | None
@@ -39,14 +43,16 @@ class Outlook:
                 bins[place] += weight
         if self.every_seconds is None:
             return
-        rest = (self.ticks[-1] - since).total_seconds() + self.every_seconds
-        for place in range(max(int(rest // bin_seconds), 0), len(bins)):
-            share = min(1.0, place + 1 - rest / bin_seconds)
+        begin = ((self.ticks[-1] - since).total_seconds() + self.every_seconds) / bin_seconds
+        end = min((self.until - since).total_seconds() / bin_seconds, len(bins))
+        for place in range(max(int(begin), 0), math.ceil(end)):
+            share = min(place + 1, end) - max(place, begin)
             bins[place] += weight * share * bin_seconds / self.every_seconds
 
 
 def outlook(spec: FiringSpec, now: datetime, until: datetime) -> Outlook:
     """The ticks of a config after `now` and before `until`; by their own instants, which jitter may put off."""
+    until = until if spec.end_at is None else min(until, spec.end_at)
     coming = ticks_between(spec.schedule, now, until, not_before=spec.start_at, end_at=spec.end_at)
     ticks = tuple(islice(coming, MOST_TICKS))
     if len(ticks) < MOST_TICKS or next(coming, None) is None:

@@ -55,6 +55,7 @@ NEWEST_ROWS = 400
 SAMPLE = 400
 """Configs by which the next hour is told, if there are more."""
 SHOWN = 12
+FAILURES = 60
 FAILED_DAYS = 7
 CLOCKS_DIFFER = timedelta(minutes=1)
 """How much earlier than its tick a row may say that it was made, by another's clock."""
@@ -117,7 +118,7 @@ class Overview:
             running = await QUERIES.overview_in_flight.rows(connection, max_rows=SHOWN)
             waiting = await QUERIES.overview_in_flight_counts.rows(connection)
             failed = await QUERIES.overview_failures.rows(
-                connection, made_since=least_id(span.now - timedelta(days=FAILED_DAYS)), max_rows=SHOWN
+                connection, made_since=least_id(span.now - timedelta(days=FAILED_DAYS)), max_rows=FAILURES
             )
             configs = await QUERIES.overview_config_counts.rows(connection)
             recent = await _recent(connection, span)

@@ -18,7 +18,7 @@ export const countdown = (instant) => at(instant, until);
 
 // The instant on the reader's clock, and on the config's own where that shows another time.
 export function inZone(instant, zone) {
-  const own = timeOfDay(instant, zone);
+  const own = timeOfDay(instant, zone); // undefined: the reader's
   return [at(instant), own === timeOfDay(instant) ? null : h("span", { class: "quiet zone", title: zone }, ` ${moment(instant, zone)} ${place(zone)}`)];
 }
 

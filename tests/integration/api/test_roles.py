@@ -32,6 +32,9 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/auth/logout": "viewer",
     "GET /api/v1/auth/me": "viewer",
     "POST /api/v1/auth/password": "viewer",
+    "POST /api/v1/auth/browser/login": "own page",
+    "POST /api/v1/auth/browser/refresh": "own page",
+    "POST /api/v1/auth/browser/logout": "viewer",
     "GET /api/v1/users": "admin",
     "POST /api/v1/users": "admin",
     "GET /api/v1/users/{user_id}": "admin",
@@ -60,6 +63,8 @@ LOWEST: dict[str, str | None] = {
     f"GET {BASE}/{{config_id}}/executions": "viewer",
     "GET /api/v1/executions": "viewer",
     "GET /api/v1/executions/active": "viewer",
+    "GET /api/v1/executions/outcomes": "viewer",
+    "GET /api/v1/overview": "viewer",
     "GET /api/v1/executions/{task_id}": "viewer",
     "POST /api/v1/executions/{task_id}/cancel": "operator",
     "POST /api/v1/executions/{task_id}/retry": "operator",
@@ -73,7 +78,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/system/actors/{actor_id}": "viewer",
     "POST /api/v1/system/actors/{actor_id}/restart": "admin",
 }
-OF_PEOPLE = ("GET /api/v1/auth/me", "POST /api/v1/auth/logout")
+OF_PEOPLE = ("GET /api/v1/auth/me", "POST /api/v1/auth/logout", "POST /api/v1/auth/browser/logout")
 """Calls about the caller's own account, which a machine has none of; that of a new password reads its body first."""
 KEYS = tuple(f"{role}'s API key" for role in ROLES)
 NOBODY = ("nobody", "an expired token", "another's signature", "a dead API key")
@@ -129,6 +134,8 @@ def due(call: str, who: str) -> str:
     lowest = LOWEST[call]
     if lowest is None:
         return "let in"
+    if lowest == "own page":  # whoever asks without being one is told so, whatever else they bear
+        return "forbidden"
     if who in NOBODY:
         return "refused"
     role = who.partition("'")[0]

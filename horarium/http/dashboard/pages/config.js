@@ -74,7 +74,7 @@ export function configPage({ id }) {
       h("div", { class: "columns wide-first" },
         h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items, { named: false })),
           h("p", {}, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
-        h("div", {}, summary(data), section("Next runs", loaded(runs, nextRuns, 3)))),
+        h("div", {}, summary(data), section("Next runs", loaded(runs, (page) => nextRuns(page, data), 3)))),
       h("div", { class: "columns" }, section("What it runs", what(data)), section("Lately", history(data))),
     ];
   }
@@ -112,10 +112,11 @@ function rate(stats) {
   return [`${percent} % of ${plural(stats.success + stats.failed + stats.timeout + stats.cancelled + stats.lost, "run")}`, stats.skipped ? h("span", { class: "quiet" }, `, ${plural(stats.skipped, "tick")} skipped`) : null];
 }
 
-function nextRuns(page) {
+function nextRuns(page, config) {
+  const own = config.scheduler_type === "interval" ? undefined : page.timezone; // an interval knows no zone
   if (!page.items.length) return empty("None to come", "Nothing fires it by itself.");
   return h("ol", { class: "rows runs" }, page.items.map((run) => h("li", { key: run.tick_at },
-    h("span", {}, inZone(run.tick_at, page.timezone)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
+    h("span", {}, inZone(run.tick_at, own)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
 }
 
 const OVERLAP = { allow_all: "run side by side", skip: "skip the new tick", buffer_one: "let one wait", buffer_all: "let all wait", cancel_other: "stop the run before" };

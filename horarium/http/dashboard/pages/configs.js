@@ -8,6 +8,7 @@ import { note } from "../router.js";
 import { update } from "../view.js";
 import { plural, schedule, zone } from "../words.js";
 import { ZONE } from "../clock.js";
+import { turning } from "./executions.js";
 
 const STATUSES = [["", "Any status"], ["active", "Active"], ["paused", "Paused"], ["inactive", "Inactive"], ["error", "Error"]];
 const SORTS = [["name", "Name, A to Z"], ["-name", "Name, Z to A"], ["-created_at", "Newest first"], ["created_at", "Oldest first"]];
@@ -68,7 +69,7 @@ export function configsPage({ query }) {
         : empty("There are no configs yet", "A config says what to run and when. Make one over the API, or with `horarium config create`.");
     }
     return [
-      h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Configs" }, h("table", { class: "list" },
+      h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Configs" }, h("table", { class: "list configs" },
         h("thead", {}, h("tr", {}, ["Name", "Status", "Schedule", "Next run", "Last runs"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, page.items.map((each) => row(each, page.outcomes.get(each.id) ?? []))))),
       pager(page),
@@ -89,8 +90,7 @@ export function configsPage({ query }) {
     const from = (cursors.length - 1) * PAGE;
     return h("nav", { class: "pager", "aria-label": "Pages of the list" },
       h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, "config")}`),
-      h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, "Back"),
-      h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, "More"));
+      turning(cursors, page, anew, ["Back", "More"]));
   }
 
   return {

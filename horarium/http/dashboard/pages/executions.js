@@ -1,7 +1,7 @@
 // The ledger: what became of every tick and every run, newest first.
 
 import { read } from "../api.js";
-import { duration } from "../clock.js";
+import { duration, now, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
 import { at, choice, empty, loaded, seconds, status } from "../parts.js";
@@ -51,8 +51,7 @@ export function executionsPage({ query }) {
       executionsTable(page.items, { named: true }),
       h("nav", { class: "pager", "aria-label": "Pages of the list" },
         h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, "execution")}`),
-        h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, "Newer"),
-        h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, "Older")),
+        turning(cursors, page, anew, ["Newer", "Older"])),
     ];
   }
 
@@ -71,6 +70,15 @@ export function executionsPage({ query }) {
   };
 }
 
+// The buttons that turn the pages of a list by its cursors; none where there is one page.
+export function turning(cursors, page, anew, [back, on]) {
+  if (cursors.length === 1 && page.next_cursor === null) return null;
+  return [
+    h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, back),
+    h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, on),
+  ];
+}
+
 // Learn what these configs are called.
 async function named(ids, signal) {
   const unknown = [...new Set(ids)].filter((id) => id !== null && !names.has(id));
@@ -87,7 +95,7 @@ async function named(ids, signal) {
 export function executionsTable(items, { named: withNames }) {
   if (!items.length) return empty("Nothing has run yet", null);
   const columns = [...(withNames ? ["Config"] : []), "Outcome", "Tick", "Late by", "Took", "Attempt"];
-  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Executions" }, h("table", { class: "list" },
+  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Executions" }, h("table", { class: "list executions" },
     h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, items.map((each) => row(each, withNames)))));
 }
@@ -96,12 +104,12 @@ function row(each, withNames) {
   const link = `/executions/${each.task_id}`;
   const trigger = each.trigger === "schedule" ? null : h("span", { class: "under" }, TRIGGERS.find(([name]) => name === each.trigger)[1].toLowerCase());
   return h("tr", { key: each.task_id },
-    withNames && h("th", { scope: "row" }, h("a", { href: link }, names.get(each.config_id) ?? each.task_type), h("span", { class: "under" }, h("code", {}, each.task_type))),
+    withNames && h("th", { scope: "row" }, h("a", { href: link }, names.get(each.config_id) ?? each.task_type), h("code", { class: "beside" }, each.task_type)),
     h("td", { "data-label": "Outcome" }, withNames ? status(each.status) : h("a", { class: "plain", href: link }, status(each.status)), why(each)),
     h("td", { "data-label": "Tick", class: "number" }, at(each.tick_at ?? each.for_tick ?? each.created_at), trigger, each.tick_count > 1 && h("span", { class: "under" }, `${each.tick_count.toLocaleString("en")} ticks, to `, at(each.tick_until))),
-    h("td", { "data-label": "Late by", class: `number ${each.lateness_seconds > LATE_SECONDS ? "late" : "quiet"}` }, each.lateness_seconds === null ? "–" : duration(each.lateness_seconds)),
-    h("td", { "data-label": "Took", class: "number" }, seconds(each.duration_seconds)),
-    h("td", { "data-label": "Attempt", class: "number quiet" }, String(each.attempt)));
+    h("td", { "data-label": "Late by", class: `number ${each.lateness_seconds > LATE_SECONDS ? "late" : "quiet minor"}` }, each.lateness_seconds === null ? "–" : duration(each.lateness_seconds)),
+    h("td", { "data-label": "Took", class: "number" }, each.status === "running" ? running((now() - Date.parse(each.started_at)) / 1000) : seconds(each.duration_seconds)),
+    h("td", { "data-label": "Attempt", class: `number ${each.attempt > 1 ? "" : "quiet minor"}` }, String(each.attempt)));
 }
 
 function why(each) {

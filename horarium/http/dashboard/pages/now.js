@@ -1,7 +1,7 @@
 // What happens now: the hour behind and the one ahead, what runs, what has failed, and how punctual all of it is.
 
 import { read } from "../api.js";
-import { duration, now, running } from "../clock.js";
+import { duration, moment, now, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
 import { countdown, empty, loaded, section, since, status } from "../parts.js";
@@ -15,6 +15,7 @@ const PAUSE_MS = 1500;
 const REDRAW_MS = 15_000; // the present moves on by less than a pixel in between
 const LABELS = 190;
 const NARROW = 640;
+const FAILURES = 8;
 
 export function nowPage() {
   const overview = new Loaded((signal) => read("/overview", {}, signal), PAUSE_MS);
@@ -87,19 +88,20 @@ function legend() {
 
 function figures(data) {
   const past = data.bins.slice(0, data.now_bin + 1);
+  const whole = past.slice(0, -1); // the present minute has only begun
   const sum = (name) => past.reduce((total, bin) => total + bin[name], 0);
   const waiting = data.in_flight.pending + data.in_flight.queued + data.in_flight.retrying;
-  const runs = past.map((bin) => bin.success + bin.failed + bin.cancelled + bin.in_flight);
+  const runs = whole.map((bin) => bin.success + bin.failed + bin.cancelled + bin.in_flight);
   const known = past.filter((bin) => bin.lateness_mean !== null);
   const mean = known.length ? known.reduce((total, bin) => total + bin.lateness_mean, 0) / known.length : null;
   const worst = known.length ? Math.max(...known.map((bin) => bin.lateness_worst)) : null;
-  const perMinute = runs.slice(-11, -1).reduce((total, number) => total + number, 0) / 10;
+  const perMinute = runs.slice(-10).reduce((total, number) => total + number, 0) / 10;
   const failed = sum("failed");
   return h("div", { class: "figures" },
     figure("Running", data.in_flight.running.toLocaleString("en"), waiting ? `${waiting.toLocaleString("en")} waiting` : "nothing waits"),
-    figure("Failed in the last hour", failed.toLocaleString("en"), `of ${plural(runs.reduce((a, b) => a + b, 0), "run")}`, null, failed ? "bad" : null),
-    figure("Late by", duration(mean), worst === null ? "no ticks yet" : `worst ${duration(worst)}, ${sum("late")} over ${data.late_after_seconds} s`,
-      spark(past.map((bin) => bin.lateness_mean), { worst: past.map((bin) => bin.lateness_worst), label: `Lateness by the minute over the last hour; mean ${duration(mean)}, worst ${duration(worst)}` }), sum("late") ? "late" : null),
+    figure("Failed in the last hour", failed.toLocaleString("en"), `of ${plural(sum("success") + failed + sum("cancelled") + sum("in_flight"), "run")}`, null, failed ? "bad" : null),
+    figure("Lateness", duration(mean), worst === null ? "no ticks yet" : `worst ${duration(worst)}, ${sum("late")} over ${data.late_after_seconds} s`,
+      spark(whole.map((bin) => bin.lateness_mean), { worst: whole.map((bin) => (bin.late ? bin.lateness_worst : null)), label: `Lateness by the minute over the last hour; mean ${duration(mean)}, worst ${duration(worst)}` }), sum("late") ? "late" : null),
     figure("Runs a minute", perMinute >= 10 ? Math.round(perMinute).toLocaleString("en") : perMinute.toFixed(1), "mean of ten minutes",
       spark(runs, { label: `Runs by the minute over the last hour; lately ${perMinute.toFixed(1)} a minute` })));
 }
@@ -120,7 +122,7 @@ function runningList(data) {
 }
 
 function nextRun(data) {
-  const soonest = data.lanes.flatMap((each) => each.planned.slice(0, 1).map((at) => ({ at, name: each.name }))).sort((a, b) => a.at.localeCompare(b.at))[0];
+  const soonest = data.lanes.flatMap((each) => each.planned.filter((at) => Date.parse(at) > now()).slice(0, 1).map((at) => ({ at, name: each.name }))).sort((a, b) => a.at.localeCompare(b.at))[0];
   return soonest ? ["Next: ", soonest.name, " ", countdown(soonest.at)] : "Nothing is planned for the next hour.";
 }
 
@@ -133,9 +135,13 @@ function spent(each) {
   return Math.min(100, Math.max(0, ((now() - start) / (Date.parse(each.deadline_at) - start)) * 100)).toFixed(1);
 }
 
+// What failed again and again is one line: its newest failure, and how often.
 function failures(data) {
   if (!data.failed.length) return empty("Nothing failed", "In the last seven days.");
-  return h("ul", { class: "rows" }, data.failed.map((each) => h("li", { key: each.task_id },
-    h("a", { class: "row-link", href: `/executions/${each.task_id}` }, status(each.status), h("span", { class: "row-name" }, each.name ?? each.task_type), h("span", { class: "quiet number" }, since(each.completed_at))),
-    h("p", { class: "last-line" }, each.error.trim().split("\n").at(-1)))));
+  const groups = Map.groupBy(data.failed, (each) => each.config_id ?? each.task_id);
+  return h("ul", { class: "rows" }, [...groups].slice(0, FAILURES).map(([key, [newest, ...others]]) => h("li", { key },
+    h("a", { class: "row-link", href: `/executions/${newest.task_id}` }, status(newest.status), h("span", { class: "row-name" }, newest.name ?? newest.task_type), h("span", { class: "quiet number" }, since(newest.completed_at))),
+    h("p", { class: "last-line" }, newest.error.trim().split("\n").at(-1)),
+    others.length ? h("p", { class: "last-line" }, h("a", { href: `/executions?config_id=${newest.config_id}&status=${newest.status}` }, `${plural(others.length, "more failure")} since ${moment(others.at(-1).completed_at)}`)) : null)),
+    h("li", { key: "all" }, h("a", { class: "quiet", href: "/executions?status=failed" }, "All that failed")));
 }

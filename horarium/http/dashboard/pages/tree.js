@@ -1,7 +1,7 @@
 // The supervision tree, alive: every part with its state, how often it was restarted and why, and what waits for it.
 
 import { post, read } from "../api.js";
-import { duration } from "../clock.js";
+import { duration, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
 import { at, empty, loaded, section, since, status } from "../parts.js";
@@ -33,10 +33,10 @@ export function treePage() {
     return h("tr", { key: node.id, class: node.kind },
       h("th", { scope: "row", style: { "--depth": String(depth) } }, h("span", { class: "node-name" }, node.id), node.handling && h("span", { class: "under" }, node.handling)),
       h("td", { "data-label": "State" }, status(node.state, node.restart_in === null ? "" : `again in ${duration(node.restart_in)}`)),
-      h("td", { "data-label": "Up for", class: "number" }, node.uptime === null ? "–" : h("span", { title: `${node.uptime} s` }, duration(Math.floor(node.uptime)))),
-      h("td", { "data-label": "Restarts", class: `number ${node.restarts ? "" : "quiet"}` }, String(node.restarts)),
-      h("td", { "data-label": "Mailbox" }, mailbox(node.mailbox)),
-      h("td", { "data-label": "Last exit" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under" }, node.last_exit.decision, " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
+      h("td", { "data-label": "Up for", class: "number" }, node.uptime === null ? "–" : h("span", { title: `${node.uptime} s` }, running(node.uptime))),
+      h("td", { "data-label": "Restarts", class: `number ${node.restarts ? "" : "quiet minor"}` }, String(node.restarts)),
+      h("td", { "data-label": "Mailbox", class: node.mailbox?.depth ? "" : "minor" }, mailbox(node.mailbox)),
+      h("td", { "data-label": "Last exit", class: node.last_exit ? "" : "minor" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under" }, node.last_exit.decision, " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
       may("admin") && h("td", { class: "act" }, !isRoot && node.state !== "stopped" && h("button", { class: "small", "aria-label": `Restart ${node.id}`, on: { click: () => restart(node) } }, "Restart …")));
   }
 
@@ -60,12 +60,12 @@ export function treePage() {
 
 function mailbox(box) {
   if (box === null) return h("span", { class: "quiet" }, "–");
-  const gone = box.dropped + box.lost;
   const share = box.capacity ? Math.min(100, (box.depth / box.capacity) * 100) : 0;
   return h("span", { class: "mailbox", title: `${plural(box.accepted, "message")} accepted, ${box.taken} taken, ${box.dropped} dropped, ${box.lost} lost` },
-    h("span", { class: "number" }, `${box.depth} of ${box.capacity}`),
+    h("span", { class: "number" }, `${box.depth.toLocaleString("en")} of ${box.capacity.toLocaleString("en")}`),
     h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${share}%` } })),
-    gone > 0 && h("span", { class: "under late" }, `${gone} gone`));
+    box.dropped > 0 && h("span", { class: "under" }, `${box.dropped.toLocaleString("en")} dropped`),
+    box.lost > 0 && h("span", { class: "under bad" }, `${box.lost.toLocaleString("en")} lost`));
 }
 
 function eventList(list) {
