@@ -144,7 +144,7 @@ class Overview:
     async def _lanes(self, config_ids: list[int], span: _Span, outlooks: Mapping[int, Outlook]) -> list[Lane]:
         """The timelines of these configs, by name: one that stays is found again in its place."""
         async with self._database.connection() as connection:
-            named = await QUERIES.overview_named.rows(connection, ids=config_ids)
+            named = await QUERIES.task_config_named.rows(connection, ids=config_ids)
             marks = await QUERIES.overview_marks.rows(
                 connection,
                 config_ids=config_ids,
@@ -153,7 +153,7 @@ class Overview:
                 bin_seconds=MARK_SECONDS,
                 late_seconds=LATE_SECONDS,
             )
-        lanes = [_lane(row, marks, outlooks.get(row["id"])) for row in named]
+        lanes = [_lane(row, marks, outlooks.get(row["id"])) for row in named if not row["is_deleted"]]
         return sorted(lanes, key=lambda lane: (lane.name.casefold(), lane.config_id))
 
 

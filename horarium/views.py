@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import ConfigOutcomes, Execution, TaskConfig
+from horarium.model import ConfigName, ConfigOutcomes, Execution, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
@@ -72,6 +72,12 @@ class Views:
             last = await QUERIES.task_config_last_execution.row(connection, id=row["id"])
         ticks = await self.index.ticks([row["id"]])
         return TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=dict(last) if last else None)
+
+    async def named(self, config_ids: Sequence[int]) -> list[ConfigName]:
+        """What these configs are called, deleted ones as well."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.task_config_named.rows(connection, ids=sorted({*config_ids}))
+        return [ConfigName(**dict(row)) for row in rows]
 
     async def configs(self, wanted: ConfigFilter, at: ConfigPage) -> tuple[list[TaskConfig], int]:
         """A page of configs, and how many there are in all."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import ConfigIds, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
 from horarium.model import ConfigOutcomes, Execution, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
@@ -43,7 +43,7 @@ class OutcomesQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    config_ids: Annotated[str, Field(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,199}$", max_length=4000)]
+    config_ids: ConfigIds
     each: Annotated[int, Field(ge=1, le=50)] = 20
 
     @property

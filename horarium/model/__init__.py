@@ -45,6 +45,7 @@ from horarium.model.overview import (
 )
 from horarium.model.task_configs import (
     Action,
+    ConfigName,
     ConfigStatus,
     LastExecution,
     PauseRequest,
@@ -67,6 +68,7 @@ __all__ = [
     "Backfill",
     "BackfillRequest",
     "ConfigChange",
+    "ConfigName",
     "ConfigOutcomes",
     "ConfigStatus",
     "ConfigWarning",

@@ -8,6 +8,7 @@ import { renew, session } from "./session.js";
 
 const SILENCE_MS = 25_000; // the server gives a sign every 15 s
 const GRACE_MS = 1_500; // a stream that ends with its token is back before anybody need know
+const SHORTEST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 
 export const live = { state: "connecting", heardAt: now() };
@@ -56,7 +57,7 @@ async function keepReading(mine) {
     clearTimeout(grace);
     if (mine.signal.aborted) return;
     if (failures || live.heardAt === before) become("lost");
-    await waited(failures ? Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures) : 0, mine.signal);
+    await waited(failures ? Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures) : SHORTEST_WAIT_MS, mine.signal);
   }
 }
 
@@ -64,6 +65,7 @@ async function readOnce(mine, begun) {
   const attempt = new AbortController();
   const stop = () => attempt.abort();
   mine.signal.addEventListener("abort", stop);
+  addEventListener("offline", stop); // or the stream of a machine without a network seems silent, for a while
   let silence = setTimeout(stop, SILENCE_MS);
   try {
     const headers = { Authorization: `Bearer ${session.token}`, ...(lastId ? { "Last-Event-ID": lastId } : {}) };
@@ -86,6 +88,7 @@ async function readOnce(mine, begun) {
   } finally {
     clearTimeout(silence);
     mine.signal.removeEventListener("abort", stop);
+    removeEventListener("offline", stop);
   }
 }
 
@@ -102,9 +105,13 @@ function taken(text) {
   return rest;
 }
 
+// Until so much time has passed, or there is a network again, or nobody wants to know any more.
 function waited(milliseconds, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    const settled = new AbortController();
+    const settle = () => { clearTimeout(timer); settled.abort(); resolve(); };
+    const timer = setTimeout(settle, milliseconds);
+    signal.addEventListener("abort", settle, { signal: settled.signal });
+    addEventListener("online", settle, { signal: settled.signal });
   });
 }

@@ -69,10 +69,6 @@ GROUP BY
     floor(date_part('epoch', x.at - :since::timestamptz) / :bin_seconds::double precision)
 ORDER BY x.config_id, at;
 
--- name: overview_named(ids)
--- What those of these configs are called that are still there.
-SELECT id, name, status FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL;
-
 -- name: overview_in_flight(max_rows)
 -- What runs, and then what waits, oldest first.
 SELECT

@@ -192,7 +192,9 @@ async def test_the_cookie_opens_no_call_of_the_api(house: House, living: Browser
     method, _, path = call.partition(" ")
     headers = OWN_PAGE | {"Cookie": f"{living.name}={living.value}"}
 
-    answer = await house.call(method, path.partition("{")[0] + ("1" if "{" in path else ""), token=None, headers=headers)
+    answer = await house.call(
+        method, path.partition("{")[0] + ("1" if "{" in path else ""), token=None, headers=headers
+    )
 
     assert answer.status in (401, 404, 405)
 

@@ -47,6 +47,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/task-types": "viewer",
     f"GET {BASE}": "viewer",
     f"POST {BASE}": "operator",
+    f"GET {BASE}/names": "viewer",
     f"POST {BASE}/apply": "operator",
     f"GET {BASE}/{{config_id}}": "viewer",
     f"PATCH {BASE}/{{config_id}}": "operator",

@@ -1,4 +1,4 @@
-"""The dashboard's files: strict about what runs, kept by browsers for as long as they are the same, and none missing."""
+"""The dashboard's files: strict about what runs, kept by browsers while they are the same, and none missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.anyio
 
 PLACES = ["/", "/login", "/configs", "/configs/7", "/executions", "/executions/7c1f", "/tree"]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
-FORBIDDEN = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("
+FORBIDDEN = (
+    r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("
+)
 
 
 @pytest.mark.parametrize("path", PLACES)
@@ -59,7 +61,14 @@ async def test_the_head_alone_is_answered_as_well(house: House, path: str) -> No
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/dashboard/main.js", f"{FOLDER}/../site.py", f"{FOLDER}/%2e%2e/site.py", f"{FOLDER}/pages", "/api/v1/"],
+    [
+        "/nothing",
+        "/dashboard/main.js",
+        f"{FOLDER}/../site.py",
+        f"{FOLDER}/%2e%2e/site.py",
+        f"{FOLDER}/pages",
+        "/api/v1/",
+    ],
 )
 async def test_what_is_no_file_of_the_dashboard_is_not_found(house: House, path: str) -> None:
     answer = await house.call("GET", path, token=None)

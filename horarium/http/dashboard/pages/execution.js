@@ -53,7 +53,7 @@ export function executionPage({ id }) {
 
   function known(data) {
     return facts([
-      ["Config", config ? h("a", { href: `/configs/${data.config_id}` }, config.name) : data.config_id === null ? "none" : `${data.config_id}, deleted`],
+      ["Config", configIn(data)],
       ["Task", h("code", {}, data.task_type)],
       ["Started by", TRIGGERS[data.trigger]],
       ["Tick", data.tick_at && at(data.tick_at)],
@@ -70,6 +70,11 @@ export function executionPage({ id }) {
     ]);
   }
 
+  function configIn(data) {
+    if (!config) return data.config_id === null ? "none" : `${data.config_id}, deleted`;
+    return config.is_deleted ? `${config.name}, deleted` : h("a", { href: `/configs/${data.config_id}` }, config.name);
+  }
+
   return {
     get title() { return config?.name ?? execution.data?.task_type ?? "Execution"; },
     actions,
@@ -79,13 +84,9 @@ export function executionPage({ id }) {
   };
 }
 
+// False for one whose row is gone as well.
 async function configOf(id, signal) {
-  try {
-    return await read(`/task-configs/${id}`, {}, signal);
-  } catch (error) {
-    if (error.status === 404) return false; // it was deleted, and its executions have outlived it
-    throw error;
-  }
+  return (await read("/task-configs/names", { config_ids: id }, signal)).items[0] ?? false;
 }
 
 function told(data) {

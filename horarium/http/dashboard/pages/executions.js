@@ -14,7 +14,7 @@ const STATUSES = [["", "Any outcome"], ...STATES.map((name) => [name, STATUS[nam
 const TRIGGERS = [["", "Any trigger"], ["schedule", "Schedule"], ["manual", "By hand"], ["retry", "Retry"], ["backfill", "Backfill"], ["external", "External"]];
 const LATE_SECONDS = 5;
 const PAGE = 50;
-const names = new Map(); // of configs, which hardly ever change; null for one that is gone
+const names = new Map(); // of configs, which hardly ever change
 
 export function executionsPage({ query }) {
   const wanted = { status: query.status ?? "", trigger: query.trigger ?? "", config_id: query.config_id ?? "", worker: query.worker ?? "" };
@@ -24,7 +24,7 @@ export function executionsPage({ query }) {
   function make() {
     return new Loaded(async (signal) => {
       const page = await read("/executions", { ...wanted, limit: PAGE, cursor: cursors.at(-1) }, signal);
-      await named(page.items.map((each) => each.config_id), signal);
+      await named([...page.items.map((each) => each.config_id), Number(wanted.config_id) || null], signal);
       return page;
     }, 2500);
   }
@@ -82,14 +82,8 @@ export function turning(cursors, page, anew, [back, on]) {
 // Learn what these configs are called.
 async function named(ids, signal) {
   const unknown = [...new Set(ids)].filter((id) => id !== null && !names.has(id));
-  await Promise.all(unknown.map(async (id) => {
-    try {
-      names.set(id, (await read(`/task-configs/${id}`, {}, signal)).name);
-    } catch (error) {
-      if (error.status !== 404) throw error;
-      names.set(id, null);
-    }
-  }));
+  if (!unknown.length) return;
+  for (const { id, name } of (await read("/task-configs/names", { config_ids: unknown.join(",") }, signal)).items) names.set(id, name);
 }
 
 export function executionsTable(items, { named: withNames }) {
