@@ -16,7 +16,7 @@ from tests.support.processes import PASSWORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
     from tests.support.processes import Client, Running
 
@@ -25,22 +25,44 @@ pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
 NUMBERS = count(1)
 
 
-@pytest.fixture
-def visit(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
-    """The admin's page, at what happens now."""
-    with visiting(chromium, house) as made:
+@pytest.fixture(scope="module")
+def admin(house: Running) -> Client:
+    """The API, for what an operator does elsewhere."""
+    return house.client()
+
+
+@pytest.fixture(scope="module")
+def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
+    """The page of an admin who has logged in."""
+    admin.post("/users", {"username": "ada", "password": PASSWORD, "role": "admin"})
+    with visiting(chromium, house, "ada") as made:
         yield made
+
+
+@pytest.fixture
+def visit(known: Visit) -> Iterator[Visit]:
+    """The same, at what happens now; a test must leave nothing on its console."""
+    known.page.get_by_role("link", name="Horarium: now").click()
+    known.is_drawn()
+    yield known
+    known.was_quiet()
 
 
 @contextmanager
 def visiting(
-    chromium: Browser, house: Running, look: str = "light", path: str = "/", provokes: str | None = None
+    chromium: Browser, house: Running, username: str, path: str = "/", provokes: str | None = None
 ) -> Iterator[Visit]:
-    with Visit.of(chromium, house.url, look, provokes=provokes) as made:
+    with Visit.of(chromium, house.url, provokes=provokes) as made:
         made.to(path)
-        made.log_in(PASSWORD)
+        made.log_in(PASSWORD, username)
         made.is_drawn()
         yield made
+
+
+def a_user(admin: Client, role: str) -> str:
+    username = named(role)
+    admin.post("/users", {"username": username, "password": PASSWORD, "role": role})
+    return username
 
 
 def named(what: str) -> str:
@@ -91,25 +113,23 @@ def test_a_page_that_is_loaded_again_is_still_logged_in(visit: Visit) -> None:
     expect(visit.page.locator("html")).not_to_have_attribute("data-flashed", "yes")
 
 
-def test_a_session_that_ends_elsewhere_leads_to_the_login_and_back(
+def test_a_session_that_ends_elsewhere_leads_to_the_login_and_back_and_a_logout_to_it(
     chromium: Browser, house: Running, admin: Client
 ) -> None:
-    with visiting(chromium, house, path="/tree", provokes="401") as visit:
-        admin.call("POST", "/auth/logout")
+    username = a_user(admin, "operator")
+    user = next(each for each in admin.every("/users") if each["username"] == username)
+    with visiting(chromium, house, username, path="/tree", provokes="401") as visit:
+        admin.call("PATCH", f"/users/{user['id']}", {"role": "viewer"})
 
         expect(visit.page.get_by_label("Password")).to_be_visible()
-        visit.log_in(PASSWORD)
-
+        visit.log_in(PASSWORD, username)
         expect(visit.page).to_have_url(f"{house.url}/tree")
 
+        visit.page.get_by_label(f"Account of {username}").click()
+        visit.page.get_by_role("button", name="Log out").click()
 
-def test_whoever_logs_out_is_out(visit: Visit) -> None:
-    visit.page.get_by_label("Account of admin").click()
-
-    visit.page.get_by_role("button", name="Log out").click()
-
-    expect(visit.page.get_by_label("Password")).to_be_visible()
-    assert [each["name"] for each in visit.page.context.cookies() if each["value"]] == []
+        expect(visit.page.get_by_label("Password")).to_be_visible()
+        assert [each["name"] for each in visit.page.context.cookies() if each["value"]] == []
 
 
 def test_no_script_can_read_the_session(visit: Visit) -> None:
@@ -143,17 +163,17 @@ def test_a_run_that_failed_is_opened_from_what_failed_lately(visit: Visit, admin
     expect(visit.page.get_by_role("region", name="From tick to end")).to_contain_text("Finished")
 
 
-def test_a_lost_connection_is_told_and_what_is_shown_is_dated(chromium: Browser, house: Running, admin: Client) -> None:
-    with visiting(chromium, house, provokes="ERR_INTERNET_DISCONNECTED") as visit:
-        expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()
+def test_a_lost_connection_is_told_and_what_is_shown_is_dated(visit: Visit) -> None:
+    expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()
 
-        visit.page.context.set_offline(True)
+    visit.page.context.set_offline(True)
 
-        expect(visit.page.get_by_text("Connection lost.")).to_be_visible()
-        expect(visit.page.locator(".banner")).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
-        visit.page.context.set_offline(False)
-        expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()
-        expect(visit.page.locator(".banner")).to_have_count(0)
+    expect(visit.page.get_by_text("Connection lost.")).to_be_visible()
+    expect(visit.page.locator(".banner")).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
+    visit.page.context.set_offline(False)
+    expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(visit.page.locator(".banner")).to_have_count(0)
+    visit.was_quiet(provokes="ERR_INTERNET_DISCONNECTED")
 
 
 # Configs and executions
@@ -216,34 +236,30 @@ def test_a_config_is_deleted_once_that_is_confirmed(visit: Visit, admin: Client)
     assert admin.call("GET", f"/task-configs/{config}").status == 404
 
 
-def test_a_config_that_has_changed_meanwhile_is_not_deleted_and_says_why(
-    chromium: Browser, house: Running, admin: Client
-) -> None:
+def test_a_config_that_has_changed_meanwhile_is_not_deleted_and_says_why(visit: Visit, admin: Client) -> None:
     config = a_config(admin, named("changes meanwhile"))
-    with visiting(chromium, house, path=f"/configs/{config}", provokes="409") as visit:
-        visit.page.get_by_role("button", name="Delete …").click()
-        visit.page.route(
-            "**/api/v1/task-configs/*", lambda route: route.continue_(headers=outdated(route.request.headers))
-        )
+    visit.to(f"/configs/{config}")
+    visit.page.get_by_role("button", name="Delete …").click()
+    visit.page.route(re.compile("/api/v1/task-configs/"), as_if_edited)
 
-        visit.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    visit.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
 
-        expect(visit.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("version")
+    expect(visit.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("version")
     assert admin.get(f"/task-configs/{config}")["id"] == config
+    visit.page.get_by_role("button", name="Cancel").click()
+    visit.page.unroute_all()
+    visit.was_quiet(provokes="409")
 
 
-def outdated(headers: dict[str, str]) -> dict[str, str]:
-    return headers | ({"if-match": '"99"'} if "if-match" in headers else {})
+def as_if_edited(route: Route) -> None:
+    """The request of a page that has read another version."""
+    headers = route.request.headers
+    route.continue_(headers=headers | ({"if-match": '"99"'} if "if-match" in headers else {}))
 
 
 def test_a_viewer_is_offered_nothing_that_would_be_refused(chromium: Browser, house: Running, admin: Client) -> None:
-    admin.post("/users", {"username": named("viewer"), "password": PASSWORD, "role": "viewer"})
     config = a_config(admin, named("looked at"))
-    with Visit.of(chromium, house.url) as visit:
-        visit.to(f"/configs/{config}")
-        visit.log_in(PASSWORD, f"viewer {next(NUMBERS) - 2}")
-        visit.is_drawn()
-
+    with visiting(chromium, house, a_user(admin, "viewer"), path=f"/configs/{config}") as visit:
         expect(visit.page.get_by_role("heading", name="At a glance")).to_be_visible()
         expect(visit.page.locator("main").get_by_role("button")).to_have_count(0)
 
@@ -252,36 +268,84 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(chromium: Browser, ho
 
 
 def test_the_tree_is_seen_to_restart_what_was_killed(visit: Visit, house: Running) -> None:
+    visit.page.get_by_role("link", name="Tree").click()
+    row = visit.page.get_by_role("row", name=re.compile("^redis"))
+    expect(row.get_by_text("Running")).to_be_visible()
+    (redis,) = [process for process in house.tree() if process.name() == "redis-server"]
+
+    redis.kill()
+
+    expect(row.locator('[data-label="Restarts"]')).to_have_text("1")
+    expect(row.locator('[data-label="Last exit"]')).to_contain_text("restart")
+    expect(row.get_by_text("Running")).to_be_visible()
+    visit.was_quiet(provokes="503")
+
+
+def test_an_actor_is_restarted_by_button_and_says_by_whom(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("link", name="Tree").click()
-    row = page.get_by_role("row", name=re.compile("^postgres"))
-    expect(row.get_by_text("Running")).to_be_visible()
 
     page.get_by_role("button", name="Restart cleanup", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Restart").click()
 
-    killed = page.get_by_role("row", name=re.compile("^cleanup"))
-    expect(killed).to_contain_text("admin asked for it")
-    expect(killed.locator('[data-label="Restarts"]')).not_to_have_text("0")
-    expect(killed.get_by_text("Running")).to_be_visible()
+    row = page.get_by_role("row", name=re.compile("^cleanup"))
+    expect(row).to_contain_text("ada asked for it")
+    expect(row.get_by_text("Running")).to_be_visible()
+
+
+# Users, keys and what was changed
+
+
+def test_a_key_is_made_shown_once_and_taken_away_and_the_audit_log_tells_of_it(visit: Visit) -> None:
+    page, name = visit.page, named("of the deployment")
+    page.get_by_role("link", name="Users & keys").click()
+    page.get_by_role("button", name="New key …").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_role("dialog").get_by_text(re.compile("^hk_"))).to_be_visible()
+    page.get_by_role("button", name="I have it").click()
+    page.get_by_role("button", name=f"Delete the key {name}").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("row", name=re.compile(name))).to_have_count(0)
+
+    page.get_by_role("link", name="Audit").click()
+    expect(page.get_by_role("group").filter(has_text=name).first).to_be_visible()
+
+
+def test_a_user_is_made_and_a_password_that_breaks_a_rule_is_told_by_its_field(visit: Visit) -> None:
+    page, name = visit.page, named("grace")
+    page.get_by_role("link", name="Users & keys").click()
+    page.get_by_role("button", name="New user …").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill("password1")
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("password")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_role("row", name=re.compile(name))).to_be_visible()
+    visit.was_quiet(provokes="422")
 
 
 # Everywhere
 
 
 PAGES = {"now": "/", "configs": "/configs", "executions": "/executions", "tree": "/tree"}
+PAGES |= {"workers": "/workers", "people": "/people", "audit": "/audit"}
 
 
 @pytest.fixture(scope="module")
-def things(house: Running) -> dict[str, str]:
+def things(admin: Client) -> dict[str, str]:
     """A config with a run that failed, to look at."""
-    client = house.client()
-    config = a_config(client, named("shown"), task_type="fail", parameters={"message": "no"}, description="Breaks.")
-    run = client.post(f"/task-configs/{config}/run")["task_id"]
-    client.ended(run)
+    config = a_config(admin, named("shown"), task_type="fail", parameters={"message": "no"}, description="Breaks.")
+    run = admin.post(f"/task-configs/{config}/run")["task_id"]
+    admin.ended(run)
     return {**PAGES, "config": f"/configs/{config}", "execution": f"/executions/{run}"}
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_can_be_used_by_everybody_in_every_look(
     chromium: Browser, house: Running, things: dict[str, str], look: str
@@ -311,6 +375,7 @@ def test_the_keyboard_leads_past_the_navigation_and_to_every_page(visit: Visit) 
     page = visit.page
     visit.to("/")
     visit.is_drawn()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
@@ -321,7 +386,7 @@ def test_the_keyboard_leads_past_the_navigation_and_to_every_page(visit: Visit) 
 
 
 def test_the_look_is_the_readers_choice_and_is_kept(visit: Visit) -> None:
-    visit.page.get_by_label("Account of admin").click()
+    visit.page.get_by_label("Account of ada").click()
 
     visit.page.get_by_label("Dark").check()
 

@@ -5,15 +5,18 @@ import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
 import { attempt } from "./talk.js";
 import { go, here, start } from "./router.js";
-import { logOut, mayResume, renew, session, whenSessionChanges } from "./session.js";
+import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
 import { show, update } from "./view.js";
+import { auditPage } from "./pages/audit.js";
 import { configPage } from "./pages/config.js";
 import { configsPage } from "./pages/configs.js";
 import { executionPage } from "./pages/execution.js";
 import { executionsPage } from "./pages/executions.js";
 import { loginPage } from "./pages/login.js";
 import { nowPage } from "./pages/now.js";
+import { peoplePage } from "./pages/people.js";
 import { treePage } from "./pages/tree.js";
+import { workersPage } from "./pages/workers.js";
 import { icon } from "./icons.js";
 
 const PAGES = [
@@ -21,6 +24,9 @@ const PAGES = [
   ["Configs", "/configs", "configs"],
   ["Executions", "/executions", "executions"],
   ["Tree", "/tree", "tree"],
+  ["Workers", "/workers", "workers"],
+  ["Users & keys", "/people", "people", "admin"],
+  ["Audit", "/audit", "audit", "admin"],
 ];
 const ROUTES = [
   [/^\/$/, nowPage],
@@ -30,6 +36,9 @@ const ROUTES = [
   [/^\/executions$/, executionsPage],
   [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
   [/^\/tree$/, treePage],
+  [/^\/workers$/, workersPage],
+  [/^\/people$/, peoplePage],
+  [/^\/audit$/, auditPage],
 ];
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
 
@@ -85,7 +94,7 @@ function view() {
     h("a", { key: "skip", class: "skip", href: "#main" }, "Skip to the page"),
     h("header", { key: "header", class: "side" },
       h("a", { class: "brand", href: "/", "aria-label": "Horarium: now" }, icon("bell"), h("span", {}, "Horarium")),
-      h("nav", { "aria-label": "Pages" }, PAGES.map(destination)),
+      h("nav", { "aria-label": "Pages" }, PAGES.filter(([, , , role]) => !role || may(role)).map(destination)),
       h("div", { class: "account" }, connection(), session.user && account())),
     h("div", { key: "stage", class: `stage ${live.state === "lost" && !resuming ? "stale" : ""}` },
       banner(),

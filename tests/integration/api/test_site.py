@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PLACES = ["/", "/login", "/configs", "/configs/7", "/executions", "/executions/7c1f", "/tree"]
+PLACES = ["/", "/login", "/configs", "/configs/7", "/executions", "/executions/7c1f", "/tree", "/audit"]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
 FORBIDDEN = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("

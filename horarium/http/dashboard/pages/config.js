@@ -71,7 +71,7 @@ export function configPage({ id }) {
       data.description && h("p", { class: "lead" }, data.description),
       data.status === "paused" && h("p", { class: "notice" }, h("strong", {}, "Paused"), data.paused_until && [" until ", at(data.paused_until)], data.paused_reason && `: ${data.paused_reason}`),
       data.status === "error" && h("p", { class: "notice notice-bad" }, "Its schedule makes no sense any more. Mend it, then start it."),
-      h("div", { class: "columns wide-first" },
+      h("div", { class: "columns wide-first glance-first" },
         h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items, { named: false })),
           h("p", {}, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
         h("div", {}, summary(data), section("Next runs", loaded(runs, (page) => nextRuns(page, data), 3)))),
