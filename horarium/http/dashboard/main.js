@@ -78,6 +78,7 @@ function focusOnPage() {
     return;
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (!document.querySelector("main")?.contains(document.activeElement)) document.getElementById("page-title")?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }));
