@@ -91,9 +91,10 @@ class Visit:
         expect(self.page.locator("main .skeleton")).to_have_count(0)
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
-    def serious(self) -> list[str]:
-        """What axe finds that is serious or worse."""
-        found = Axe().run(self.page).response["violations"]
+    def serious(self, *rules: str) -> list[str]:
+        """What axe finds that is serious or worse, by these of its rules, or by all."""
+        options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+        found = Axe().run(self.page, options=options).response["violations"]
         return [
             f"{fault['id']}: {[node['html'][:160] for node in fault['nodes'][:3]]}"
             for fault in found
