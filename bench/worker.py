@@ -33,8 +33,8 @@ from common import COLUMNS, QUEUE, rabbitmq, resources, start_afresh, wait_until
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
+from horarium.clock import utc_now
 from horarium.host import calm_collector
-from horarium.lifecycle import utc_now
 from horarium.logs import configure_logging
 from horarium.tasks.broker import make_broker
 from horarium.tasks.message import TaskMessage

@@ -50,6 +50,7 @@ from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs
 from horarium.measures import Measures
 from horarium.messages import Mailboxes
+from horarium.overview import Overview
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker, taskiq_broker
 from horarium.tasks.egress import Egress
@@ -239,6 +240,11 @@ class Resources:
     def views(self) -> Views:
         """The read side."""
         return Views(self.database, self.due_index, self.history)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """What the first page of the dashboard shows."""
+        return Overview(self.database, self.due_index, clock=self.clock)
 
 
 @asynccontextmanager

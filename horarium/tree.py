@@ -212,6 +212,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         executions=r.executions,
         backfills=r.backfills,
         views=r.views,
+        overview=r.overview,
         event_feed=r.event_feed,
         leadership=r.leadership,
         audit=r.audit,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import Execution, ExecutionLog, TaskConfig
+from horarium.model import ConfigName, ConfigOutcomes, Execution, ExecutionLog, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 
@@ -86,6 +88,12 @@ class Views:
         ticks = await self.index.ticks([row["id"]])
         return TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=dict(last) if last else None)
 
+    async def named(self, config_ids: Sequence[int]) -> list[ConfigName]:
+        """What these configs are called, deleted ones as well."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.task_config_named.rows(connection, ids=sorted({*config_ids}))
+        return [ConfigName(**dict(row)) for row in rows]
+
     async def configs(self, wanted: ConfigFilter, at: ConfigPage) -> tuple[list[TaskConfig], int]:
         """A page of configs, and how many there are in all."""
         async with self._database.connection() as connection:
@@ -160,6 +168,12 @@ class Views:
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_running_at.rows(connection, worker=worker, max_rows=limit)
             return await _with_progress(connection, rows)
+
+    async def outcomes(self, config_ids: Sequence[int], each: int) -> list[ConfigOutcomes]:
+        """The newest executions of each of these configs, in short."""
+        async with self._database.connection() as connection:
+            rows = await QUERIES.execution_outcomes.rows(connection, config_ids=sorted({*config_ids}), each=each)
+        return [ConfigOutcomes.of(config_id, found) for config_id, found in groupby(rows, itemgetter("config_id"))]
 
     async def active(self, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of what is in flight, newest first, and how many there are in all."""

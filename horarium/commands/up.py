@@ -85,7 +85,8 @@ def _refuse_taken_port(host: str, port: int) -> None:
 def _print_banner(resources: Resources, port: int, passwords: list[str]) -> None:
     """Say where to look; a password that was made up is said this once."""
     settings = resources.settings
-    rows = {"API": f"http://{settings.host}:{port}/api/v1", "Health": f"http://{settings.host}:{port}/readyz"}
+    base = f"http://{settings.host}:{port}"
+    rows = {"Page": f"{base}/", "API": f"{base}/api/v1", "Health": f"{base}/readyz"}
     if passwords:
         rows["Account"] = f"admin, password {passwords[-1]} (shown only now)"
     if settings.embedded:

@@ -27,6 +27,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Location": _header("Where what was made is to be found", {"type": "string", "format": "uri-reference"}),
     "Retry-After": _header("When to come back, seconds", {"type": "string", "pattern": "^[0-9]+$"}),
     "WWW-Authenticate": _header("How to prove who one is", {"type": "string", "const": "Bearer"}),
+    "Set-Cookie": _header("The session's cookie, for the pages' own calls alone"),
     "Allow": _header("The methods that the path takes, of a 405"),
 }
 

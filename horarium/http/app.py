@@ -12,10 +12,12 @@ from horarium.http import (
     audit,
     audit_log,
     auth,
+    browser,
     events,
     executions,
     metrics,
     next_runs,
+    overview,
     schedules,
     supervision,
     system,
@@ -32,6 +34,7 @@ from horarium.http.problems import problems
 from horarium.http.requests import requests
 from horarium.http.routing import add_routes
 from horarium.http.services import SERVICES
+from horarium.http.site import add_site
 from horarium.http.streams import STREAMS, Streams
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ _RESOURCES: tuple[Route, ...] = (
     *supervision.ROUTES,
     *workers.ROUTES,
     *auth.ROUTES,
+    *browser.ROUTES,
     *users.ROUTES,
     *api_keys.ROUTES,
     *audit_log.ROUTES,
@@ -57,6 +61,7 @@ _RESOURCES: tuple[Route, ...] = (
     *apply.ROUTES,
     *next_runs.ROUTES,
     *executions.ROUTES,
+    *overview.ROUTES,
     *events.ROUTES,
     *schedules.ROUTES,
 )
@@ -75,4 +80,5 @@ def make_app(services: Services, cors_origins: Collection[str] = ()) -> web.Appl
         app.on_response_prepare.append(mark)
     add_routes(app, ROUTES)
     add_pages(app)
+    add_site(app)
     return app

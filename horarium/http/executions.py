@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
-from horarium.http.paging import LARGEST, Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import LARGEST, ConfigIds, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
-from horarium.model import Execution, ExecutionLog, ExecutionStatus, Instant, Trigger
+from horarium.model import ConfigOutcomes, Execution, ExecutionLog, ExecutionStatus, Instant, Trigger
 from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ class LogQuery(BaseModel):
     after: Annotated[int, Field(ge=0, le=LARGEST)] = 0
 
 
+class OutcomesQuery(BaseModel):
+    """Of which configs, their ids separated by commas, and how many of each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config_ids: ConfigIds
+    each: Annotated[int, Field(ge=1, le=50)] = 20
+
+    @property
+    def ids(self) -> list[int]:
+        """The same as numbers."""
+        return [int(each) for each in self.config_ids.split(",")]
+
+
 async def list_executions(call: Call) -> Reply:
     """A page of executions."""
     return await list_page(call, config_id=call.query.config_id)
@@ -66,6 +80,13 @@ async def list_active(call: Call) -> Reply:
     """A page of what is in flight."""
     query: PageQuery = call.query
     return _page(await call.services.views.active(before=_before(query), limit=query.limit))
+
+
+async def list_outcomes(call: Call) -> Reply:
+    """The newest executions of up to 200 configs, newest first, in short; a config without any has no item."""
+    query: OutcomesQuery = call.query
+    outcomes = await call.services.views.outcomes(query.ids, query.each)
+    return Reply(Page[ConfigOutcomes](items=outcomes, next_cursor=None, total=len(outcomes)))
 
 
 async def get_execution(call: Call) -> Reply:
@@ -110,6 +131,10 @@ def _page(page: ExecutionPage) -> Reply:
 ROUTES = (
     Route("GET", BASE, list_executions, "A page of executions", "viewer", Page[Execution], query=ExecutionsQuery),
     Route("GET", f"{BASE}/active", list_active, "What is in flight", "viewer", Page[Execution], query=PageQuery),
+    Route(
+        "GET", f"{BASE}/outcomes", list_outcomes, "The newest executions of many configs, in short", "viewer",
+        Page[ConfigOutcomes], query=OutcomesQuery,
+    ),
     Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
     Route(
         "GET", f"{BASE}/{{task_id}}/logs", get_execution_log, "What an attempt of it has logged",

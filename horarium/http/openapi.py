@@ -37,6 +37,7 @@ TAGS: dict[str, str] = {
     "executions": "The ledger: what became of every tick and every run",
     "schedules": "The due index, and schedules that are not saved yet",
     "task-types": "What can be run, and with which parameters",
+    "overview": "The last hour and the next one, at a glance",
     "events": "What happens, as it happens",
     "users": "People and their roles",
     "api-keys": "Keys for machines",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
 
-__all__ = ["Page", "PageQuery", "read_cursor", "write_cursor"]
+__all__ = ["ConfigIds", "Page", "PageQuery", "read_cursor", "write_cursor"]
 
 LARGEST = 2**62  # a list's limit is added to it, and the sum still fits 64 bits
 CURSOR = re.compile("[A-Za-z0-9_-]+")
@@ -27,6 +27,10 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: Annotated[str, Field(max_length=1000, json_schema_extra={"pattern": f"^{CURSOR.pattern}$"})] | None = None
+
+
+ConfigIds = Annotated[str, Field(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,199}$", max_length=4000)]
+"""Ids of configs, separated by commas."""
 
 
 class Page(BaseModel, Generic[Item]):

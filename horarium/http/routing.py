@@ -20,6 +20,7 @@ from horarium.audit_log import Author
 from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
 from horarium.http.headers import request_id
 from horarium.http.origin import client_address
+from horarium.http.own_page import check_own_page
 from horarium.http.reading import BODY_LIMIT_BYTES, BODY_SECONDS, OPEN_BODY_LIMIT_BYTES, read_body, read_query
 from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
@@ -153,7 +154,8 @@ class Route:
 
     A body has `body_limit` bytes at most, and arrives within `body_seconds`. What follows is for the document: which
     fields of the head a call `reads` and its answer `gives`; what may stand against a change (409), None where nothing
-    can; other `problems`; and whether a call without a role takes a token from elsewhere than this machine.
+    can; other `problems`; and whether a call without a role takes a token from elsewhere than this machine. `own_page`:
+    it answers the pages that are served here alone, which is asked before anything is read.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -174,10 +176,13 @@ class Route:
     problems: tuple[int, ...] = ()
     media_type: str = "application/json"
     token_elsewhere: bool = False
+    own_page: bool = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check, read, handle, answer."""
         services = request.app[SERVICES]
+        if self.own_page:
+            check_own_page(request)
         caller = await self._authenticated(request, services)
         call = Call(request, services, caller, read_query(request, self.query), await self._body(request))
         reply = await self.handler(call)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from horarium.lifecycle import TaskConfigs
     from horarium.measures import Measures
     from horarium.messages import Mailboxes
+    from horarium.overview import Overview
     from horarium.sql.database import Database
     from horarium.supervisor import Supervisor
     from horarium.tasks.broker import Publisher
@@ -61,6 +62,7 @@ class Services:
     executions: Executions
     backfills: Backfills
     views: Views
+    overview: Overview
     event_feed: EventFeed
     leadership: Leadership
     audit: Audit

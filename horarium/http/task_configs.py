@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.executions import ExecutionQuery, list_page
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import ConfigIds, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, IF_MATCH, Empty, Reply, Route
 from horarium.model import (
     Action,
     Backfill,
     BackfillRequest,
+    ConfigName,
     ConfigStatus,
     Execution,
     Instant,
@@ -60,6 +61,14 @@ class ConfigQuery(BaseModel):
 
     verify_scheduler_status: bool = False
     include_stats: bool = False
+
+
+class NamesQuery(BaseModel):
+    """Of which configs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config_ids: ConfigIds
 
 
 class HistoryQuery(BaseModel):
@@ -119,6 +128,12 @@ async def list_configs(call: Call) -> Reply:
     full = len(configs) == query.limit
     cursor = write_cursor(query.sort, _sorted_by(query.sort, configs[-1]), configs[-1].id) if full else None
     return Reply(Page[TaskConfig](items=configs, next_cursor=cursor, total=total))
+
+
+async def list_names(call: Call) -> Reply:
+    """What up to 200 configs are called, those that were deleted as well; of an id that is none, nothing is said."""
+    names = await call.services.views.named([int(each) for each in call.query.config_ids.split(",")])
+    return Reply(Page[ConfigName](items=names, next_cursor=None, total=len(names)))
 
 
 async def create_config(call: Call) -> Reply:
@@ -261,6 +276,9 @@ ROUTES = (
     Route(
         "POST", BASE, create_config, "A new config", "operator", SavedConfig, status=201, body=TaskConfigCreate,
         gives=("ETag", "Location"), conflict="Another config has the name",
+    ),
+    Route(
+        "GET", f"{BASE}/names", list_names, "What configs are called", "viewer", Page[ConfigName], query=NamesQuery,
     ),
     Route(
         "GET", ONE, get_config, "One config", "viewer", TaskConfigDetail, query=ConfigQuery, gives=("ETag",),

@@ -158,6 +158,23 @@ class DueIndex:
             specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, ids)) if ids else []
         return [_due_config(member, tick, spec or b"") for (member, tick), spec in zip(pairs, specs, strict=True)]
 
+    async def firing_before(self, until: datetime, most: int) -> tuple[list[DueConfig], int]:
+        """Configs that fire before `until`, earliest first, and how many there are; of many, evenly spread ones."""
+        with redis_errors():
+            total = int(await self._redis.zcount(self._keys.due, "-inf", f"({to_ms(until)}"))
+            if total <= most:
+                return await self.page(0, total) if total else [], total
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for number in range(most):
+                    place = number * total // most
+                    pipe.zrange(self._keys.due, place, place, withscores=True)
+                pairs = [pair for found in await pipe.execute() for pair in found]
+            ids = [member for member, _ in pairs]
+            specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, ids))
+        return [
+            _due_config(member, tick, spec or b"") for (member, tick), spec in zip(pairs, specs, strict=True)
+        ], total
+
     async def size(self) -> int:
         """How many configs are in the index."""
         with redis_errors():

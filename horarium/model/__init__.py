@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         SavedConfig,
         WarningCode,
     )
-    from horarium.model.executions import Execution, ExecutionLog, ExecutionStatus, Trigger
+    from horarium.model.executions import ConfigOutcomes, Execution, ExecutionLog, ExecutionStatus, Trigger
     from horarium.model.fields import Answer, Instant, Request
     from horarium.model.identity import (
         ApiKey,
@@ -41,8 +41,18 @@ if TYPE_CHECKING:
         UserCreate,
         UserPatch,
     )
+    from horarium.model.overview import (
+        FailedExecution,
+        InFlight,
+        InFlightExecution,
+        Lane,
+        Mark,
+        OverviewAnswer,
+        OverviewBin,
+    )
     from horarium.model.task_configs import (
         Action,
+        ConfigName,
         ConfigStatus,
         LastExecution,
         PauseRequest,
@@ -65,17 +75,26 @@ __all__ = [
     "Backfill",
     "BackfillRequest",
     "ConfigChange",
+    "ConfigName",
+    "ConfigOutcomes",
     "ConfigStatus",
     "ConfigWarning",
     "ConfigsApplied",
     "Execution",
     "ExecutionLog",
     "ExecutionStatus",
+    "FailedExecution",
     "FieldChange",
+    "InFlight",
+    "InFlightExecution",
     "Instant",
+    "Lane",
     "LastExecution",
     "Login",
+    "Mark",
     "NewApiKey",
+    "OverviewAnswer",
+    "OverviewBin",
     "PasswordChange",
     "PauseRequest",
     "Refresh",
@@ -112,6 +131,7 @@ MODULES = {
         "WarningCode",
     ),
     "executions": (
+        "ConfigOutcomes",
         "Execution",
         "ExecutionLog",
         "ExecutionStatus",
@@ -136,8 +156,18 @@ MODULES = {
         "UserCreate",
         "UserPatch",
     ),
+    "overview": (
+        "FailedExecution",
+        "InFlight",
+        "InFlightExecution",
+        "Lane",
+        "Mark",
+        "OverviewAnswer",
+        "OverviewBin",
+    ),
     "task_configs": (
         "Action",
+        "ConfigName",
         "ConfigStatus",
         "LastExecution",
         "PauseRequest",

@@ -9,9 +9,11 @@ from uuid import UUID  # noqa: TC003 - as above
 from horarium.model.fields import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from horarium.sql.queries import Row
 
-__all__ = ["Execution", "ExecutionLog", "ExecutionStatus", "Trigger"]
+__all__ = ["ConfigOutcomes", "Execution", "ExecutionLog", "ExecutionStatus", "Trigger"]
 
 Trigger = Literal["schedule", "manual", "backfill", "retry", "external"]
 ExecutionStatus = Literal[
@@ -126,6 +128,39 @@ class ExecutionLog(Answer):
         ]
         total = dropped + len(lines)
         return cls(task_id=task_id, attempt=attempt, attempts=attempts, items=items, dropped=dropped, total=total)
+
+
+class Outcome(Answer):
+    """An execution in short; `at` is its tick, or else when it was made."""
+
+    task_id: UUID
+    status: ExecutionStatus
+    reason: str | None
+    at: datetime
+    tick_count: int
+    duration_seconds: float | None
+
+
+class ConfigOutcomes(Answer):
+    """The newest executions of a config, newest first."""
+
+    config_id: int
+    outcomes: list[Outcome]
+
+    @classmethod
+    def of(cls, config_id: int, rows: Iterable[Row]) -> Self:
+        """From the rows of one config."""
+        return cls(
+            config_id=config_id,
+            outcomes=[
+                Outcome(
+                    **{name: row[name] for name in ("task_id", "status", "reason", "tick_count")},
+                    at=row["tick_at"] or row["created_at"],
+                    duration_seconds=_seconds(row["started_at"], row["completed_at"]),
+                )
+                for row in rows
+            ],
+        )
 
 
 def _attempts(row: Row) -> list[AttemptRecord]:

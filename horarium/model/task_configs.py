@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "Catchup",
+    "ConfigName",
     "ConfigStatus",
     "LastExecution",
     "Overlap",
@@ -185,6 +186,15 @@ class TaskConfig(Answer):
         """The config that a row describes, with what Redis and the ledger add to it."""
         known = {name: row[name] for name in cls.model_fields if name not in ("next_run_at", "last_execution")}
         return cls(**known, next_run_at=next_run_at, last_execution=LastExecution(**last) if last else None)
+
+
+class ConfigName(Answer):
+    """What a config is called; one that was deleted is still named where its executions are shown."""
+
+    id: int
+    name: str
+    status: ConfigStatus
+    is_deleted: bool
 
 
 class PauseRequest(Request):

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.browser import chromium
 from tests.support.processes import Client, Running, horarium
 from tests.support.servers import temporary_data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["admin", "chromium", "data_dir", "house"]
 
 
 @pytest.fixture

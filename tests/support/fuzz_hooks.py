@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 API = httpx.Client(base_url=f"{os.environ['FUZZED_URL']}/api/v1", timeout=20)
 PASSWORD = os.environ["FUZZED_PASSWORD"]
 ADDRESSES = count(int(ip_address("198.18.0.1")))
-ENDS_ITS_SESSION = ("log_out", "change_password")
+ENDS_ITS_SESSION = ("log_out", "close_browser_session", "change_password")
 CARRIES_THE_API = ("horarium", "servers", "postgres", "redis", "core", "api")
 NOBODY = 10**15
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from horarium.actors.timeout_sweeper import TimeoutSweeper
+from horarium.clock import utc_now
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from horarium.keyspace.timeouts import TimeoutIndex
 from horarium.keyspace.workers import Workers
-from horarium.lifecycle import utc_now
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
 from horarium.sql.migrator import migrate

@@ -476,6 +476,19 @@ CROSS JOIN LATERAL (
 WHERE e.status = 'success' AND e.started_at IS NOT NULL
 GROUP BY c.id;
 
+-- name: execution_outcomes(config_ids, each)
+-- The newest executions of each of these configs, newest first: what a list of configs shows beside each.
+SELECT
+    c.id AS config_id, e.id AS task_id, e.status, e.reason, e.tick_at, e.tick_count, e.created_at, e.started_at, e.completed_at
+FROM unnest(:config_ids::bigint[]) AS c (id)
+CROSS JOIN LATERAL (
+    SELECT x.id, x.status, x.reason, x.tick_at, x.tick_count, x.created_at, x.started_at, x.completed_at
+    FROM executions AS x
+    WHERE x.config_id = c.id
+    ORDER BY x.id DESC LIMIT :each::integer
+) AS e
+ORDER BY c.id, e.id DESC;
+
 -- name: execution_delete_expired(after, completed_before, created_before, max_rows)^
 -- Retention by age, a page of the oldest rows at a time; answers how many went, how many were looked at and the last of
 -- them, from where the next page goes on: what stays is not looked at again each time. The newest tick row of a config

@@ -237,6 +237,12 @@ FROM task_configs WHERE deleted_at IS NULL;
 -- A page of all configs there are, by id.
 SELECT id FROM task_configs WHERE id > :after::bigint AND deleted_at IS NULL ORDER BY id LIMIT :max_rows::integer;
 
+-- name: task_config_named(ids)
+-- What these configs are called, those that were deleted as well: executions speak of them for longer than they live.
+SELECT id, name, status, deleted_at IS NOT NULL AS is_deleted FROM task_configs
+WHERE id = ANY(:ids::bigint[])
+ORDER BY id;
+
 -- name: task_config_gone(ids)
 -- Those of these ids that no config has.
 SELECT x.id FROM unnest(:ids::bigint[]) AS x (id)

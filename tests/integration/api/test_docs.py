@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import to_thread
 
-from horarium.http.app import ROUTES
 from horarium.http.pages import FILES, POLICY, TYPES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.tree import House
 
 pytestmark = pytest.mark.anyio
 
 PATHS = {name: "/docs" if name == "index.html" else f"/docs/{name}" for name in FILES}
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 
 
 class Tags(HTMLParser):
@@ -85,18 +76,3 @@ def test_a_module_imports_what_is_served_alone(name: str) -> None:
     imported = re.findall(r'from "\./([\w.]+)"', FILES[name].decode())
 
     assert set(imported) <= set(FILES)
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no browser on this machine")
-@pytest.mark.timeout(90)
-async def test_a_browser_draws_every_operation(house: House, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    command = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom"]
-
-    def draw() -> str:
-        ran = subprocess.run([*command, f"{house.url}/docs"], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
-        return ran.stdout
-
-    drawn = await to_thread.run_sync(draw)
-
-    assert [route for route in ROUTES if f'id="{route.handler.__name__}"' not in drawn] == []

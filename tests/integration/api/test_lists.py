@@ -256,7 +256,8 @@ async def test_a_query_that_is_not_understood_is_refused_by_name(
 async def test_no_read_overlooks_a_parameter_that_it_does_not_know(house: House, path: str) -> None:
     answer = await house.call("GET", path, colour="red")
 
-    assert (answer.status, answer.faults) == (422, {"colour"})
+    assert answer.status == 422
+    assert "colour" in answer.faults
 
 
 @pytest.mark.parametrize("name", ["task_type", "tag", "q", "worker"])

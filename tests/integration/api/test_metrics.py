@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from horarium.audit import AuditPass, Finding
-from horarium.lifecycle import utc_now
+from horarium.clock import utc_now
 from tests.support.figures import Figures, figures
 from tests.support.tree import EVERY_SECOND, a_tree
 from tests.support.waiting import eventually

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from horarium.http.app import ROUTES
 from horarium.http.openapi import describe
 from tests.support.beating import a_beating_worker
+from tests.support.browser_session import OWN_PAGE, cookie_of
 from tests.support.tree import PASSWORD
 from tests.support.waiting import eventually
 
@@ -41,6 +42,7 @@ BODIES: dict[str, Any] = {
     f"post {BASE}/{{config_id}}/backfill": {"start": "2024-01-01T00:00:00Z", "end": "2024-01-02T00:00:00Z"},
     "post /api/v1/schedules/preview": {"scheduler_type": "interval", "schedule_config": {"hours": 1}},
     "post /api/v1/auth/login": {"username": "admin", "password": PASSWORD},
+    "post /api/v1/auth/browser/login": {"username": "admin", "password": PASSWORD},
     "post /api/v1/auth/password": {"current_password": PASSWORD, "new_password": f"another: {PASSWORD}"},
     "post /api/v1/auth/revoke": {"refresh_token": "of nobody"},
     "post /api/v1/users": {"username": "described", "password": PASSWORD, "email": "d@example.org"},
@@ -83,6 +85,8 @@ async def test_an_answer_is_as_the_document_says(
         pair = await house.call("POST", "/api/v1/auth/login", BODIES["post /api/v1/auth/login"], token=None)
         body = {"refresh_token": pair.body["refresh_token"]}
     token = await house.new_token("admin")
+    if path.endswith(("/executions/outcomes", "/task-configs/names")):
+        filled = f"{filled}?config_ids=1,2"
     if path.endswith("/auth/password"):
         token = await house.logged_in()
     before = FIRST.get(path.rpartition("/")[2])
@@ -92,7 +96,9 @@ async def test_an_answer_is_as_the_document_says(
         {"verify_scheduler_status": "true", "include_stats": "true"} if operation["operationId"] == "get_config" else {}
     )
 
-    answer = await house.call(method.upper(), filled, body, token=token, **query)
+    headers = OWN_PAGE | await cookie_of(house) if "/auth/browser/" in path else {}
+
+    answer = await house.call(method.upper(), filled, body, token=token, headers=headers, **query)
 
     described = operation["responses"][str(answer.status)]
     assert answer.status < 300, answer

@@ -32,6 +32,9 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/auth/logout": "viewer",
     "GET /api/v1/auth/me": "viewer",
     "POST /api/v1/auth/password": "viewer",
+    "POST /api/v1/auth/browser/login": "own page",
+    "POST /api/v1/auth/browser/refresh": "own page",
+    "POST /api/v1/auth/browser/logout": "viewer",
     "GET /api/v1/users": "admin",
     "POST /api/v1/users": "admin",
     "GET /api/v1/users/{user_id}": "admin",
@@ -44,6 +47,7 @@ LOWEST: dict[str, str | None] = {
     "GET /api/v1/task-types": "viewer",
     f"GET {BASE}": "viewer",
     f"POST {BASE}": "operator",
+    f"GET {BASE}/names": "viewer",
     f"POST {BASE}/apply": "operator",
     f"GET {BASE}/{{config_id}}": "viewer",
     f"PATCH {BASE}/{{config_id}}": "operator",
@@ -60,6 +64,8 @@ LOWEST: dict[str, str | None] = {
     f"GET {BASE}/{{config_id}}/executions": "viewer",
     "GET /api/v1/executions": "viewer",
     "GET /api/v1/executions/active": "viewer",
+    "GET /api/v1/executions/outcomes": "viewer",
+    "GET /api/v1/overview": "viewer",
     "GET /api/v1/executions/{task_id}": "viewer",
     "GET /api/v1/executions/{task_id}/logs": "viewer",
     "POST /api/v1/executions/{task_id}/cancel": "operator",
@@ -79,7 +85,7 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/system/workers/{worker_id}/resume": "operator",
     "POST /api/v1/system/workers/{worker_id}/drain": "admin",
 }
-OF_PEOPLE = ("GET /api/v1/auth/me", "POST /api/v1/auth/logout")
+OF_PEOPLE = ("GET /api/v1/auth/me", "POST /api/v1/auth/logout", "POST /api/v1/auth/browser/logout")
 """Calls about the caller's own account, which a machine has none of; that of a new password reads its body first."""
 KEYS = tuple(f"{role}'s API key" for role in ROLES)
 NOBODY = ("nobody", "an expired token", "another's signature", "a dead API key")
@@ -140,6 +146,8 @@ def due(call: str, who: str) -> str:
     lowest = LOWEST[call]
     if lowest is None:
         return "let in"
+    if lowest == "own page":  # whoever asks without being one is told so, whatever else they bear
+        return "forbidden"
     if who in NOBODY:
         return "refused"
     role = who.partition("'")[0]

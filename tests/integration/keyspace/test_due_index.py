@@ -254,3 +254,28 @@ async def test_a_redis_that_is_away_is_unavailable(tmp_path: Path) -> None:
             await due(DueIndex(nowhere, KEYS))
     finally:
         await nowhere.aclose()
+
+
+# Those that fire before an instant
+
+
+async def test_those_that_fire_before_an_instant_are_told_with_their_number(index: DueIndex) -> None:
+    await index.upsert([entry(number, number) for number in range(1, 6)])
+
+    found, total = await index.firing_before(at(4), most=10)
+
+    assert ([each.config_id for each in found], total) == ([1, 2, 3], 3)
+    assert found[0].spec == b'{"name":"x"}'
+
+
+async def test_of_too_many_evenly_spread_ones_are_told(index: DueIndex) -> None:
+    await index.upsert([entry(number, number) for number in range(100)])
+
+    found, total = await index.firing_before(at(100), most=4)
+
+    assert ([each.config_id for each in found], total) == ([0, 25, 50, 75], 100)
+    assert found[-1].spec == b'{"name":"x"}'
+
+
+async def test_nothing_fires_before_an_instant_in_an_empty_index(index: DueIndex) -> None:
+    assert await index.firing_before(at(1), most=4) == ([], 0)

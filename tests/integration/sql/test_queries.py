@@ -56,6 +56,36 @@ async def test_what_is_asked_every_second_reads_an_index_of_nothing_else(rig: Ri
     assert re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan) == [index], plan
 
 
+LATELY = {"made_since": "'01a20000-0000-7000-8000-000000000000'", "config_ids": "'{1,2}'", "ids": "'{1,2}'"}
+INSTANTS = {"since": "'2026-01-07T11:00:00Z'", "until": "'2026-01-07T13:00:00Z'"}
+
+
+@pytest.mark.parametrize(
+    ("name", "indexes"),
+    [
+        ("overview_bins", {"executions_pkey"}),
+        ("overview_recent_configs", {"executions_pkey"}),
+        ("overview_marks", {"executions_by_config"}),
+        ("overview_in_flight", {"executions_occupied", "task_configs_pkey"}),
+        ("overview_in_flight_counts", {"executions_occupied"}),
+        ("overview_failures", {"executions_with_errors", "task_configs_pkey"}),
+        ("execution_outcomes", {"executions_by_config"}),
+    ],
+)
+async def test_what_a_dashboard_asks_reads_no_more_than_it_shows(rig: Rig, name: str, indexes: set[str]) -> None:
+    """The plan is that of a large ledger: no table is read whole, and no row is sorted that an index has in order."""
+    query = {query.name: query for query in QUERIES.all()}[name]
+    async with rig.database.connection() as connection:
+        given = [(LATELY | INSTANTS).get(parameter, "10") for parameter in query.parameters]
+        sql = query.sql
+        for place, value in reversed(list(enumerate(given, start=1))):
+            sql = sql.replace(f"${place}", value)
+        plan = "\n".join(line[0] for line in await connection.fetch(f"EXPLAIN {sql}"))
+
+    assert {*re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan)} == indexes, plan
+    assert "Seq Scan" not in plan
+
+
 def test_the_files_say_why_of_every_query() -> None:
     text = "".join(path.read_text() for path in QUERY_DIR.glob("*.sql"))
 

@@ -1,0 +1,56 @@
+// What a page has read, how old it is, and reading it anew when something has happened: soon, and never twice at once.
+
+import { now } from "./clock.js";
+import { update } from "./view.js";
+
+export class Loaded {
+  // `read(signal)` answers the data; it is not read again within `pause` milliseconds.
+  constructor(read, pause = 1000) {
+    this.data = undefined;
+    this.problem = null;
+    this.readAt = null;
+    this.pause = pause;
+    this.read = read;
+    this.timer = 0;
+    this.aborting = new AbortController();
+    this.running = false;
+    this.again = false;
+    this.refresh();
+  }
+
+  // Something has happened: read it, as soon as that may be.
+  nudge() {
+    if (this.timer || this.aborting.signal.aborted) return;
+    this.timer = setTimeout(() => { this.timer = 0; this.refresh(); }, document.hidden ? this.pause * 10 : this.pause);
+  }
+
+  async refresh() {
+    if (this.running) {
+      this.again = true;
+      return;
+    }
+    this.running = true;
+    const { signal } = this.aborting;
+    try {
+      this.data = await this.read(signal);
+      this.problem = null;
+      this.readAt = now();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.problem = error;
+      if (error.isAway) setTimeout(() => this.nudge(), 2000);
+    } finally {
+      this.running = false;
+    }
+    update();
+    if (this.again) {
+      this.again = false;
+      this.nudge();
+    }
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.aborting.abort();
+  }
+}

@@ -1,0 +1,197 @@
+// The frame around every page: who is here, where one can go, whether what is shown is still true.
+
+import { moment, running, now } from "./clock.js";
+import { h } from "./dom.js";
+import { connect, disconnect, listen, live } from "./live.js";
+import { attempt } from "./talk.js";
+import { go, here, start } from "./router.js";
+import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
+import { show, update } from "./view.js";
+import { auditPage } from "./pages/audit.js";
+import { configPage } from "./pages/config.js";
+import { configsPage } from "./pages/configs.js";
+import { executionPage } from "./pages/execution.js";
+import { executionsPage } from "./pages/executions.js";
+import { loginPage } from "./pages/login.js";
+import { nowPage } from "./pages/now.js";
+import { peoplePage } from "./pages/people.js";
+import { treePage } from "./pages/tree.js";
+import { workersPage } from "./pages/workers.js";
+import { icon } from "./icons.js";
+
+const PAGES = [
+  ["Now", "/", "now"],
+  ["Configs", "/configs", "configs"],
+  ["Executions", "/executions", "executions"],
+  ["Tree", "/tree", "tree"],
+  ["Workers", "/workers", "workers"],
+  ["Users & keys", "/people", "people", "admin"],
+  ["Audit", "/audit", "audit", "admin"],
+];
+const ROUTES = [
+  [/^\/$/, nowPage],
+  [/^\/login$/, loginPage],
+  [/^\/configs$/, configsPage],
+  [/^\/configs\/(?<id>\d{1,18})$/, configPage],
+  [/^\/executions$/, executionsPage],
+  [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
+  [/^\/tree$/, treePage],
+  [/^\/workers$/, workersPage],
+  [/^\/people$/, peoplePage],
+  [/^\/audit$/, auditPage],
+];
+const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
+
+let page = null;
+let resuming = true;
+let unreachable = false;
+
+function arrived(make, parameters) {
+  page?.close?.();
+  page = null;
+  if (session.user === null && make !== loginPage) {
+    if (!resuming) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
+    return;
+  }
+  if (session.user !== null && make === loginPage) {
+    go(onOurSide(parameters.query.then), { replace: true });
+    return;
+  }
+  page = make ? make(parameters) : lostPage();
+  update();
+  focusOnPage();
+}
+
+// Where a login leads to: a path of ours, and never somebody else's address.
+function onOurSide(wanted) {
+  if (!wanted?.startsWith("/")) return "/";
+  const address = new URL(wanted, location.origin);
+  return address.origin === location.origin && address.pathname !== "/login" ? address.pathname + address.search : "/";
+}
+
+let first = true;
+
+// A reader of the screen, and whoever uses the keyboard, is taken to the page that has been opened.
+function focusOnPage() {
+  if (first) {
+    first = false;
+    return;
+  }
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (!document.querySelector("main")?.contains(document.activeElement)) document.getElementById("page-title")?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }));
+}
+
+function lostPage() {
+  return { title: "Not here", view: () => h("div", { class: "empty" }, h("p", { class: "empty-title" }, "There is no such page."), h("p", {}, h("a", { href: "/" }, "To what happens now"))) };
+}
+
+function view() {
+  document.title = page ? `${page.title} · Horarium` : "Horarium";
+  if (page?.bare) return h("main", { key: "bare", id: "main", class: "bare" }, page.view());
+  return [
+    h("a", { key: "skip", class: "skip", href: "#main" }, "Skip to the page"),
+    h("header", { key: "header", class: "side" },
+      h("a", { class: "brand", href: "/", "aria-label": "Horarium: now" }, icon("bell"), h("span", {}, "Horarium")),
+      h("nav", { "aria-label": "Pages" }, PAGES.filter(([, , , role]) => !role || may(role)).map(destination)),
+      h("div", { class: "account" }, connection(), session.user && account())),
+    h("div", { key: "stage", class: `stage ${live.state === "lost" && !resuming ? "stale" : ""}` },
+      banner(),
+      h("main", { id: "main" },
+        h("div", { class: "page-head" }, h("h1", { id: "page-title", tabindex: "-1" }, page?.heading?.() ?? page?.title ?? "Horarium"), page?.actions?.()),
+        page ? page.view() : unreachable ? null : h("div", { class: "skeleton", "aria-busy": "true" }, h("div", { class: "bone bone-0" })))),
+  ];
+}
+
+function destination([word, address, sign]) {
+  const inside = address === "/" ? location.pathname === "/" : location.pathname.startsWith(address);
+  return h("a", { href: address, "aria-current": inside ? "page" : undefined }, icon(sign), h("span", {}, word));
+}
+
+function connection() {
+  const [state, word] = {
+    live: ["live", "Live"],
+    connecting: ["connecting", "Connecting"],
+    away: ["away", "Events paused"],
+    lost: ["lost", "Reconnecting"],
+  }[live.state];
+  return h("p", { class: "connection", "data-state": state, title: `Last heard from Horarium: ${moment(live.heardAt)}` }, h("span", { class: "lamp", "aria-hidden": "true" }), word);
+}
+
+function banner() {
+  if (unreachable) return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium does not answer. It is tried again every few seconds.");
+  if (live.state === "lost" && session.user) {
+    return h("div", { key: "banner", class: "banner", role: "status" }, h("strong", {}, "Connection lost. "),
+      "What you see is as of ", h("span", { class: "number" }, moment(live.heardAt)), h("span", { "aria-hidden": "true" }, `, ${running((now() - live.heardAt) / 1000)} ago`), ". Reconnecting …");
+  }
+  if (live.state === "away") return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium cannot read its events (Redis is away). What you see may be older than it seems.");
+  return null;
+}
+
+function account() {
+  const chosen = document.documentElement.dataset.theme ?? "auto";
+  return h("details", { class: "menu" },
+    h("summary", { "aria-label": `Account of ${session.user.username}` }, h("span", { class: "initial", "aria-hidden": "true" }, session.user.username[0].toUpperCase()), h("span", { class: "who" }, session.user.username), h("span", { class: "quiet who" }, session.user.role)),
+    h("div", { class: "menu-body" },
+      h("p", { class: "quiet" }, `${session.user.username}, ${session.user.role}`),
+      h("fieldset", {}, h("legend", {}, "Appearance"), Object.entries(THEMES).map(([key, word]) =>
+        h("label", {}, h("input", { type: "radio", name: "theme", value: key, checked: key === chosen, on: { change: () => wear(key) } }), word))),
+      h("a", { href: "/docs" }, "The API"),
+      h("button", { on: { click: () => attempt(logOut) } }, "Log out")));
+}
+
+function wear(theme) {
+  if (theme === "auto") {
+    localStorage.removeItem("horarium.theme");
+    delete document.documentElement.dataset.theme;
+  } else {
+    localStorage.setItem("horarium.theme", theme);
+    document.documentElement.dataset.theme = theme;
+  }
+  update();
+}
+
+function sessionChanged() {
+  if (session.user === null) {
+    disconnect();
+    if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
+  } else if (page?.bare || page === null) {
+    connect();
+    if (!resuming) go(onOurSide(new URLSearchParams(location.search).get("then")), { replace: true });
+  }
+  update();
+}
+
+listen((kind, data) => {
+  if (kind === "state" && data === "live") page?.heard?.("reset", {});
+  page?.heard?.(kind, data);
+  update();
+});
+
+async function resume() {
+  while (mayResume() && session.user === null) {
+    try {
+      await renew();
+      unreachable = false;
+    } catch {
+      unreachable = true;
+      update();
+      await new Promise((resolve) => { setTimeout(resolve, 2000); });
+    }
+  }
+  resuming = false;
+}
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target) || event.target.closest("a, button")) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+
+whenSessionChanges(sessionChanged);
+show(document.getElementById("app"), view);
+await resume();
+start(ROUTES, arrived);

@@ -1,0 +1,157 @@
+// One config: what it runs and when, how its runs went, and what can be done to it.
+
+import { call, post, read } from "../api.js";
+import { duration } from "../clock.js";
+import { h } from "../dom.js";
+import { Loaded } from "../load.js";
+import { at, code, countdown, empty, facts, field, inZone, loaded, place, seconds, section, since, status, strip } from "../parts.js";
+import { spark } from "../plots.js";
+import { go } from "../router.js";
+import { may } from "../session.js";
+import { ask, attempt } from "../talk.js";
+import { plural, reason, zone } from "../words.js";
+import { scheduled } from "./configs.js";
+import { executionsTable } from "./executions.js";
+
+const RUNS = 8;
+const ROWS = 12;
+
+export function configPage({ id }) {
+  const path = `/task-configs/${id}`;
+  const config = new Loaded(async (signal) => {
+    const { body, headers } = await call("GET", path, { query: { include_stats: true }, signal });
+    return { ...body, tag: headers.get("ETag") };
+  }, 2500);
+  const runs = new Loaded((signal) => read(`${path}/next-runs`, { count: RUNS }, signal), 2500);
+  const executions = new Loaded((signal) => read(`${path}/executions`, { limit: ROWS }, signal), 1500);
+  const outcomes = new Loaded(async (signal) => (await read("/executions/outcomes", { config_ids: id, each: 50 }, signal)).items[0]?.outcomes ?? [], 2500);
+  const all = [config, runs, executions, outcomes];
+
+  async function act(name, done) {
+    await attempt(() => post(`${path}/${name}`), done);
+    for (const each of all) each.refresh();
+  }
+
+  async function runNow() {
+    await attempt(async () => go(`/executions/${(await post(`${path}/run`)).task_id}`), "Started by hand");
+  }
+
+  const pause = () => ask({
+    title: `Pause ${config.data.name}?`,
+    text: "Its ticks are skipped, and written down as skipped, until it is resumed.",
+    confirm: "Pause",
+    values: { reason: "", until: "" },
+    body: (values) => [
+      field("Reason", h("input", { name: "reason", maxlength: "1000", placeholder: "why, for whoever looks next", on: { input: (event) => { values.reason = event.target.value; } } })),
+      field("Until", h("input", { name: "until", type: "datetime-local", step: "60", on: { input: (event) => { values.until = event.target.value; } } }), "Your time; empty: until somebody resumes it"),
+    ],
+    act: (values) => post(`${path}/pause`, { reason: values.reason || null, until: values.until ? new Date(values.until).toISOString() : null }),
+  }).then(() => all.forEach((each) => each.refresh()));
+
+  const remove = () => ask({
+    title: `Delete ${config.data.name}?`,
+    text: "It fires no more, and what of it waits is cancelled. Its executions stay until retention takes them.",
+    confirm: "Delete", danger: true,
+    act: () => call("DELETE", path, { headers: { "If-Match": config.data.tag } }),
+  }).then((done) => done && go("/configs"));
+
+  function actions() {
+    const state = config.data?.status;
+    if (!state || !may("operator")) return null;
+    return h("div", { class: "buttons" },
+      h("button", { class: "main", on: { click: runNow } }, "Run now"),
+      state === "active" && h("button", { on: { click: pause } }, "Pause …"),
+      state === "paused" && h("button", { on: { click: () => act("resume", "Resumed") } }, "Resume"),
+      state === "active" || state === "paused" ? h("button", { on: { click: () => act("stop", "Stopped") } }, "Stop") : h("button", { on: { click: () => act("start", "Started") } }, "Start"),
+      h("button", { class: "danger", on: { click: remove } }, "Delete …"));
+  }
+
+  function view(data) {
+    return [
+      data.description && h("p", { class: "lead" }, data.description),
+      data.status === "paused" && h("p", { class: "notice" }, h("strong", {}, "Paused"), data.paused_until && [" until ", at(data.paused_until)], data.paused_reason && `: ${data.paused_reason}`),
+      data.status === "error" && h("p", { class: "notice notice-bad" }, "Its schedule makes no sense any more. Mend it, then start it."),
+      h("div", { class: "columns wide-first glance-first" },
+        h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items, { named: false })),
+          h("p", {}, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
+        h("div", {}, summary(data), section("Next runs", loaded(runs, (page) => nextRuns(page, data), 3)))),
+      h("div", { class: "columns" }, section("What it runs", what(data)), section("Lately", history(data))),
+    ];
+  }
+
+  function summary(data) {
+    const ends = (outcomes.data ?? []).filter((each) => each.duration_seconds !== null).reverse();
+    return section("At a glance",
+      facts([
+        ["Status", status(data.status)],
+        ["Schedule", scheduled(data)],
+        ["Next run", data.next_run_at ? [countdown(data.next_run_at), " ", h("span", { class: "quiet" }, at(data.next_run_at))] : null],
+        ["Success", rate(data.stats)],
+        ["Duration", data.stats.avg_duration_seconds === null ? null : [`mean `, seconds(data.stats.avg_duration_seconds), `, 95 % within `, seconds(data.stats.p95_duration_seconds)]],
+        ["Last runs", outcomes.data ? strip(outcomes.data, 30) : null],
+      ]),
+      ends.length > 2 && h("div", { class: "plot" }, spark(ends.map((each) => each.duration_seconds), { label: `Durations of the last ${ends.length} runs; the longest took ${duration(Math.max(...ends.map((each) => each.duration_seconds)))}` }),
+        h("p", { class: "quiet figure-note" }, `durations of the last ${ends.length} runs, up to ${duration(Math.max(...ends.map((each) => each.duration_seconds)))}`)));
+  }
+
+  return {
+    get title() { return config.data?.name ?? "Config"; },
+    actions,
+    view: () => loaded(config, view, 8),
+    heard: (kind, data) => {
+      if (kind === "reset" || data?.config_id === Number(id)) for (const each of kind === "execution" ? [config, executions, outcomes] : all) each.nudge();
+      if (kind === "execution" && data?.config_id === Number(id) && data.status === "pending") runs.nudge();
+    },
+    close: () => all.forEach((each) => each.close()),
+  };
+}
+
+function rate(stats) {
+  if (stats.success_rate === null) return "no runs yet";
+  const percent = stats.success_rate === 1 ? "100" : Math.min(99.9, stats.success_rate * 100).toFixed(1);
+  return [`${percent} % of ${plural(stats.success + stats.failed + stats.timeout + stats.cancelled + stats.lost, "run")}`, stats.skipped ? h("span", { class: "quiet" }, `, ${plural(stats.skipped, "tick")} skipped`) : null];
+}
+
+function nextRuns(page, config) {
+  const own = config.scheduler_type === "interval" ? undefined : page.timezone; // an interval knows no zone
+  if (!page.items.length) return empty("None to come", "Nothing fires it by itself.");
+  return h("ol", { class: "rows runs" }, page.items.map((run) => h("li", { key: run.tick_at },
+    h("span", {}, inZone(run.tick_at, own)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
+}
+
+const OVERLAP = { allow_all: "run side by side", skip: "skip the new tick", buffer_one: "let one wait", buffer_all: "let all wait", cancel_other: "stop the run before" };
+const CATCHUP = { skip: "skip what was missed", latest: "run the latest missed tick", all: "run all missed ticks" };
+
+function what(data) {
+  return [
+    facts([
+      ["Task", h("code", {}, data.task_type)],
+      ["Zone", data.scheduler_type === "cron" || data.scheduler_type === "date" ? `${place(zone(data))} (${zone(data)})` : null],
+      ["Timeout", seconds(data.timeout_seconds)],
+      ["Retries", data.max_retries ? [`${data.max_retries}, first after `, seconds(data.retry_backoff_seconds)] : "none"],
+      ["When runs overlap", OVERLAP[data.overlap]],
+      ["After an outage", [CATCHUP[data.catchup], ", back to ", seconds(data.catchup_window_seconds)]],
+      ["Jitter", data.jitter_seconds ? ["up to ", seconds(data.jitter_seconds)] : null],
+      ["Queue", [data.queue, h("span", { class: "quiet" }, `, priority ${data.priority}`)]],
+      ["Begins", data.start_at && at(data.start_at)],
+      ["Ends", data.end_at && at(data.end_at)],
+      ["Tags", data.tags.length ? data.tags.map((tag) => h("a", { class: "tag", href: `/configs?tag=${encodeURIComponent(tag)}` }, tag)) : null],
+      ["Declared by", data.source],
+      ["Changed", [since(data.updated_at), h("span", { class: "quiet" }, `, version ${data.version}`)]],
+    ]),
+    Object.keys(data.parameters).length ? [h("h3", {}, "Parameters"), code(data.parameters)] : null,
+  ];
+}
+
+const EVENTS = {
+  task_loaded: "Created", task_scheduled: "Scheduled", task_updated: "Edited", task_deleted: "Deleted", task_started: "Started", task_stopped: "Stopped",
+  task_paused: "Paused", task_resumed: "Resumed", task_reloaded: "Put into the index anew", task_executed: "Fired", task_execution_failed: "Could not fire",
+};
+
+function history(data) {
+  if (!data.recent_history.length) return empty("Nothing yet", null);
+  return h("ul", { class: "rows" }, data.recent_history.map((each) => h("li", { key: `${each.timestamp} ${each.event} ${each.task_id}` },
+    h(each.task_id ? "a" : "span", { class: "row-link", href: each.task_id ? `/executions/${each.task_id}` : undefined },
+      EVENTS[each.event] ? h("span", {}, EVENTS[each.event]) : status(each.event),
+      h("span", { class: "row-name quiet" }, each.error ? each.error.trim().split("\n").at(-1) : reason(each.reason)), h("span", { class: "quiet number" }, since(each.timestamp))))));
+}

@@ -1,0 +1,49 @@
+// Who are you? Leads back to where one was.
+
+import { h } from "../dom.js";
+import { icon } from "../icons.js";
+import { field } from "../parts.js";
+import { logIn } from "../session.js";
+import { update } from "../view.js";
+
+export function loginPage({ query }) {
+  let refused = "";
+  let busy = false;
+
+  async function submit(event) {
+    event.preventDefault();
+    const form = event.target;
+    busy = true;
+    refused = "";
+    update();
+    try {
+      const answer = await logIn(form.elements.username.value, form.elements.password.value, form.elements.remember.checked);
+      if (!answer.ok) refused = await why(answer);
+    } catch {
+      refused = "Horarium does not answer.";
+    }
+    busy = false;
+    update();
+    if (refused) form.elements.password.select();
+  }
+
+  return {
+    title: "Log in",
+    bare: true,
+    view: () => h("div", { class: "login" },
+      h("div", { class: "login-brand" }, icon("bell"), h("h1", {}, "Horarium")),
+      query.then && query.then !== "/" && h("p", { class: "quiet" }, "Log in to go on where you were."),
+      h("form", { on: { submit } },
+        field("Name", h("input", { name: "username", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false", autofocus: true, made: (node) => queueMicrotask(() => node.focus()) })),
+        field("Password", h("input", { name: "password", type: "password", autocomplete: "current-password", required: true })),
+        h("label", { class: "check" }, h("input", { name: "remember", type: "checkbox" }), "Stay logged in on this device"),
+        h("p", { class: "refusal", role: "alert" }, refused),
+        h("button", { class: "main", disabled: busy }, busy ? "Logging in …" : "Log in"))),
+  };
+}
+
+async function why(answer) {
+  if (answer.status === 401) return "That name and password do not go together.";
+  const { detail } = await answer.json();
+  return detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : `The server answered ${answer.status}.`;
+}

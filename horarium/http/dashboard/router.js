@@ -1,0 +1,47 @@
+// Addresses: which page one names, and links that change it without leaving.
+
+let table = [];
+let arrived = () => {};
+
+// `routes`: pairs of a pattern and what makes the page; `listener(make, parameters)` is told where one has come to.
+export function start(routes, listener) {
+  table = routes;
+  arrived = listener;
+  addEventListener("popstate", follow);
+  document.addEventListener("click", clicked);
+  follow();
+}
+
+export function go(address, { replace = false } = {}) {
+  if (replace) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+  follow();
+}
+
+// Change what the address says of the page that is shown, without making it anew.
+export function note(query) {
+  const given = Object.entries(query).filter(([, value]) => value);
+  history.replaceState(null, "", location.pathname + (given.length ? `?${new URLSearchParams(given)}` : ""));
+}
+
+export function here() {
+  return location.pathname + location.search;
+}
+
+function follow() {
+  const query = Object.fromEntries(new URLSearchParams(location.search));
+  for (const [pattern, make] of table) {
+    const found = pattern.exec(location.pathname);
+    if (found) return arrived(make, { ...found.groups, query });
+  }
+  return arrived(null, { query });
+}
+
+function clicked(event) {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  const address = new URL(link.href, location.href);
+  if (address.origin !== location.origin || link.target || !table.some(([pattern]) => pattern.test(address.pathname))) return;
+  event.preventDefault();
+  go(address.pathname + address.search);
+}

@@ -1,0 +1,71 @@
+"""The dashboard's files: one page for every address of it, and what that page loads, from this origin alone.
+
+They are read once, at import, since they are the package's own and the event loop reads no files. What the page loads
+lies below a folder named by a digest of all of it: browsers keep such a file for ever, and a new release is another
+folder, so that no page runs with modules of two. The page itself is asked for again each time, by its ETag. It is the
+same for every address of the dashboard, and the script that it loads draws what the address says.
+
+The policy is that of /docs (`pages.py`), and pictures of our own: nothing inline, no text that is read as HTML.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from horarium.http import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+__all__ = ["ADDRESSES", "ASSETS", "FOLDER", "INDEX", "POLICY", "add_site"]
+
+POLICY = f"{pages.POLICY}; img-src 'self'"
+TYPES = {**pages.TYPES, ".svg": "image/svg+xml"}
+ADDRESSES = (
+    "/", "/login", "/configs", "/configs/{rest:.*}", "/executions", "/executions/{rest:.*}", "/tree", "/workers",
+    "/people", "/audit",
+)  # fmt: skip
+"""The addresses that the dashboard draws; the rest of a path is for its router."""
+_ROOT = Path(__file__).with_name("dashboard")
+_FILES = {
+    path.relative_to(_ROOT).as_posix(): path.read_bytes()
+    for path in sorted(_ROOT.rglob("*"))
+    if path.suffix in TYPES and path.is_file()
+}
+ASSETS = {name: body for name, body in _FILES.items() if name != "index.html"}
+DIGEST = hashlib.sha256(b"".join(name.encode() + b"\0" + body for name, body in _FILES.items())).hexdigest()[:16]
+FOLDER = f"/dashboard/{DIGEST}"
+INDEX = _FILES["index.html"].replace(b"/dashboard/this", FOLDER.encode())
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def add_site(app: web.Application) -> None:
+    """Put the page at each of its addresses, and its files below their folder; HEAD is answered as well."""
+    for address in ADDRESSES:
+        app.router.add_get(address, _index)
+    for name, body in ASSETS.items():
+        app.router.add_get(f"{FOLDER}/{name}", _asset(name, body))
+
+
+async def _index(request: web.Request) -> web.Response:
+    tag = f'"{DIGEST}"'
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": tag}
+    if tag in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=INDEX, headers={**headers, "Content-Type": "text/html; charset=utf-8"})
+
+
+def _asset(name: str, body: bytes) -> Handler:
+    kind = TYPES[Path(name).suffix]
+    headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Security-Policy": POLICY, "Cache-Control": FOR_EVER}
+
+    async def serve(_request: web.Request) -> web.Response:
+        return web.Response(body=body, headers=headers)
+
+    return serve
