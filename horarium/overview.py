@@ -116,7 +116,7 @@ class Overview:
         async with self._database.connection() as connection:
             bins = await _bins(connection, span)
             running = await QUERIES.overview_in_flight.rows(connection, max_rows=SHOWN)
-            waiting = await QUERIES.overview_in_flight_counts.rows(connection)
+            waiting = await QUERIES.execution_in_flight.rows(connection)
             failed = await QUERIES.overview_failures.rows(
                 connection, made_since=least_id(span.now - timedelta(days=FAILED_DAYS)), max_rows=FAILURES
             )

@@ -69,7 +69,7 @@ async def _probe(server: str, asked: Awaitable[Sequence[Metric]], probed: list[M
 async def _of_postgres(services: Services) -> Sequence[Metric]:
     async with services.database.connection() as connection:
         rows = await QUERIES.execution_in_flight.rows(connection)
-    states = dict.fromkeys(IN_FLIGHT, 0) | {row["status"]: row["count"] for row in rows}
+    states = dict.fromkeys(IN_FLIGHT, 0) | {row["status"]: row["number"] for row in rows}
     return [_gauges("executions_in_flight", "Executions that have not ended, by state", "status", states)]
 
 

@@ -430,8 +430,8 @@ LIMIT :max_rows::integer;
 SELECT count(*) FROM executions WHERE completed_at IS NULL;
 
 -- name: execution_in_flight()
--- How many executions are in flight, by state.
-SELECT status, count(*) FROM executions WHERE completed_at IS NULL GROUP BY status;
+-- How many executions are in each state that is not final.
+SELECT status, count(*) AS number FROM executions WHERE completed_at IS NULL GROUP BY status;
 
 -- name: execution_cancel_waiting(config_ids, reason)
 -- Deleted configs' executions that no worker has claimed will not start.

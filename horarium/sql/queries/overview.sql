@@ -79,10 +79,6 @@ WHERE e.completed_at IS NULL
 ORDER BY e.status <> 'running', e.id
 LIMIT :max_rows::integer;
 
--- name: overview_in_flight_counts()
--- How many executions are in each state that is not final.
-SELECT status, count(*) AS number FROM executions WHERE completed_at IS NULL GROUP BY status;
-
 -- name: overview_failures(made_since, max_rows)
 -- The newest executions that came to a bad end, with the end of what they said.
 SELECT

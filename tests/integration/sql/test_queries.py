@@ -67,7 +67,7 @@ INSTANTS = {"since": "'2026-01-07T11:00:00Z'", "until": "'2026-01-07T13:00:00Z'"
         ("overview_recent_configs", {"executions_pkey"}),
         ("overview_marks", {"executions_by_config"}),
         ("overview_in_flight", {"executions_occupied", "task_configs_pkey"}),
-        ("overview_in_flight_counts", {"executions_occupied"}),
+        ("execution_in_flight", {"executions_occupied"}),
         ("overview_failures", {"executions_with_errors", "task_configs_pkey"}),
         ("execution_outcomes", {"executions_by_config"}),
     ],
