@@ -30,6 +30,7 @@ from horarium.commands import (
     migrate,
     next_ticks,
     status,
+    task_limits,
     tree,
     user,
 )
@@ -64,6 +65,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(execution.app, name="execution")
 app.add_typer(user.app, name="user")
 app.add_typer(api_key.app, name="api-key")
+app.add_typer(task_limits.app, name="limits")
 app.add_typer(importing.app, name="import")
 
 DataDirOption = Annotated[Path | None, typer.Option(help="Where embedded servers keep their data.")]

@@ -44,6 +44,7 @@ from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
 from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs, utc_now
+from horarium.limits import Limits
 from horarium.messages import Mailboxes
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker
@@ -201,6 +202,11 @@ class Resources:
     def executions(self) -> Executions:
         """What can be done to executions."""
         return Executions(self.database, self.task_types, self.mailboxes)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """How many executions of a kind run at once, and how often one starts."""
+        return Limits(self.database, self.mailboxes)
 
     @cached_property
     def views(self) -> Views:

@@ -49,6 +49,8 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "user_id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "key_id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "actor_id": {"type": "string", "minLength": 1, "examples": ["dispatcher"]},
+    "kind": {"type": "string", "enum": ["queue", "task_type"]},
+    "name": {"type": "string", "minLength": 1, "maxLength": 200, "examples": ["default"]},
 }
 BEARER = {
     "type": "http",

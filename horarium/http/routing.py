@@ -156,7 +156,7 @@ class Route:
     can; other `problems`; and whether a call without a role takes a token from elsewhere than this machine.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     handler: Callable[[Call], Awaitable[Reply | web.StreamResponse]]
     summary: str

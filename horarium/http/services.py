@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.workers import Workers
     from horarium.leadership import Leadership
     from horarium.lifecycle import TaskConfigs
+    from horarium.limits import Limits
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import Supervisor
@@ -57,6 +58,7 @@ class Services:
     advisor: Advisor
     executions: Executions
     backfills: Backfills
+    limits: Limits
     views: Views
     event_feed: EventFeed
     leadership: Leadership

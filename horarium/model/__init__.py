@@ -34,6 +34,7 @@ from horarium.model.identity import (
     UserCreate,
     UserPatch,
 )
+from horarium.model.limits import Limit, LimitPut
 from horarium.model.task_configs import (
     Action,
     ConfigStatus,
@@ -66,6 +67,8 @@ __all__ = [
     "FieldChange",
     "Instant",
     "LastExecution",
+    "Limit",
+    "LimitPut",
     "Login",
     "NewApiKey",
     "PasswordChange",

@@ -35,8 +35,8 @@ class Execution(Answer):
     """One row of the ledger. A stretch of skipped ticks has `tick_until` and a `tick_count` above 1.
 
     `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
-    row that one is. `buffered`: it waits for the other executions of its config to end. `lateness_seconds` is null but
-    for what the schedule started.
+    row that one is. `buffered`: it waits for the other executions of its config to end. While it waits for room under a
+    limit its `reason` is `limited`. `lateness_seconds` is null but for what the schedule started.
     """
 
     task_id: UUID

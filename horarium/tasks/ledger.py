@@ -3,11 +3,13 @@
 The timeout index in Redis follows Postgres and never leads: an attempt is watched after it is claimed, and no
 longer after it is finished. When Redis is away the attempt runs on; the sweeper rebuilds the index.
 
-Where a buffered execution waited for the one that ended, it is let go here, at once.
+Where a buffered execution waited for the one that ended, it is let go here, at once; and so is what waited for its room
+under a limit (`limited.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,6 +23,7 @@ from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
+from horarium.tasks.limited import LimitedClaims
 from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
@@ -53,12 +56,18 @@ class Ledger:
         self._timeouts = timeouts
         self._worker = worker
         self._tell = tell
+        self._limited = LimitedClaims(database, broker, worker, tell)
+        self._starts: dict[Claim, float] = {}
         self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
-        return await self._claims.submit(claim)
+        attempt = await self._claims.submit(claim)
+        start = self._starts.pop(claim, None)
+        if start is not None:  # a rate has given out an instant a moment ahead
+            await asyncio.sleep(start - asyncio.get_running_loop().time())
+        return attempt
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
@@ -92,12 +101,23 @@ class Ledger:
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
             attempts = await executions.claim(connection, self._worker, claims)
+        if None in attempts:
+            attempts = await self._claim_limited(claims, attempts)
         crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
             self._tell(Moved.now("running", won, worker=self._worker))
         await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
         return attempts
+
+    async def _claim_limited(self, claims: Sequence[Claim], attempts: Sequence[Attempt | None]) -> list[Attempt | None]:
+        """Ask once more for what was not had: a limit may concern it."""
+        won = {claim for claim, attempt in zip(claims, attempts, strict=True) if attempt is not None}
+        admitted = await self._limited.claim(sorted(set(claims) - won))
+        now = asyncio.get_running_loop().time()
+        self._starts |= {claim: now + each.starts_in for claim, each in admitted.items() if each.starts_in > 0}
+        left = {claim: each.attempt for claim, each in admitted.items()}
+        return [attempt or left.pop(claim, None) for claim, attempt in zip(claims, attempts, strict=True)]
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
@@ -107,6 +127,7 @@ class Ledger:
         done = [f.execution_id for f, end in zip(finishes, ended, strict=True) if end is not None]
         await self._follow(self._timeouts.unwatch(done))
         await self._next_turns(ended)
+        await self._limited.ended([f.execution_id for f in finishes])
         return ended
 
     async def _next_turns(self, ended: Sequence[Finished | None]) -> None:

@@ -93,7 +93,7 @@ NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 """When the clock of every test starts; a Wednesday."""
 
 EMPTY = (
-    "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions;"
+    "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM leases; DELETE FROM executions; DELETE FROM limits;"
     "DELETE FROM task_configs; DELETE FROM users"
 )
 
