@@ -156,7 +156,7 @@ class Publisher:
     async def _count_running(self) -> None:
         """Where there are limits, what was claimed before they were there counts, too."""
         async with self._database.connection() as connection:
-            if await QUERIES.limit_count.value(connection):
+            if await QUERIES.limit_any.value(connection):
                 await QUERIES.limit_admit_running.rows(connection)
 
     async def _find_lost(self) -> int:

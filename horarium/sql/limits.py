@@ -89,9 +89,10 @@ async def _admit(
     if not rows:
         return {}
     wanting = [Candidate(row["id"], _line(row), row["priority"], row["released"]) for row in rows]
-    gates = await _gates(connection, limits, besides=[each.execution_id for each in wanting])
+    besides = [each.execution_id for each in wanting]
+    gates, now = await _gates(connection, limits, besides=besides, unlimited_at=rows[0]["now"])
     waiting = [_line(row) for row in await QUERIES.limit_lines.rows(connection)]
-    starts = admit(wanting, gates, waiting, rows[0]["now"])
+    starts = admit(wanting, gates, waiting, now)
     paced = {key: gate.next_start_at for key, gate in gates.items() if gate.spacing is not None}
     if starts and paced:
         kinds, names = [key.kind for key in paced], [key.name for key in paced]
@@ -105,13 +106,13 @@ async def release_limited(connection: Connection, concerned: AbstractSet[Key] | 
     lines = [line for line in map(_line, rows) if concerned is None or not concerned.isdisjoint(line.keys)]
     if not lines:
         return Released((), math.inf)
-    now = rows[-1]["now"]
     keys = sorted({key for line in lines for key in line.keys})
     limits = await QUERIES.limit_lock.rows(connection, kinds=[k.kind for k in keys], names=[k.name for k in keys])
-    gates = await _gates(connection, limits, besides=())
+    gates, now = await _gates(connection, limits, besides=(), unlimited_at=rows[-1]["now"])
     going = release(await _heads(connection, lines, gates, now), gates, now)
-    sent = await QUERIES.limit_release.rows(connection, ids=going) if going else []
-    return Released(sent, opens_in(lines, gates, now))
+    rows = await QUERIES.limit_release.rows(connection, ids=going) if going else []
+    sent = {row["id"]: row for row in rows}  # in the order of their turn, without what was cancelled meanwhile
+    return Released([sent[each] for each in going if each in sent], opens_in(lines, gates, now))
 
 
 async def _heads(
@@ -131,11 +132,11 @@ async def _heads(
 
 
 async def _gates(
-    connection: Connection, limits: Sequence[asyncpg.Record], *, besides: Sequence[UUID]
-) -> dict[Key, Gate]:
-    """The limits, which are locked, with what has room under them now."""
+    connection: Connection, limits: Sequence[asyncpg.Record], *, besides: Sequence[UUID], unlimited_at: datetime
+) -> tuple[dict[Key, Gate], datetime]:
+    """The limits, which are locked, with what has room under them, and when that was so."""
     if not limits:
-        return {}
+        return {}, unlimited_at
     usage = await QUERIES.limit_usage.rows(
         connection,
         kinds=[row["kind"] for row in limits],
@@ -144,7 +145,8 @@ async def _gates(
         reserved_seconds=RESERVED_SECONDS,
     )
     used = {Key(row["kind"], row["name"]): (row["running"], row["reserved"]) for row in usage}
-    return {key: _gate(row, *used[key]) for row in limits if (key := Key(row["kind"], row["name"]))}
+    gates = {key: _gate(row, *used[key]) for row in limits if (key := Key(row["kind"], row["name"]))}
+    return gates, max(row["now"] for row in usage)
 
 
 def _gate(row: asyncpg.Record, running: int, reserved: int) -> Gate:

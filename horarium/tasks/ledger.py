@@ -28,6 +28,7 @@ from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
@@ -100,9 +101,11 @@ class Ledger:
 
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
-            attempts = await executions.claim(connection, self._worker, claims)
-        if None in attempts:
-            attempts = await self._claim_limited(claims, attempts)
+            limited = await self._limited.concerned(connection, claims)
+            plain = [claim for claim in claims if claim.execution_id not in limited] if limited else claims
+            attempts = await executions.claim(connection, self._worker, plain)
+        if limited:
+            attempts = await self._with_limited(claims, limited, attempts)
         crashpoint("ledger.claims_committed")
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
@@ -110,14 +113,15 @@ class Ledger:
         await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
         return attempts
 
-    async def _claim_limited(self, claims: Sequence[Claim], attempts: Sequence[Attempt | None]) -> list[Attempt | None]:
-        """Ask once more for what was not had: a limit may concern it."""
-        won = {claim for claim, attempt in zip(claims, attempts, strict=True) if attempt is not None}
-        admitted = await self._limited.claim(sorted(set(claims) - won))
+    async def _with_limited(
+        self, claims: Sequence[Claim], limited: AbstractSet[UUID], plain: Sequence[Attempt | None]
+    ) -> list[Attempt | None]:
+        """Claim those that limits concern; the answers to all claims, in their order, each attempt once."""
+        admitted = await self._limited.claim(sorted({claim for claim in claims if claim.execution_id in limited}))
         now = asyncio.get_running_loop().time()
         self._starts |= {claim: now + each.starts_in for claim, each in admitted.items() if each.starts_in > 0}
-        left = {claim: each.attempt for claim, each in admitted.items()}
-        return [attempt or left.pop(claim, None) for claim, attempt in zip(claims, attempts, strict=True)]
+        others, mine = iter(plain), {claim: each.attempt for claim, each in admitted.items()}
+        return [mine.pop(claim, None) if claim.execution_id in limited else next(others) for claim in claims]
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:

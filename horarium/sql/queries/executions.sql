@@ -186,7 +186,7 @@ RETURNING id;
 -- name: execution_claim(ids, attempts, worker)
 -- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not
 -- come. A worker may claim again what it claimed before: the answer can be lost after the commit, and it knows itself
--- what it already runs. What a limit concerns is for limit_claim.
+-- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither.
 UPDATE executions AS e
 SET
     status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
@@ -196,8 +196,6 @@ FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
 WHERE e.id = m.id AND e.attempt = m.attempt
     AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
     AND NOT e.buffered AND e.held_by IS NULL AND NOT e.limited
-    AND NOT EXISTS (SELECT 1 FROM limits AS l WHERE l.kind = 'task_type' AND l.name = e.task_type)
-    AND NOT EXISTS (SELECT 1 FROM limits AS l WHERE l.kind = 'queue' AND l.name = e.queue)
 RETURNING
     e.id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at, e.timeout_seconds,
     e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,

@@ -12,6 +12,18 @@ LIMIT :max_rows::integer;
 -- How many there are.
 SELECT count(*) FROM limits;
 
+-- name: limit_any()$
+-- Whether there are any.
+SELECT EXISTS (SELECT 1 FROM limits);
+
+-- name: limit_concerned(ids)
+-- Those of these executions that a limit concerns.
+SELECT e.id FROM executions AS e
+WHERE e.id = ANY(:ids::uuid[]) AND EXISTS (
+    SELECT 1 FROM limits AS l
+    WHERE (l.kind = 'task_type' AND l.name = e.task_type) OR (l.kind = 'queue' AND l.name = e.queue)
+);
+
 -- name: limit_waiting()
 -- How many executions wait for room, by task type and queue.
 SELECT task_type, queue, count(*) AS waiting FROM executions
@@ -68,9 +80,10 @@ RETURNING l.name;
 -- name: limit_usage(kinds, names, besides, reserved_seconds)
 -- What has room under each of these limits, besides these executions: what runs, which is also what its worker still holds,
 -- and for what room is reserved, since it was let go and is on its way to a worker. A reservation lasts so many seconds
--- from when the broker had its message; a queue that nobody reads does not keep others waiting.
+-- from when the broker had its message; a queue that nobody reads does not keep others waiting. `now` is after the end of all
+-- that is not counted any more.
 SELECT
-    k.kind, k.name,
+    k.kind, k.name, clock_timestamp() AS now,
     count(*) FILTER (WHERE u.status = 'running' OR u.held_by IS NOT NULL) AS running,
     count(*) FILTER (
         WHERE u.held_by IS NULL AND (

@@ -68,6 +68,9 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/schedules/preview": "viewer",
     "GET /api/v1/system/status": "viewer",
     "GET /api/v1/system/audit": "viewer",
+    "GET /api/v1/system/limits": "viewer",
+    "PUT /api/v1/system/limits/{kind}/{name}": "operator",
+    "DELETE /api/v1/system/limits/{kind}/{name}": "operator",
     "GET /api/v1/system/tree": "viewer",
     "GET /api/v1/system/events": "viewer",
     "GET /api/v1/system/actors/{actor_id}": "viewer",
@@ -87,7 +90,13 @@ def filled(call: str) -> tuple[str, str]:
     """Method and path, about things that are not there."""
     method, _, path = call.partition(" ")
     return method, path.format(
-        config_id=999_999_999, user_id=999_999_999, key_id=999_999_999, task_id=uuid.uuid4(), actor_id="nobody"
+        config_id=999_999_999,
+        user_id=999_999_999,
+        key_id=999_999_999,
+        task_id=uuid.uuid4(),
+        actor_id="nobody",
+        kind="queue",
+        name="nobodys",
     )
 
 

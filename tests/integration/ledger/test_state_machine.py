@@ -1,6 +1,6 @@
 """Random lives of a ledger: whatever is edited, killed, flushed or delivered twice, every tick has one row in the end.
 
-Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; time that passes; dispatchers
+Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; limits set and lifted; time that passes; dispatchers
 that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that end, fail, or do not heed a
 cancel; workers that die and say something all the same; sweeps and flushes. After every deed the ledger is held against
 books of our own (`tests.support.world`), and at the end of each life everything must have come to its end.
@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from horarium.actors import timeout_sweeper
 from horarium.outcome import Succeeded, Unsuccessful
 from horarium.sql import executions
+from horarium.tasks import limited
 from tests.support.rig import a_rig
 from tests.support.waiting import report
 from tests.support.world import GRACES, PHASES, SWEPT, WORKERS, World
@@ -67,7 +68,7 @@ MOST_CONFIGS = 4
 
 USERS_DEEDS = (
     "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
-    "cancel", "retry", "backfill", "backfill",
+    "cancel", "retry", "backfill", "backfill", "limit",
 )  # fmt: skip
 SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
@@ -77,7 +78,8 @@ WORKERS_DEEDS = (
 
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
-    "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died",
+    "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died", "limits set",
+    "found waiting for room",
     *(f"swept: {what}" for what in SWEPT), *(f"died {phase}" for phase in PHASES),
 }  # fmt: skip
 """What has to happen in a run for it to have shown anything."""
@@ -106,6 +108,8 @@ class LivesOfALedger(RuleBasedStateMachine):
         match deed:
             case "cancel" | "retry":
                 self._do(deed, pick)
+            case "limit":
+                self._do(deed, pick % 4)
             case "reschedule":
                 self._do(deed, self._config(pick), schedule)
             case _:
@@ -205,6 +209,7 @@ def test_a_ledger_keeps_its_promise_through_any_life(
     for grace in GRACES:
         monkeypatch.setattr(timeout_sweeper, grace, 0.0)
     monkeypatch.setattr(executions, "MOST_BUFFERED", 4)
+    monkeypatch.setattr(limited, "LOOK_SECONDS", 0.0)
     tally: Counter[str] = Counter()
     machine = type("LivesOfALedger", (LivesOfALedger,), {"portal": server_portal, "rig": played_rig, "tally": tally})
 
