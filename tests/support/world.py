@@ -190,13 +190,16 @@ class World:
             self.tally["backfilled"] += done.created
 
     async def limit(self, most_running: int) -> None:
-        """So many of all configs together may run from now on; with 0 as many as want to."""
-        if most_running:
-            await limit(self.rig, "task_type", "echo", max_running=most_running)
-        elif self.most_running is not None:
-            await unlimit(self.rig, "task_type", "echo")
-        self.most_running = most_running or None
+        """So many of all configs together may run from now on."""
+        await limit(self.rig, "task_type", "echo", max_running=most_running)
+        self.most_running = most_running
         self.tally["limits set"] += 1
+
+    async def lift_limit(self) -> None:
+        if self.most_running is not None:
+            await unlimit(self.rig, "task_type", "echo")
+            self.most_running = None
+            self.tally["limits lifted"] += 1
 
     # Time, and the supervisor's side
 

@@ -1,10 +1,10 @@
 """Random lives of a ledger: whatever is edited, killed, flushed or delivered twice, every tick has one row in the end.
 
-Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; limits set and lifted; time that passes; dispatchers
-that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that end, fail, or do not heed a
-cancel; workers that die and say something all the same; sweeps and flushes. After every deed the ledger is held against
-books of our own (`tests.support.world`), and at the end of each life everything must have come to its end.
-`--hypothesis-profile=long` draws other and many more.
+Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; limits set and lifted; time
+that passes; dispatchers that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that
+end, fail, or do not heed a cancel; workers that die and say something all the same; sweeps and flushes. After every
+deed the ledger is held against books of our own (`tests.support.world`), and at the end of each life everything must
+have come to its end. `--hypothesis-profile=long` draws other and many more.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ MOST_CONFIGS = 4
 
 USERS_DEEDS = (
     "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
-    "cancel", "retry", "backfill", "backfill", "limit",
+    "cancel", "retry", "backfill", "backfill", "lift_limit",
 )  # fmt: skip
 SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
@@ -79,7 +79,7 @@ WORKERS_DEEDS = (
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
     "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died", "limits set",
-    "found waiting for room",
+    "limits lifted", "found waiting for room",
     *(f"swept: {what}" for what in SWEPT), *(f"died {phase}" for phase in PHASES),
 }  # fmt: skip
 """What has to happen in a run for it to have shown anything."""
@@ -108,8 +108,8 @@ class LivesOfALedger(RuleBasedStateMachine):
         match deed:
             case "cancel" | "retry":
                 self._do(deed, pick)
-            case "limit":
-                self._do(deed, pick % 4)
+            case "lift_limit":
+                self._do(deed)
             case "reschedule":
                 self._do(deed, self._config(pick), schedule)
             case _:
@@ -144,6 +144,16 @@ class LivesOfALedger(RuleBasedStateMachine):
             self._do("worker_dies", worker)
             self._do("sweep")
         self.an_ordinary_moment(7, worker, messages=4, ends=0)
+
+    @rule(pick=PICK, most=st.integers(1, 2), worker=WORKER)
+    def a_crowd_meets_a_limit(self, pick: int, most: int, worker: str) -> None:
+        self._do("limit", most)
+        for _ in range(3):
+            self._do("run_by_hand", self._config(pick))
+        self._do("pass_time", 7)
+        self._do("publish")
+        for _ in range(4):
+            self._do("deliver", worker)
 
     @rule(pick=PICK, messages=st.integers(1, 4))
     def a_worker_dies_and_speaks_when_others_have_its_work(self, pick: int, messages: int) -> None:
