@@ -103,7 +103,7 @@ class Ledger:
         async with self._database.connection() as connection:
             limited = await self._limited.concerned(connection, claims)
             plain = [claim for claim in claims if claim.execution_id not in limited] if limited else claims
-            attempts = await executions.claim(connection, self._worker, plain)
+            attempts = await executions.claim(connection, self._worker, plain) if plain else []
         if limited:
             attempts = await self._with_limited(claims, limited, attempts)
         crashpoint("ledger.claims_committed")
