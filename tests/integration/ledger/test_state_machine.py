@@ -63,7 +63,7 @@ PICK = st.integers(0, 1000)
 WORKER = st.sampled_from(WORKERS)
 SECONDS = st.sampled_from([1, 1, 1, 2, 7, 30, 120])
 OUTCOME = st.sampled_from([Succeeded(None), Succeeded(None), Unsuccessful("failed", "it broke")])
-LIVES = 35
+LIVES = 28
 MOST_CONFIGS = 4
 
 USERS_DEEDS = (
