@@ -10,7 +10,7 @@ under a limit (`limited.py`).
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -28,7 +28,6 @@ from horarium.tasks.sending import send_next
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
-    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from horarium.keyspace.timeouts import TimeoutIndex
@@ -36,11 +35,15 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Ending, Outcome
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
+    from horarium.sql.limits import Admitted
     from horarium.tasks.broker import Publisher
 
 __all__ = ["Ledger"]
 
 log = structlog.get_logger(__name__)
+
+Limited = Literal["limited"]
+"""What a plain claim answers of an attempt that a limit concerns."""
 
 SUPERSEDED = HandBack("superseded")
 """What an attempt comes to that was ended without its worker; the ledger refuses it, as any late word."""
@@ -58,17 +61,20 @@ class Ledger:
         self._worker = worker
         self._tell = tell
         self._limited = LimitedClaims(database, broker, worker, tell)
-        self._starts: dict[Claim, float] = {}
-        self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
+        self._claims: Batcher[Claim, Attempt | Limited | None] = Batcher(self._claim_all)
+        self._limited_claims: Batcher[Claim, Admitted | None] = Batcher(self._claim_limited)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
-        attempt = await self._claims.submit(claim)
-        start = self._starts.pop(claim, None)
-        if start is not None:  # a rate has given out an instant a moment ahead
-            await asyncio.sleep(start - asyncio.get_running_loop().time())
-        return attempt
+        answer = await self._claims.submit(claim)
+        if answer != "limited":
+            return answer
+        admitted = await self._limited_claims.submit(claim)  # apart: no other claim waits for the lock of a limit
+        if admitted is None:
+            return None
+        await asyncio.sleep(admitted.starts_in)  # a rate may have given out an instant a moment ahead
+        return admitted.attempt
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
@@ -99,29 +105,26 @@ class Ledger:
         async with self._database.connection() as connection:
             await QUERIES.execution_let_go.rows(connection, ids=[execution_id], worker=self._worker)
 
-    async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
+    async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | Limited | None]:
         async with self._database.connection() as connection:
             limited = await self._limited.concerned(connection, claims)
             plain = [claim for claim in claims if claim.execution_id not in limited] if limited else claims
             attempts = await executions.claim(connection, self._worker, plain) if plain else []
-        if limited:
-            attempts = await self._with_limited(claims, limited, attempts)
         crashpoint("ledger.claims_committed")
-        won = [attempt for attempt in attempts if attempt is not None]
+        await self._begun([attempt for attempt in attempts if attempt is not None])
+        others = iter(attempts)
+        return ["limited" if claim.execution_id in limited else next(others) for claim in claims]
+
+    async def _claim_limited(self, claims: Sequence[Claim]) -> list[Admitted | None]:
+        """Claim as far as there is room; each attempt is answered once."""
+        admitted = await self._limited.claim(sorted(set(claims)))
+        await self._begun([each.attempt for each in admitted.values()])
+        return [admitted.pop(claim, None) for claim in claims]
+
+    async def _begun(self, won: Sequence[Attempt]) -> None:
         if won:
             self._tell(Moved.now("running", won, worker=self._worker))
         await self._follow(self._timeouts.watch([Watch(a.execution_id, a.attempt, a.deadline_at) for a in won]))
-        return attempts
-
-    async def _with_limited(
-        self, claims: Sequence[Claim], limited: AbstractSet[UUID], plain: Sequence[Attempt | None]
-    ) -> list[Attempt | None]:
-        """Claim those that limits concern; the answers to all claims, in their order, each attempt once."""
-        admitted = await self._limited.claim(sorted({claim for claim in claims if claim.execution_id in limited}))
-        now = asyncio.get_running_loop().time()
-        self._starts |= {claim: now + each.starts_in for claim, each in admitted.items() if each.starts_in > 0}
-        others, mine = iter(plain), {claim: each.attempt for claim, each in admitted.items()}
-        return [mine.pop(claim, None) if claim.execution_id in limited else next(others) for claim in claims]
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
