@@ -5,7 +5,8 @@ not yet told with it. What is known to be missing is told as a `reset`. Nobody w
 execution notes the fact for the history writer, many at once as one `Moved`, and only that actor spells them out.
 
 Processes tell without regard to each other, so `running` may be told before `queued`. For one execution, a later
-attempt is newer, and within an attempt what comes later in pending, queued, running, ended.
+attempt is newer, and within an attempt what comes later in pending, queued, running, ended; but one that finds no room
+under a limit is `pending` again after it was queued, with the reason `limited`.
 """
 
 from __future__ import annotations

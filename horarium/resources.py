@@ -48,6 +48,7 @@ from horarium.keyspace.tokens import RefreshTokens
 from horarium.keyspace.workers import Workers
 from horarium.leadership import Leadership
 from horarium.lifecycle import TaskConfigs
+from horarium.limits import Limits
 from horarium.measures import Measures
 from horarium.messages import Mailboxes
 from horarium.overview import Overview
@@ -235,6 +236,11 @@ class Resources:
     def executions(self) -> Executions:
         """What can be done to executions."""
         return Executions(self.database, self.task_types, self.mailboxes)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """How many executions of a kind run at once, and how often one starts."""
+        return Limits(self.database, self.mailboxes)
 
     @cached_property
     def views(self) -> Views:

@@ -211,6 +211,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         advisor=r.advisor,
         executions=r.executions,
         backfills=r.backfills,
+        limits=r.limits,
         views=r.views,
         overview=r.overview,
         event_feed=r.event_feed,

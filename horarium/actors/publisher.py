@@ -4,7 +4,8 @@ Postgres has the truth: a row is `pending` or `retrying` until the broker has co
 needs no memory. It is told of new rows, for speed, and looks for the rest by itself. A row whose message may still
 be on its way gets a second one now and then; the claim lets only one run.
 
-It lets buffered executions have their turn (`tasks/sending.py`), where the worker before them did not.
+It lets buffered executions have their turn (`tasks/sending.py`), where the worker before them did not, and executions
+under limits have their room (`tasks/limited.py`). Where a rate is what they wait for, it wakes when that lets them go.
 
 It also looks for `queued` rows whose message the broker has lost (a flushed Redis, a deleted queue): the broker says
 before which instant no unacknowledged message is left, and rows queued before it are sent again.
@@ -25,6 +26,7 @@ from horarium.crashpoints import crashpoint
 from horarium.leadership import ALONE
 from horarium.live_events import untold
 from horarium.sql.queries import QUERIES
+from horarium.tasks.limited import send_limited
 from horarium.tasks.sending import send, send_next
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
     from horarium.tasks.broker import Publisher as Broker
+    from horarium.tasks.limited import Sent
 
 __all__ = ["Published", "Publisher"]
 
@@ -52,16 +55,23 @@ LOOK_SECONDS = 1.0
 PENDING_SECONDS = 5.0
 """How long a pending row is left to the dispatcher that wrote it."""
 
+RATE_SECONDS = 0.1
+"""How often at most it looks what rates let go; less than they may be ahead (`admission.AHEAD`)."""
+
 BATCH_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What one step did: messages confirmed, rows found lost; `next_retry` is in seconds, infinite if none waits."""
+    """What one step did: messages confirmed, rows found lost.
+
+    `next_retry` is in seconds, infinite if none waits, and so is `more_in`: when a rate lets the next execution go.
+    """
 
     published: int
     lost: int
     next_retry: float
+    more_in: float = math.inf
 
 
 class Publisher:
@@ -88,17 +98,21 @@ class Publisher:
         assert context.inbox is not None, "the tree gives this actor a mailbox"  # noqa: S101 - a fault of the tree
         self._beat = context.beat
         task_status.started()
-        next_look = anyio.current_time()
+        next_look, next_start = anyio.current_time(), math.inf
         while True:
             if not self._leadership.leads:  # standing by, it still sends what its own API asks for
-                next_look = anyio.current_time() + LOOK_SECONDS
+                next_look, next_start = anyio.current_time() + LOOK_SECONDS, math.inf
             elif anyio.current_time() >= next_look:
                 done = await patiently(context, self.step, "unsent messages")
                 next_look = anyio.current_time() + min(LOOK_SECONDS, done.next_retry)
+                next_start = anyio.current_time() + max(RATE_SECONDS, done.more_in)
                 if done.lost:
                     log.warning("messages.lost", executions=done.lost)
+            elif anyio.current_time() >= next_start:
+                sent = await patiently(context, self.let_limited_go, "executions under limits")
+                next_start = anyio.current_time() + max(RATE_SECONDS, sent.more_in)
             messages: list[Publish] = []
-            with anyio.move_on_at(next_look):
+            with anyio.move_on_at(min(next_look, next_start)):
                 messages = await gather(context.inbox, BATCH_ROWS)
             asked = tuple(execution_id for message in messages for execution_id in message.execution_ids)
             if asked:
@@ -116,10 +130,17 @@ class Publisher:
             self._beat()
             if len(rows) < BATCH_ROWS:
                 break
-        if not asked:
-            published += await self._next_turns()
-        lost = 0 if asked else await self._find_lost()
-        return Published(published, lost, await self._next_retry())
+        if asked:
+            return Published(published, 0, await self._next_retry())
+        published += await self._next_turns()
+        await self._count_running()
+        limited = await self.let_limited_go()
+        lost = await self._find_lost()
+        return Published(published + limited.executions, lost, await self._next_retry(), limited.more_in)
+
+    async def let_limited_go(self) -> Sent:
+        """Send what has waited for room and has it."""
+        return await send_limited(self._database, self._broker, self._tell)
 
     async def _rows(self, asked: Sequence[UUID]) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
@@ -131,6 +152,12 @@ class Publisher:
         async with self._database.connection() as connection:
             waiting = await QUERIES.execution_awaiting_turn.rows(connection, max_rows=BATCH_ROWS)
         return await send_next(self._database, self._broker, [row["config_id"] for row in waiting], self._tell)
+
+    async def _count_running(self) -> None:
+        """Where there are limits, what was claimed before they were there counts, too."""
+        async with self._database.connection() as connection:
+            if await QUERIES.limit_any.value(connection):
+                await QUERIES.limit_admit_running.rows(connection)
 
     async def _find_lost(self) -> int:
         """Put rows back to pending whose message is gone; they are sent with the next look."""

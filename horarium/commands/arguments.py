@@ -14,7 +14,7 @@ import typer
 
 from horarium.clock import utc_now
 
-__all__ = ["duration", "every", "future", "instant", "parameter", "parameters", "past", "whole"]
+__all__ = ["duration", "every", "future", "instant", "parameter", "parameters", "past", "rate", "whole"]
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 DURATION = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
@@ -50,6 +50,14 @@ def whole(text: str) -> int:
     if not isinstance(seconds, int):
         raise typer.BadParameter(f"must be whole seconds, not {text!r}")
     return seconds
+
+
+def rate(text: str) -> tuple[int, int | float]:
+    """`10/m` or `100/15m` as how many in how many seconds."""
+    many, _, period = (part.strip() for part in text.partition("/"))
+    if not (many.isascii() and many.isdigit() and len(many) <= MOST_DIGITS and period):
+        raise typer.BadParameter(f"must be a rate such as 10/m or 100/15m, not {text!r}")
+    return int(many), duration(f"1{period}" if period in UNITS else period)
 
 
 def instant(text: str) -> str:

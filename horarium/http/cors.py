@@ -27,7 +27,7 @@ PREFLIGHT_SECONDS = 600
 SENT = f"Authorization, Content-Type, If-Match, Idempotency-Key, Last-Event-ID, {REQUEST_ID}"
 SEEN = f"{REQUEST_ID}, Location, Retry-After, ETag"
 ALLOWED = {
-    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": SENT,
     "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
 }

@@ -51,6 +51,8 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "key_id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "actor_id": {"type": "string", "minLength": 1, "examples": ["dispatcher"]},
     "worker_id": {"type": "string", "minLength": 1, "examples": ["host.example:4711:c0ffee:1"]},
+    "kind": {"type": "string", "enum": ["queue", "task_type"]},
+    "name": {"type": "string", "minLength": 1, "maxLength": 200, "examples": ["default"]},
 }
 BEARER = {
     "type": "http",

@@ -158,7 +158,7 @@ class Route:
     it answers the pages that are served here alone, which is asked before anything is read.
     """
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     handler: Callable[[Call], Awaitable[Reply | web.StreamResponse]]
     summary: str

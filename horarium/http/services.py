@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.workers import Workers
     from horarium.leadership import Leadership
     from horarium.lifecycle import TaskConfigs
+    from horarium.limits import Limits
     from horarium.measures import Measures
     from horarium.messages import Mailboxes
     from horarium.overview import Overview
@@ -61,6 +62,7 @@ class Services:
     advisor: Advisor
     executions: Executions
     backfills: Backfills
+    limits: Limits
     views: Views
     overview: Overview
     event_feed: EventFeed

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         UserCreate,
         UserPatch,
     )
+    from horarium.model.limits import Limit, LimitPut
     from horarium.model.overview import (
         FailedExecution,
         InFlight,
@@ -90,6 +91,8 @@ __all__ = [
     "Instant",
     "Lane",
     "LastExecution",
+    "Limit",
+    "LimitPut",
     "Login",
     "Mark",
     "NewApiKey",
@@ -155,6 +158,10 @@ MODULES = {
         "User",
         "UserCreate",
         "UserPatch",
+    ),
+    "limits": (
+        "Limit",
+        "LimitPut",
     ),
     "overview": (
         "FailedExecution",

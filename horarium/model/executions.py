@@ -40,9 +40,9 @@ class Execution(Answer):
     UUID, or one that is made of it.
 
     `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
-    row that one is. `buffered`: it waits for the other executions of its config to end. `lateness_seconds` is null but
-    for what the schedule started. `progress`, from 0 to 1, and
-    `progress_message` are what the present attempt has said of itself.
+    row that one is. `buffered`: it waits for the other executions of its config to end. While it waits for room under a
+    limit its `reason` is `limited`. `lateness_seconds` is null but for what the schedule started. `progress`, from 0 to
+    1, and `progress_message` are what the present attempt has said of itself.
     """
 
     task_id: UUID

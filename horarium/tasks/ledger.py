@@ -3,13 +3,15 @@
 The timeout index in Redis follows Postgres and never leads (`deadlines.py`). When Redis is away the attempt runs on;
 the sweeper rebuilds the index.
 
-Where a buffered execution waited for the one that ended, it is let go here, at once. What an attempt has said of itself
-(`reports`) is written before its finish, so that whoever sees it end finds all of it.
+Where a buffered execution waited for the one that ended, it is let go here, at once; and so is what waited for its room
+under a limit (`limited.py`). What an attempt has said of itself (`reports`) is written before its finish, so that
+whoever sees it end finds all of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -23,6 +25,7 @@ from horarium.sql.external import claim_kicked
 from horarium.sql.queries import QUERIES
 from horarium.tasks.batching import Batcher
 from horarium.tasks.deadlines import Deadlines
+from horarium.tasks.limited import LimitedClaims
 from horarium.tasks.reports import Reports
 from horarium.tasks.sending import send_next
 
@@ -36,11 +39,15 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.sql.executions import Finished
     from horarium.sql.external import Kicked
+    from horarium.sql.limits import Admitted
     from horarium.tasks.broker import Publisher
 
 __all__ = ["Ledger"]
 
 log = structlog.get_logger(__name__)
+
+Limited = Literal["limited"]
+"""What a plain claim answers of an attempt that a limit concerns."""
 
 SUPERSEDED = HandBack("superseded")
 """What an attempt comes to that was ended without its worker; the ledger refuses it, as any late word."""
@@ -58,13 +65,22 @@ class Ledger:
         self._deadlines = Deadlines(timeouts)
         self._worker = worker
         self._tell = tell
-        self._claims: Batcher[Claim, Attempt | None] = Batcher(self._claim_all)
+        self._limited = LimitedClaims(database, broker, worker, tell)
+        self._claims: Batcher[Claim, Attempt | Limited | None] = Batcher(self._claim_all)
+        self._limited_claims: Batcher[Claim, Admitted | None] = Batcher(self._claim_limited)
         self._kicks: Batcher[Kicked, Attempt | None] = Batcher(self._claim_kicks)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
-        return await self._claims.submit(claim)
+        answer = await self._claims.submit(claim)
+        if answer != "limited":
+            return answer
+        admitted = await self._limited_claims.submit(claim)  # apart: no other claim waits for the lock of a limit
+        if admitted is None:
+            return None
+        await asyncio.sleep(admitted.starts_in)  # a rate may have given out an instant a moment ahead
+        return admitted.attempt
 
     async def claim_kicked(self, kicked: Kicked) -> Attempt | None:
         """The same of what an app has kicked by itself, whose row this makes; committed in groups of its own."""
@@ -105,11 +121,20 @@ class Ledger:
         async with self._database.connection() as connection:
             await QUERIES.execution_let_go.rows(connection, ids=[execution_id], worker=self._worker)
 
-    async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | None]:
+    async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | Limited | None]:
         async with self._database.connection() as connection:
-            attempts = await executions.claim(connection, self._worker, claims)
+            limited = await self._limited.concerned(connection, claims)
+            plain = [claim for claim in claims if claim.execution_id not in limited] if limited else claims
+            attempts = await executions.claim(connection, self._worker, plain) if plain else []
         self._begun(attempts)
-        return attempts
+        others = iter(attempts)
+        return ["limited" if claim.execution_id in limited else next(others) for claim in claims]
+
+    async def _claim_limited(self, claims: Sequence[Claim]) -> list[Admitted | None]:
+        """Claim as far as there is room; each attempt is answered once."""
+        admitted = await self._limited.claim(sorted(set(claims)))
+        self._begun([each.attempt for each in admitted.values()])
+        return [admitted.pop(claim, None) for claim in claims]
 
     async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | None]:
         async with self._database.connection() as connection:
@@ -131,6 +156,7 @@ class Ledger:
         done = [Claim(f.execution_id, f.attempt) for f, end in zip(finishes, ended, strict=True) if end is not None]
         self._deadlines.over(done)
         await self._next_turns(ended)
+        await self._limited.ended([f.execution_id for f in finishes])
         return ended
 
     async def _next_turns(self, ended: Sequence[Finished | None]) -> None:

@@ -58,6 +58,9 @@ INSERT INTO executions (
 )
 VALUES ($1, $2, 'journal.works', 'manual', 'success', 'default', 5, 60, 0, 0, 'manual', $3, $3)
 """
+ONE_AT_ONCE = (
+    "INSERT INTO limits (kind, name, max_running, updated_by) VALUES ('task_type', 'journal.limited', 1, 'the load')"
+)
 
 EVERY_SECOND = {"cron_expression": "* * * * * *", "timezone": "UTC"}
 EVERY_OTHER = {"cron_expression": "*/2 * * * * *", "timezone": "UTC"}
@@ -85,6 +88,9 @@ def everything(journal: Path, now: datetime) -> Iterator[dict[str, Any]]:
     yield every_second("endless", journal, 60, catchup="latest", timeout_seconds=0.7, **every_other)
     faltering = {"task_type": "journal.falters", "max_retries": 1, "retry_backoff_seconds": 0.3}
     yield every_second("faltering", journal, 0.1, **faltering)
+    limited = {"task_type": "journal.limited", "overlap": "skip", "catchup": "latest"}
+    yield every_second("limited", journal, 0.3, **limited)
+    yield every_second("limited, too", journal, 0.3, **limited)
     yield every_second("once", journal, 0.1, scheduler_type="date", schedule_config=once)
     yield every_second("ending", journal, 0.1, end_at=now + timedelta(seconds=6))
     yield every_second("by hand", journal, 0.2, scheduler_type="manual", schedule_config={})
@@ -114,6 +120,7 @@ async def prepare(database_url: str) -> int:
 async def seed(database_url: str, configs: Iterator[dict[str, Any]], *, owed_since: datetime) -> None:
     """Make these configs, which have owed ticks for a while, and some executions past their retention."""
     async with Database(database_url) as database, database.transaction() as connection:
+        await connection.execute(ONE_AT_ONCE)
         for config in configs:
             config_id = await _insert(connection, config, owed_since)
             if config["scheduler_type"] == "manual":

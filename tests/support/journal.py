@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Run", "falters", "read_journal", "works"]
+__all__ = ["Run", "falters", "limited", "read_journal", "works"]
 
 How = Literal["returned", "raised", "cancelled"]
 
@@ -47,6 +47,13 @@ class Run:
 @task("journal.works")
 async def works(journal: str, seconds: float, context: Annotated[Context, TaskiqDepends()]) -> None:
     """Take some time."""
+    with _written_down(journal, context):
+        await asyncio.sleep(seconds)
+
+
+@task("journal.limited")
+async def limited(journal: str, seconds: float, context: Annotated[Context, TaskiqDepends()]) -> None:
+    """Take some time; one at once, where the load has set a limit."""
     with _written_down(journal, context):
         await asyncio.sleep(seconds)
 

@@ -24,6 +24,7 @@ from horarium.model import BackfillRequest, TaskConfigPatch
 from horarium.outcome import Succeeded, decide
 from horarium.sql.executions import Claim
 from tests.support.coverage import SOUND, expected_ticks, faults
+from tests.support.limited import limit, unlimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from horarium.outcome import Attempt, Outcome
+    from horarium.tasks.ledger import Ledger
     from tests.support.rig import Rig
 
 __all__ = ["GRACES", "PHASES", "SWEPT", "WORKERS", "World"]
@@ -107,6 +109,8 @@ class World:
     zombies: list[AtWork] = field(default_factory=list)
     final: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
     deaths: Counter[str] = field(default_factory=Counter)
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    most_running: int | None = None
     delivered: int = 0
 
     @cached_property
@@ -185,6 +189,18 @@ class World:
             done = await self.rig.backfills.make(config, BackfillRequest(start=now - BACKFILLED, end=now))
             self.tally["backfilled"] += done.created
 
+    async def limit(self, most_running: int) -> None:
+        """So many of all configs together may run from now on."""
+        await limit(self.rig, "task_type", "echo", max_running=most_running)
+        self.most_running = most_running
+        self.tally["limits set"] += 1
+
+    async def lift_limit(self) -> None:
+        if self.most_running is not None:
+            await unlimit(self.rig, "task_type", "echo")
+            self.most_running = None
+            self.tally["limits lifted"] += 1
+
     # Time, and the supervisor's side
 
     async def pass_time(self, seconds: float) -> None:
@@ -257,7 +273,7 @@ class World:
         """Workers stop what was cancelled, and what was ended without them."""
         for each in list(self.at_work):
             mine = [Claim(each.attempt.execution_id, each.attempt.attempt)]
-            for outcome in (await self.rig.ledger(each.worker).to_stop(mine)).values():
+            for outcome in (await self._ledger(each.worker).to_stop(mine)).values():
                 self.at_work.remove(each)
                 await self._say(each, outcome)
 
@@ -316,15 +332,20 @@ class World:
         await self._age(10)
         await self.dispatch()
         await self.publish()
-        while self.delivered < len(self.rig.broker.sent):
-            await self.deliver(WORKERS[0])
-        while self.at_work:
-            await self.end(0, Succeeded("settled"))
+        while self.delivered < len(self.rig.broker.sent) or self.at_work:
+            while self.delivered < len(self.rig.broker.sent):
+                await self.deliver(WORKERS[0])
+            while self.at_work:
+                await self.end(0, Succeeded("settled"))
         await self.sweep()
 
     async def _all_is_over(self) -> bool:
         due = await self.rig.index.due(self.rig.clock.now, passed_over=0, limit=1)
         return not due and not await self.rig.sql("SELECT count(*) FROM executions WHERE completed_at IS NULL")
+
+    def _ledger(self, worker: str) -> Ledger:
+        """A worker's hold on the ledger, the same for as long as it lives."""
+        return self.ledgers.setdefault(worker, self.rig.ledger(worker))
 
     def _worker(self, slot: str) -> str:
         """The id of the worker there now: each incarnation has its own."""
@@ -337,8 +358,9 @@ class World:
 
     async def _claim(self, number: int, worker: str) -> None:
         message = self.rig.broker.sent[number]
-        attempt = await self.rig.ledger(worker).claim(Claim(message.execution_id, message.attempt))
+        attempt = await self._ledger(worker).claim(Claim(message.execution_id, message.attempt))
         if attempt is None:
+            self.tally["found waiting for room"] += (await self.rig.row(message.execution_id))["limited"]
             return
         if any(each.attempt.execution_id == attempt.execution_id and each.worker == worker for each in self.at_work):
             return  # claimed by the same worker before: it knows that it has it in hand
@@ -349,7 +371,8 @@ class World:
         self.tally["attempts begun"] += 1
 
     def _begins(self, mine: AtWork) -> None:
-        """Rule 2, and each config's overlap policy: nothing that must not runs beside it."""
+        """Rule 2, each config's overlap policy, and the limit: nothing that must not runs beside it."""
+        assert self.most_running is None or len(self.at_work) < self.most_running, "more run than the limit says"
         beside = [each.attempt.execution_id for each in self.at_work]
         assert mine.attempt.execution_id not in beside, "two attempts of one execution run at once"
         config = mine.attempt.config_id
@@ -363,7 +386,7 @@ class World:
         attempt = which.attempt
         row = await self.rig.row(attempt.execution_id)
         current = row["status"] == "running" and row["attempt"] == attempt.attempt
-        said = await self.rig.ledger(which.worker).finish(attempt, decide(attempt, outcome, rand=lambda: 0.5))
+        said = await self._ledger(which.worker).finish(attempt, decide(attempt, outcome, rand=lambda: 0.5))
         assert (said is not None) == current, (row, outcome)
         self.tally["words refused" if said is None else "words taken"] += 1
 

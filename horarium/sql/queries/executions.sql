@@ -132,24 +132,25 @@ SELECT * FROM executions
 WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::text;
 
 -- name: execution_mark_queued(ids, attempts)
--- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running.
+-- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running, or
+-- waits for room under a limit.
 UPDATE executions AS e
 SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retrying')
+WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retrying') AND NOT e.limited
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
 -- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
--- buffered waits for its turn first, and a retry for the worker that still holds the attempt before it. A task is told
--- which tick its run is about, whether that is its row's own or not.
+-- buffered waits for its turn first, what is limited for room, and a retry for the worker that still holds the attempt
+-- before it. A task is told which tick its run is about, whether that is its row's own or not.
 SELECT
     id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
     coalesce(tick_at, for_tick) AS tick_at
 FROM executions
 WHERE completed_at IS NULL AND (
     (
-        status = 'pending' AND NOT buffered AND (
+        status = 'pending' AND NOT buffered AND NOT limited AND (
             id = ANY(:ids::uuid[])
             OR created_at < clock_timestamp() - make_interval(secs => :pending_seconds::double precision)
         )
@@ -202,7 +203,7 @@ RETURNING id;
 -- name: execution_claim(ids, attempts, worker)
 -- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not
 -- come. A worker may claim again what it claimed before: the answer can be lost after the commit, and it knows itself
--- what it already runs.
+-- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither.
 UPDATE executions AS e
 SET
     status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
@@ -211,7 +212,7 @@ SET
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
 WHERE e.id = m.id AND e.attempt = m.attempt
     AND (e.status IN ('pending', 'queued', 'retrying') OR (e.status = 'running' AND e.worker = :worker::text))
-    AND NOT e.buffered AND e.held_by IS NULL
+    AND NOT e.buffered AND e.held_by IS NULL AND NOT e.limited
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
@@ -338,6 +339,7 @@ UPDATE executions SET
     reason = CASE WHEN status = 'running' THEN reason ELSE 'requested' END,
     completed_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
     buffered = false,
+    limited = false,
     cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
     cancel_reason = coalesce(cancel_reason, 'requested')
 WHERE id = :id::uuid AND completed_at IS NULL
@@ -351,6 +353,7 @@ UPDATE executions AS e SET
     reason = CASE WHEN e.status = 'running' THEN e.reason ELSE 'cancel_other' END,
     completed_at = CASE WHEN e.status = 'running' THEN NULL ELSE clock_timestamp() END,
     buffered = false,
+    limited = false,
     cancel_requested_at = coalesce(e.cancel_requested_at, clock_timestamp()),
     cancel_reason = coalesce(e.cancel_reason, 'cancel_other')
 FROM (
@@ -436,7 +439,8 @@ SELECT status, count(*) AS number FROM executions WHERE completed_at IS NULL GRO
 -- name: execution_cancel_waiting(config_ids, reason)
 -- Deleted configs' executions that no worker has claimed will not start.
 UPDATE executions
-SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp(), buffered = false
+SET status = 'cancelled', reason = :reason::text, completed_at = clock_timestamp(), buffered = false,
+    limited = false
 WHERE id IN (
     SELECT w.id FROM executions AS w
     WHERE w.config_id = ANY(:config_ids::bigint[]) AND w.completed_at IS NULL

@@ -47,6 +47,7 @@ BODIES: dict[str, Any] = {
     "post /api/v1/auth/revoke": {"refresh_token": "of nobody"},
     "post /api/v1/users": {"username": "described", "password": PASSWORD, "email": "d@example.org"},
     "patch /api/v1/users/{user_id}": {"full_name": "De Scribed", "role": "operator"},
+    "put /api/v1/system/limits/{kind}/{name}": {"max_running": 3, "rate": 10, "period_seconds": 60},
     "post /api/v1/api-keys": {"name": "described", "role": "viewer", "expires_at": "2099-01-01T00:00:00Z"},
 }  # fmt: skip
 GIVEN = ("ETag", "Location", "Retry-After", "WWW-Authenticate")
@@ -133,8 +134,10 @@ async def things(house: House, outcome: str) -> dict[str, object]:
         return bool(shown["status"] == outcome)
 
     await eventually(as_wanted)
+    await house.call("PUT", "/api/v1/system/limits/queue/described", {"max_running": 1})
     known = {"config_id": config, "task_id": run.body["task_id"], "actor_id": "cleanup"}
     known["worker_id"] = await a_beating_worker(house)
+    known |= {"kind": "queue", "name": "described"}
     return {**known, "user_id": await house.user(), "key_id": (await house.api_key())["id"]}
 
 

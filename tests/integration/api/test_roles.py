@@ -75,6 +75,9 @@ LOWEST: dict[str, str | None] = {
     "POST /api/v1/schedules/preview": "viewer",
     "GET /api/v1/system/status": "viewer",
     "GET /api/v1/system/audit": "viewer",
+    "GET /api/v1/system/limits": "viewer",
+    "PUT /api/v1/system/limits/{kind}/{name}": "operator",
+    "DELETE /api/v1/system/limits/{kind}/{name}": "operator",
     "GET /api/v1/system/tree": "viewer",
     "GET /api/v1/system/events": "viewer",
     "GET /api/v1/system/actors/{actor_id}": "viewer",
@@ -105,6 +108,8 @@ def filled(call: str) -> tuple[str, str]:
         task_id=uuid.uuid4(),
         actor_id="nobody",
         worker_id="nobody",
+        kind="queue",
+        name="nobodys",
     )
 
 

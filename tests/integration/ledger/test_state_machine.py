@@ -1,10 +1,10 @@
 """Random lives of a ledger: whatever is edited, killed, flushed or delivered twice, every tick has one row in the end.
 
-Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; time that passes; dispatchers
-that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that end, fail, or do not heed a
-cancel; workers that die and say something all the same; sweeps and flushes. After every deed the ledger is held against
-books of our own (`tests.support.world`), and at the end of each life everything must have come to its end.
-`--hypothesis-profile=long` draws other and many more.
+Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; limits set and lifted; time
+that passes; dispatchers that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that
+end, fail, or do not heed a cancel; workers that die and say something all the same; sweeps and flushes. After every
+deed the ledger is held against books of our own (`tests.support.world`), and at the end of each life everything must
+have come to its end. `--hypothesis-profile=long` draws other and many more.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from horarium.actors import timeout_sweeper
 from horarium.outcome import Succeeded, Unsuccessful
 from horarium.sql import executions
+from horarium.tasks import limited
 from tests.support.rig import a_rig
 from tests.support.waiting import report
 from tests.support.world import GRACES, PHASES, SWEPT, WORKERS, World
@@ -62,12 +63,12 @@ PICK = st.integers(0, 1000)
 WORKER = st.sampled_from(WORKERS)
 SECONDS = st.sampled_from([1, 1, 1, 2, 7, 30, 120])
 OUTCOME = st.sampled_from([Succeeded(None), Succeeded(None), Unsuccessful("failed", "it broke")])
-LIVES = 35
+LIVES = 28
 MOST_CONFIGS = 4
 
 USERS_DEEDS = (
     "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
-    "cancel", "retry", "backfill", "backfill",
+    "cancel", "retry", "backfill", "backfill", "lift_limit",
 )  # fmt: skip
 SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
 WORKERS_DEEDS = (
@@ -77,7 +78,8 @@ WORKERS_DEEDS = (
 
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
-    "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died",
+    "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died", "limits set",
+    "limits lifted", "found waiting for room",
     *(f"swept: {what}" for what in SWEPT), *(f"died {phase}" for phase in PHASES),
 }  # fmt: skip
 """What has to happen in a run for it to have shown anything."""
@@ -106,6 +108,8 @@ class LivesOfALedger(RuleBasedStateMachine):
         match deed:
             case "cancel" | "retry":
                 self._do(deed, pick)
+            case "lift_limit":
+                self._do(deed)
             case "reschedule":
                 self._do(deed, self._config(pick), schedule)
             case _:
@@ -140,6 +144,16 @@ class LivesOfALedger(RuleBasedStateMachine):
             self._do("worker_dies", worker)
             self._do("sweep")
         self.an_ordinary_moment(7, worker, messages=4, ends=0)
+
+    @rule(pick=PICK, most=st.integers(1, 2), worker=WORKER)
+    def a_crowd_meets_a_limit(self, pick: int, most: int, worker: str) -> None:
+        self._do("limit", most)
+        for _ in range(3):
+            self._do("run_by_hand", self._config(pick))
+        self._do("pass_time", 7)
+        self._do("publish")
+        for _ in range(4):
+            self._do("deliver", worker)
 
     @rule(pick=PICK, messages=st.integers(1, 4))
     def a_worker_dies_and_speaks_when_others_have_its_work(self, pick: int, messages: int) -> None:
@@ -205,6 +219,7 @@ def test_a_ledger_keeps_its_promise_through_any_life(
     for grace in GRACES:
         monkeypatch.setattr(timeout_sweeper, grace, 0.0)
     monkeypatch.setattr(executions, "MOST_BUFFERED", 4)
+    monkeypatch.setattr(limited, "LOOK_SECONDS", 0.0)
     tally: Counter[str] = Counter()
     machine = type("LivesOfALedger", (LivesOfALedger,), {"portal": server_portal, "rig": played_rig, "tally": tally})
 

@@ -170,7 +170,7 @@ async def test_a_page_of_a_listed_origin_may_ask_and_then_call() -> None:
         answered = await client.get("/api/v1/auth/me", headers={"Origin": OURS})
 
     assert (asked.status, await asked.read(), answered.status) == (204, b"", 401)
-    assert asked.headers["Access-Control-Allow-Methods"] == "GET, POST, PATCH, DELETE"
+    assert asked.headers["Access-Control-Allow-Methods"] == "GET, POST, PUT, PATCH, DELETE"
     assert set(asked.headers["Access-Control-Allow-Headers"].split(", ")) >= {
         "Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID"
     }  # fmt: skip

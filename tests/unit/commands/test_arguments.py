@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from horarium.clock import utc_now
-from horarium.commands.arguments import duration, every, future, instant, parameter, parameters, past, whole
+from horarium.commands.arguments import duration, every, future, instant, parameter, parameters, past, rate, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,19 @@ def test_what_counts_whole_seconds_takes_no_parts_of_one() -> None:
     assert whole("2m") == 120
     with pytest.raises(typer.BadParameter, match="whole seconds"):
         whole("0.5s")
+
+
+@pytest.mark.parametrize(
+    ("text", "many", "seconds"), [("10/m", 10, 60), ("2/s", 2, 1), (" 5 / h ", 5, 3600), ("100/15m", 100, 900)]
+)
+def test_a_rate_is_how_many_in_how_many_seconds(text: str, many: int, seconds: int) -> None:
+    assert rate(text) == (many, seconds)
+
+
+@pytest.mark.parametrize("text", ["", "10", "10/", "/m", "ten/m", "-1/m", "1.5/m", "10/fortnight", f"{'9' * 13}/m"])
+def test_what_is_no_rate_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="must be a"):
+        rate(text)
 
 
 def test_an_instant_has_an_offset() -> None:
