@@ -19,7 +19,6 @@ that publishes while memory is short, and acknowledgements must get through.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable  # noqa: TC003 - pydantic reads the fields of Delivery
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -37,26 +36,26 @@ from aio_pika.exceptions import (
     ChannelNotFoundEntity,
     ProbableAuthenticationError,
 )
-from taskiq import AckableMessage
 from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
 from taskiq_aio_pika.exceptions import NoStartupError
 
 from horarium.errors import Unavailable
 from horarium.tasks.amqp_patience import redelivers_after
 from horarium.tasks.amqp_publish import Letter, publish_all
+from horarium.tasks.delivery import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from aio_pika.abc import AbstractQueue, AbstractRobustChannel, AbstractRobustConnection
     from aiormq.channel import Channel
     from pamqp.common import FieldTable
-    from taskiq import BrokerMessage
+    from taskiq import AckableMessage, BrokerMessage
 
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["AmqpBroker", "Delivery"]
+__all__ = ["AmqpBroker"]
 
 log = structlog.get_logger(__name__)
 
@@ -85,15 +84,6 @@ CONSUMER_TIMEOUT_MS = 8 * 86_400_000
 
 LOST_AFTER = timedelta(minutes=5)
 """For how long a message may be in a worker's hands before it counts as lost, once nothing waits in its queue."""
-
-
-class Delivery(AckableMessage):
-    """A message that may also be given back, unhandled: `release` has it delivered again, here or elsewhere.
-
-    Whoever takes a delivery calls one of the two. RabbitMQ counts it against this worker's concurrency until then.
-    """
-
-    release: Callable[[], Awaitable[None]]
 
 
 class AmqpBroker(AioPikaBroker):

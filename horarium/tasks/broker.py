@@ -41,7 +41,7 @@ def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, c
     """
     scheme = url.partition(":")[0]
     if scheme in ("redis", "rediss", "unix"):
-        return StreamBroker(url, keys, queues=queues, consumer=consumer)
+        return StreamBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency)
     if scheme in ("amqp", "amqps"):
         return AmqpBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency)
     raise ConfigurationError(

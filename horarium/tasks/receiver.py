@@ -37,7 +37,7 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim, storable_text
-from horarium.tasks.amqp_broker import Delivery
+from horarium.tasks.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -18,8 +18,9 @@ from taskiq import BrokerMessage
 from horarium.errors import ConfigurationError, Unavailable
 from horarium.keyspace.keys import Keys
 from horarium.tasks import amqp_broker, amqp_patience
-from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker, Delivery
+from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker
 from horarium.tasks.broker import make_broker
+from horarium.tasks.delivery import Delivery
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import StreamBroker
 from tests.support import amqp_consumer
