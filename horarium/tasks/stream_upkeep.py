@@ -14,6 +14,7 @@ Redis away: what is in hand ages meanwhile, which nobody sees before it is back;
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,9 @@ KEEP_SECONDS = 2.0
 KEPT_ENTRIES = 1000
 """Entries claimed in one command."""
 
-PROMOTE_SECONDS = 0.2
-"""How often it is looked for what is due, and so how late it may be."""
+LOOK_SECONDS = 0.3
+"""How often it is looked for delayed messages that others have sent, and so how late one may be that was to wait for a
+shorter time; every other one is moved when it is due."""
 
 PROMOTED_MESSAGES = 500
 """Messages moved in one script call."""
@@ -71,8 +73,8 @@ class Upkeep:
         if not self._tasks:
             self._ending = asyncio.Event()
             self._tasks = [
-                asyncio.create_task(_repeat(self.keep, KEEP_SECONDS, self._ending)),
-                asyncio.create_task(_repeat(self.promote, PROMOTE_SECONDS, self._ending)),
+                asyncio.create_task(_repeat(self._keep_and_pause, self._ending)),
+                asyncio.create_task(_repeat(self._promote_and_pause, self._ending)),
             ]
 
     def check(self) -> None:
@@ -111,16 +113,23 @@ class Upkeep:
                 kept += await self._claim_again(stream, ids[first : first + KEPT_ENTRIES])
         return kept
 
-    async def promote(self) -> int:
-        """Move what is due; returns how many messages that were. Raises Unavailable."""
-        moved = 0
+    async def promote(self) -> float:
+        """Move what is due; returns in how many seconds the next is, infinite if none waits. Raises Unavailable."""
+        next_due = math.inf
         for delayed, stream in self._pairs:
-            page = PROMOTED_MESSAGES
-            while page == PROMOTED_MESSAGES:
+            moved, in_ms = PROMOTED_MESSAGES, -1
+            while moved == PROMOTED_MESSAGES:
                 with redis_errors("broker"):
-                    page = int(await self._promote(keys=[delayed, stream], args=[PROMOTED_MESSAGES]))
-                moved += page
-        return moved
+                    moved, in_ms = await self._promote(keys=[delayed, stream], args=[PROMOTED_MESSAGES])
+            next_due = min(next_due, in_ms / 1000 if in_ms >= 0 else math.inf)
+        return next_due
+
+    async def _keep_and_pause(self) -> float:
+        await self.keep()
+        return KEEP_SECONDS
+
+    async def _promote_and_pause(self) -> float:
+        return min(await self.promote(), LOOK_SECONDS)
 
     async def _claim_again(self, stream: str, ids: Sequence[bytes]) -> int:
         """JUSTID: neither the message nor the count of its deliveries is of interest."""
@@ -133,14 +142,13 @@ class Upkeep:
             return 0  # flushed: there is nothing to keep
 
 
-async def _repeat(step: Callable[[], Awaitable[int]], seconds: float, ending: asyncio.Event) -> None:
-    """Do `step` again and again until `ending`; what Redis is away for is done the next time."""
+async def _repeat(step: Callable[[], Awaitable[float]], ending: asyncio.Event) -> None:
+    """Do `step`, wait as long as it says, and again until `ending`; what Redis is away for is done the next time."""
     while not ending.is_set():
-        pause = seconds
         try:
-            await step()
+            pause = await step()
         except Unavailable as error:
             log.debug("broker.upkeep_waits", error=str(error))
-            pause = max(pause, AGAIN_SECONDS)
+            pause = AGAIN_SECONDS
         with anyio.move_on_after(pause):
             await ending.wait()

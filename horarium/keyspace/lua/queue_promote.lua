@@ -4,12 +4,14 @@
 -- KEYS[2]  queue:{name}    STREAM  field "data": a taskiq message as JSON
 -- ARGV[1]  how many to move at most
 --
--- Returns how many were moved.
-local now = redis.call('TIME')
-local due = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
+-- Returns {how many were moved, in how many ms the next one is due, -1 if none waits}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = string.format('%.0f', now)
 local members = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', due, 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(members) do
   redis.call('XADD', KEYS[2], '*', 'data', string.sub(member, 33))
   redis.call('ZREM', KEYS[1], member)
 end
-return #members
+local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {#members, first[2] and math.max(first[2] - now, 0) or -1}

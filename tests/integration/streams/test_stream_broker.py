@@ -433,7 +433,7 @@ async def test_thousands_in_hand_are_kept_in_few_commands(redis_db: str, redis: 
 async def test_an_upkeep_that_fails_as_nothing_should_ends_the_worker(
     redis_db: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_upkeep, "PROMOTE_SECONDS", 0.01)
+    monkeypatch.setattr(stream_upkeep, "LOOK_SECONDS", 0.01)
     await redis.set(KEYS.delayed("default"), "no sorted set")
     async with ours(redis_db) as broker, listening(broker) as messages:
         with pytest.raises(ResponseError, match="WRONGTYPE"):
