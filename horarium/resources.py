@@ -11,7 +11,7 @@ import secrets
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from taskiq import async_shared_broker
@@ -218,10 +218,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     broker_url = _secret(settings.broker_url) or redis_url
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    sender = make_broker(broker_url, keys, queues=settings.queues, consumer=f"{worker_id}:sender")
-    receiver = make_broker(
-        broker_url, keys, queues=settings.queues, consumer=worker_id, concurrency=settings.worker_concurrency
-    )
+    broker = partial(make_broker, broker_url, keys, queues=settings.queues, amqp_queues=settings.amqp_queues)
+    sender = broker(consumer=f"{worker_id}:sender")
+    receiver = broker(consumer=worker_id, concurrency=settings.worker_concurrency)
     receiver.is_worker_process = True
     receiver.add_dependency_context({Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)})
     async_shared_broker.default_broker(sender)  # so that a task may kick another

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None
     """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
 
+    amqp_queues: Literal["classic", "quorum"] = "classic"
+    """Queues on RabbitMQ: `quorum` ones outlive the loss of a node and cost priorities (docs/brokers.md)."""
+
     key_prefix: str = Field("horarium:", pattern=r"^[\w.-]+:$")
     """Stands before every Redis key, so that several Horariums can share one Redis."""
 

@@ -127,7 +127,7 @@ class StreamBroker(RedisStreamBroker):
         await super().shutdown()
 
     async def kick(self, message: BrokerMessage) -> None:
-        """Send one message, as taskiq's own kicker does, label `delay` included; ValueError for one that is no time."""
+        """Send one message, as taskiq's kicker does, label `delay` included; raises ValueError for one that is none."""
         queue, delay = str(message.labels.get("queue", "default")), delay_in(message.labels)
         with redis_errors("broker"):
             if delay:

@@ -4,7 +4,8 @@ Nothing of a system-wide RabbitMQ is read, written or disturbed, and nothing is 
 start as a daemon for everybody, is a child of the fixture here. Debian's own `rabbitmqctl` in /usr/sbin changes user
 and folder, so the scripts behind it are called.
 
-    rabbitmq  session  the node; `url` to connect, `ctl` to break it
+    rabbitmq       session  the node; `url` to connect, `ctl` to break it
+    a_rabbitmq()            another, for those who kill it and start it again
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from anyio import to_thread
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["RabbitMQ", "rabbitmq"]
+__all__ = ["RabbitMQ", "a_rabbitmq", "rabbitmq"]
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 BOOT_SECONDS = 90.0
@@ -36,12 +37,29 @@ CTL_SECONDS = 30.0
 KILL_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class RabbitMQ:
-    """A running node."""
+    """A node."""
 
-    url: str
+    port: int
+    home: Path
     environ: Mapping[str, str] = field(repr=False)
+    _server: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it is, whether or not it runs."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        log = self.home / "server"
+        server = self._server.enter_context(running([script("rabbitmq-server")], self.environ, log))
+        await_listening(server, self.port, log)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does, with all that it has started."""
+        self._server.close()
 
     async def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints."""
@@ -63,15 +81,23 @@ class RabbitMQ:
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
+    with a_rabbitmq() as node:
+        yield node
+
+
+@contextmanager
+def a_rabbitmq() -> Iterator[RabbitMQ]:
+    """A node that runs, gone with everything that it kept when the block ends."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="horarium-rabbitmq-"))
         stack.callback(shutil.rmtree, home)
         port, dist_port, epmd_port = free_ports(3)
         environ = environment(home, port, dist_port, epmd_port)
         stack.enter_context(running(["epmd", "-address", "127.0.0.1", "-port", str(epmd_port)], environ, home / "epmd"))
-        server = stack.enter_context(running([script("rabbitmq-server")], environ, home / "server"))
-        await_listening(server, port, home / "server")
-        yield RabbitMQ(f"amqp://guest:guest@127.0.0.1:{port}/", environ)
+        node = RabbitMQ(port, home, environ)
+        stack.callback(node.kill)
+        node.start()
+        yield node
 
 
 def script(name: str) -> str:
