@@ -57,6 +57,11 @@ class RabbitMQ:
         server = self._server.enter_context(running([script("rabbitmq-server")], self.environ, log))
         await_listening(server, self.port, log)
 
+    def stop(self) -> None:
+        """Have it shut down in order, and wait for that."""
+        self.ctl_now("shutdown")
+        self.kill()
+
     def kill(self) -> None:
         """End it as `kill -9` does, with all that it has started."""
         self._server.close()
