@@ -21,6 +21,7 @@ that publishes while memory is short, and acknowledgements must get through.
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -78,6 +79,10 @@ CONSUMER_TIMEOUT_MS = 8 * 86_400_000
 """A message is acknowledged when its task is done: a day beyond the longest timeout a task can have. RabbitMQ before
 3.11.15 does not read this and redelivers after its own `consumer_timeout`, 30 min unless set; the claim stands."""
 
+UNDELAYED_SECONDS = 600.0
+"""How long a queue is taken to have no delayed messages once it had no place for them: RabbitMQ logs such a question as
+an error. Who first sends one from here knows it at once."""
+
 LOST_AFTER = timedelta(seconds=10)
 """How long a message may be in a worker's hands unclaimed before it counts as lost, once nothing waits in its queue.
 
@@ -107,6 +112,7 @@ class AmqpBroker(AioPikaBroker):
         self._consumer = consumer
         self._declared: set[str] = set()
         self._delaying: set[str] = set()
+        self._undelayed_until: dict[str, float] = {}
         super().__init__(url, qos=concurrency, **_options(url))
 
     async def startup(self) -> None:
@@ -200,6 +206,7 @@ class AmqpBroker(AioPikaBroker):
         assert self.write_channel is not None, "called after startup"  # noqa: S101 - narrows a type
         for queue in set(queues) - self._delaying:
             await self._topology.declare_delay(self.write_channel, queue)
+            self._undelayed_until.pop(queue, None)
             self._delaying.add(queue)
 
     async def _send(self, letters: Sequence[Letter]) -> None:
@@ -267,13 +274,18 @@ class AmqpBroker(AioPikaBroker):
             arrived.put_nowait(message)
 
     async def _waiting(self, queue: str) -> int:
-        return await self._count([self._topology.queue(queue)])
+        return sum(await self._count([self._topology.queue(queue)]))
 
     async def _delayed(self, queue: str) -> int:
         """Messages that are not due; where nobody has asked for a delay there is no queue for them."""
-        return await self._count(self._topology.levels(queue))
+        if time.monotonic() < self._undelayed_until.get(queue, 0.0):
+            return 0
+        counts = await self._count(self._topology.levels(queue))
+        if not counts:
+            self._undelayed_until[queue] = time.monotonic() + UNDELAYED_SECONDS
+        return sum(counts)
 
-    async def _count(self, names: Sequence[str]) -> int:
+    async def _count(self, names: Sequence[str]) -> list[int]:
         if self.write_conn is None:
             raise NoStartupError("the broker was not started")
         return await _within(ASK_SECONDS, _count(self.write_conn, names))
@@ -327,18 +339,18 @@ async def _stop(
         await _settle(partial(arrived.get_nowait().nack, requeue=True))
 
 
-async def _count(connection: AbstractRobustConnection, names: Sequence[str]) -> int:
-    """Messages that wait in queues, up to the first that is not there; on a channel of its own: a refusal closes it."""
+async def _count(connection: AbstractRobustConnection, names: Sequence[str]) -> list[int]:
+    """Messages that wait in each queue, up to the first that is not there: a refusal closes the channel."""
     await connection.ready()
     if connection.transport is None:
         raise ConnectionError("connecting")
     channel = await connection.transport.connection.channel(publisher_confirms=False)
-    waiting = 0
+    counts: list[int] = []
     try:
         for name in names:
-            waiting += (await channel.queue_declare(name, passive=True)).message_count or 0
+            counts.append((await channel.queue_declare(name, passive=True)).message_count or 0)  # noqa: PERF401 - what came before a refusal counts
     except ChannelNotFoundEntity:
-        return waiting
+        return counts
     finally:
         await channel.close()
-    return waiting
+    return counts

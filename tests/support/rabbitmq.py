@@ -35,6 +35,7 @@ SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 BOOT_SECONDS = 90.0
 CTL_SECONDS = 60.0
 KILL_SECONDS = 5.0
+STOP_SECONDS = 60.0
 
 
 @dataclass
@@ -59,7 +60,10 @@ class RabbitMQ:
 
     def stop(self) -> None:
         """Have it shut down in order, and wait for that."""
-        self.ctl_now("shutdown")
+        family = psutil.process_iter(["name", "cmdline"])
+        [node] = [one for one in family if self.environ["RABBITMQ_NODENAME"] in (one.info["cmdline"] or ())]
+        node.terminate()
+        node.wait(STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:

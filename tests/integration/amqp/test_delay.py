@@ -92,6 +92,19 @@ async def test_each_queue_has_its_own_and_its_depth_counts_them(rabbitmq: Rabbit
         assert await worker.depths() == {"reports": 1}
 
 
+async def test_a_process_that_has_found_no_delayed_messages_does_not_ask_again_and_again(
+    rabbitmq: RabbitMQ, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time would be an error in RabbitMQ's log."""
+    async with started(AmqpBroker(rabbitmq.url, keys)) as asking, started(AmqpBroker(rabbitmq.url, keys)) as sender:
+        assert await asking.depths() == {"default": 0}
+        await kick(sender, delay=60)
+
+        assert await asking.depths() == {"default": 0}
+        monkeypatch.setattr(asking, "_undelayed_until", {})
+        assert await asking.depths() == {"default": 1}
+
+
 async def test_they_neither_hide_nor_make_lost_messages(broker: AmqpBroker) -> None:
     await kick(broker, delay=3600)
 

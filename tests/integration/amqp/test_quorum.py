@@ -86,7 +86,7 @@ async def test_what_is_given_back_again_and_again_ends_in_the_dead_letter_queue(
                 await taken.release()
 
         async def is_dead() -> bool:
-            return await worker._count([worker._topology.dead]) == 1
+            return await worker._count([worker._topology.dead]) == [1]
 
         await eventually(is_dead)
         assert await worker.depths() == {"poison": 0}
@@ -96,7 +96,7 @@ async def test_an_unreadable_message_is_dead_at_once(broker: AmqpBroker) -> None
     await broker._send([amqp_broker.Letter("default", "poison", b"{not json", 0)])
 
     async def is_dead() -> bool:
-        return await broker._count([broker._topology.dead]) == 1
+        return await broker._count([broker._topology.dead]) == [1]
 
     async with aclosing(broker.listen()) as messages:
         await broker.publish([message()])
