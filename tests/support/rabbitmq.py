@@ -60,8 +60,8 @@ class RabbitMQ:
 
     def stop(self) -> None:
         """Have it shut down in order, and wait for that."""
-        family = psutil.process_iter(["name", "cmdline"])
-        [node] = [one for one in family if self.environ["RABBITMQ_NODENAME"] in (one.info["cmdline"] or ())]
+        everyone = psutil.process_iter(["name", "cwd"])
+        [node] = [one for one in everyone if (one.info["name"], one.info["cwd"]) == ("beam.smp", str(self.home))]
         node.terminate()
         node.wait(STOP_SECONDS)
         self.kill()
