@@ -11,7 +11,7 @@ import secrets
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -300,9 +300,10 @@ def _adopted(settings: Settings, role: Role) -> AdoptedBroker | None:
 
 def _own_brokers(settings: Settings, redis_url: str, keys: Keys, worker_id: str) -> tuple[Broker, Broker]:
     """Horarium's own, one to send through and one to receive from."""
-    url, queues = _secret(settings.broker_url) or redis_url, settings.queues
-    sender = make_broker(url, keys, queues=queues, consumer=f"{worker_id}:sender")
-    receiver = make_broker(url, keys, queues=queues, consumer=worker_id, concurrency=settings.worker_concurrency)
+    url = _secret(settings.broker_url) or redis_url
+    made = partial(make_broker, url, keys, queues=settings.queues, amqp_queues=settings.amqp_queues)
+    sender = made(consumer=f"{worker_id}:sender")
+    receiver = made(consumer=worker_id, concurrency=settings.worker_concurrency)
     for broker in (sender, receiver):
         taskiq_broker(broker).with_result_backend(Results(redis_url, keys))
     taskiq_broker(receiver).is_worker_process = True

@@ -138,6 +138,8 @@ class Settings(BaseSettings):
 
     broker: Annotated[str | None, AfterValidator(_module_attribute)] = None
     """`module:attribute` of an existing taskiq app's broker, adopted as it is: `myapp.broker:broker`."""
+    amqp_queues: Literal["classic", "quorum"] = "classic"
+    """Queues on RabbitMQ: `quorum` ones outlive the loss of a node and cost priorities (docs/brokers.md)."""
 
     key_prefix: str = Field("horarium:", pattern=r"^[\w.-]+:$")
     """Stands before every Redis key, so that several Horariums can share one Redis."""

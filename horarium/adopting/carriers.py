@@ -333,7 +333,7 @@ class AmqpCarrier:
         connection = self._broker.write_conn
         if connection is None:
             raise Unavailable("broker")
-        return await _within(ASK_SECONDS, _count(connection, self._queue(queue).name))
+        return sum(await _within(ASK_SECONDS, _count(connection, [self._queue(queue).name])))
 
 
 def _key(queue: Queue) -> str:

@@ -18,6 +18,7 @@ cache:api_key:{hash}       STRING  an API key, by its SHA-256, 300 s
 worker:{id}                STRING  heartbeat of a worker, with TTL
 queue:{name}               STREAM  task messages, when Redis is the broker
 result:{task_id}           STRING  what a kicked task came to, for `wait_result()`, 1 h
+delayed:{name}             ZSET    task messages that are not due yet -> when they are, Unix ms
 events                     STREAM  what API clients are told live, about 10,000 kept
 events:batch:{writer}      STRING  the last batch that a process wrote to it, 60 s
 probe:{id}                 STRING  what the doctor writes to see whether it may, 5 s
@@ -109,6 +110,10 @@ class Keys:
     def queue(self, name: str) -> str:
         """The stream of a queue."""
         return f"{self.prefix}queue:{name}"
+
+    def delayed(self, name: str) -> str:
+        """The messages for a queue that are not due yet."""
+        return f"{self.prefix}delayed:{name}"
 
     @property
     def results(self) -> str:

@@ -8,8 +8,10 @@ What the stock `AioPikaBroker` (0.6) does, and this one does not:
 - It raises when a message is acknowledged after a reconnect. Here that is a debug line: the message is delivered
   again, and the claim in Postgres lets one attempt run once.
 
-Queues are classic ones with `x-max-priority`, since quorum queues have no priorities before RabbitMQ 4 and two levels
-after. A classic queue lives on one node: what a lost node held is sent again from its rows, which are the truth.
+- It has one queue for all delays, out of which messages come in the order they went in. Here each comes when it is due.
+
+Which queues there are, and of which kind, is in `amqp_topology.py`. A classic queue lives on one node: what a lost node
+held is sent again from its rows, which are the truth.
 
 aio-pika connects again by itself. The reading channel's queues and consumers come back with it; the writing channel
 keeps nothing, and declares a queue again after whatever failed. Two connections, since RabbitMQ stops reading from one
@@ -19,6 +21,7 @@ that publishes while memory is short, and acknowledgements must get through.
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,7 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import structlog
-from aio_pika import ExchangeType, connect_robust
+from aio_pika import connect_robust
 from aio_pika.abc import AbstractIncomingMessage  # noqa: TC002 - aio-pika inspects the callback it is given
 from aio_pika.exceptions import (
     AMQPChannelError,
@@ -35,19 +38,21 @@ from aio_pika.exceptions import (
     ChannelNotFoundEntity,
     ProbableAuthenticationError,
 )
-from taskiq_aio_pika import AioPikaBroker, Exchange, Queue
+from taskiq_aio_pika import AioPikaBroker
 from taskiq_aio_pika.exceptions import NoStartupError
 
 from horarium.errors import Unavailable
 from horarium.tasks.amqp_acks import acknowledge_all
 from horarium.tasks.amqp_patience import redelivers_after
 from horarium.tasks.amqp_publish import Letter, publish_all
+from horarium.tasks.amqp_topology import QueueType, Topology
 from horarium.tasks.batching import Batcher
+from horarium.tasks.delay import delay_in
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.message import Formatter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
     from aio_pika.abc import AbstractQueue, AbstractRobustChannel, AbstractRobustConnection
     from aiormq.channel import Channel
@@ -63,14 +68,6 @@ log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
-HIGHEST_PRIORITY = 9
-
-QUEUE_LIMIT = 1_000_000
-"""Messages that may wait in a queue; more are refused, and their rows stay pending until there is room."""
-
-DEAD_LETTER_LIMIT = 10_000
-"""Unreadable messages that are kept; the oldest go first."""
-
 CONNECT_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10
@@ -84,8 +81,14 @@ CONSUMER_TIMEOUT_MS = 8 * 86_400_000
 """A message is acknowledged when its task is done: a day beyond the longest timeout a task can have. RabbitMQ before
 3.11.15 does not read this and redelivers after its own `consumer_timeout`, 30 min unless set; the claim stands."""
 
-LOST_AFTER = timedelta(minutes=5)
-"""For how long a message may be in a worker's hands before it counts as lost, once nothing waits in its queue."""
+UNDELAYED_SECONDS = 600.0
+"""How long a queue is taken to have no delayed messages once it had no place for them: RabbitMQ logs such a question as
+an error. Who first sends one from here knows it at once."""
+
+LOST_AFTER = timedelta(seconds=10)
+"""How long a message may be in a worker's hands unclaimed before it counts as lost, once nothing waits in its queue.
+
+What waits longer there, for a process of its own, is sent again; who has it in hand already drops the second one."""
 
 
 class AmqpBroker(AioPikaBroker):
@@ -104,19 +107,15 @@ class AmqpBroker(AioPikaBroker):
         queues: Sequence[str] = ("default",),
         consumer: str = "sender",
         concurrency: int = 100,
+        queue_type: QueueType = "classic",
     ) -> None:
-        self._prefix = keys.prefix.removesuffix(":")
+        self._topology = Topology(keys.prefix.removesuffix(":"), queue_type)
         self._queues = tuple(queues)
         self._consumer = consumer
         self._declared: set[str] = set()
-        super().__init__(
-            url,
-            qos=concurrency,
-            exchange=Exchange(name=f"{self._prefix}.tasks", type=ExchangeType.DIRECT),
-            task_queues=[Queue(name=self._name(queue)) for queue in queues],
-            dead_letter_queue=Queue(name=f"{self._prefix}.dead"),
-            **_options(url),
-        )
+        self._delaying: set[str] = set()
+        self._undelayed_until: dict[str, float] = {}
+        super().__init__(url, qos=concurrency, **_options(url))
         self.formatter = Formatter(self)
         self._acks: Batcher[AbstractIncomingMessage, None] = Batcher(_acknowledge)
 
@@ -131,7 +130,7 @@ class AmqpBroker(AioPikaBroker):
             self.write_conn = await self._connect("publish")
             channel = self.write_conn.channel(on_return_raises=True)
             self.write_channel = await _within(ASK_SECONDS, channel)
-            await _within(ASK_SECONDS, self._declare_unseen([self._name(queue) for queue in self._queues]))
+            await _within(ASK_SECONDS, self._declare_unseen(self._queues))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._disconnect()
@@ -143,16 +142,16 @@ class AmqpBroker(AioPikaBroker):
         await self._disconnect()
 
     async def kick(self, message: BrokerMessage) -> None:
-        """Send one message, as taskiq's own kicker does."""
-        queue, priority = message.labels.get("queue", "default"), message.labels.get("priority", 0)
-        await self._send([Letter(self._name(str(queue)), message.task_id, message.message, int(priority))])
+        """Send one message, as taskiq's kicker does, label `delay` included; raises ValueError for one that is none."""
+        queue, priority = str(message.labels.get("queue", "default")), int(message.labels.get("priority", 0))
+        await self._send([Letter(queue, message.task_id, message.message, priority, delay_in(message.labels))])
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
         """Send messages and await all confirms; raises Unavailable unless RabbitMQ has every one within the deadline.
 
         Some may have been sent nevertheless. A message sent twice is claimed once, so the caller need not know which.
         """
-        await self._send([Letter(self._name(m.queue), str(m.execution_id), m.to_json(), m.priority) for m in messages])
+        await self._send([Letter(m.queue, str(m.execution_id), m.to_json(), m.priority) for m in messages])
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
         """Yield what arrives in this worker's queues, for ever, however often RabbitMQ goes and comes back."""
@@ -170,8 +169,8 @@ class AmqpBroker(AioPikaBroker):
                 await _stop(consumers, arrived)
 
     async def depths(self) -> dict[str, int]:
-        """How many messages of each queue wait for a worker. RabbitMQ does not tell a client how many are being run."""
-        return {queue: await self._waiting(queue) for queue in self._queues}
+        """How many messages of each queue wait, for a worker or to be due; RabbitMQ does not say how many are at it."""
+        return {queue: await self._waiting(queue) + await self._delayed(queue) for queue in self._queues}
 
     async def lost_before(self, queue: str) -> datetime:
         """The instant before which no message of the queue is left: sent earlier and not claimed means lost.
@@ -191,35 +190,30 @@ class AmqpBroker(AioPikaBroker):
         transport = self.write_conn.transport if self.write_conn is not None else None
         return None if transport is None else redelivers_after(transport.connection.server_properties)
 
-    def _name(self, queue: str) -> str:
-        return f"{self._prefix}.queue.{queue}"
-
     async def _connect(self, purpose: str) -> AbstractRobustConnection:
-        name: FieldTable = {"connection_name": f"{self._prefix} {self._consumer} {purpose}"}
+        name: FieldTable = {"connection_name": f"{self._topology.prefix} {self._consumer} {purpose}"}
         connecting = connect_robust(self.url, timeout=CONNECT_SECONDS, client_properties=name, **self._conn_kwargs)
         return await _within(CONNECT_SECONDS + ASK_SECONDS, connecting)
 
     async def _disconnect(self) -> None:
         connections = [each for each in (self.read_conn, self.write_conn) if each is not None]
         self.read_conn = self.read_channel = self.write_conn = self.write_channel = None
-        self._declared.clear()
+        self._forget()
         for connection in connections:
             await _settle(connection.close)
 
-    async def _declare(self, channel: AbstractRobustChannel, name: str, *, robust: bool) -> AbstractQueue:
-        """Make the queue and what it needs; a declaration of what is there changes nothing."""
-        exchange, dead = self._exchange.name, self._dead_letter_queue.name
-        await channel.declare_exchange(exchange, ExchangeType.DIRECT, durable=True, robust=robust)
-        await channel.declare_queue(dead, durable=True, arguments=_dead_letter_arguments(), robust=robust)
-        declared = await channel.declare_queue(name, durable=True, arguments=_queue_arguments(dead), robust=robust)
-        await declared.bind(exchange, name, robust=robust)
-        return declared
-
-    async def _declare_unseen(self, names: Sequence[str]) -> None:
+    async def _declare_unseen(self, queues: Iterable[str]) -> None:
         assert self.write_channel is not None, "called after startup"  # noqa: S101 - narrows a type
-        for name in set(names) - self._declared:
-            await self._declare(self.write_channel, name, robust=False)
-            self._declared.add(name)
+        for queue in set(queues) - self._declared:
+            await self._topology.declare(self.write_channel, queue, robust=False)
+            self._declared.add(queue)
+
+    async def _declare_delays(self, queues: Iterable[str]) -> None:
+        assert self.write_channel is not None, "called after startup"  # noqa: S101 - narrows a type
+        for queue in set(queues) - self._delaying:
+            await self._topology.declare_delay(self.write_channel, queue)
+            self._undelayed_until.pop(queue, None)
+            self._delaying.add(queue)
 
     async def _send(self, letters: Sequence[Letter]) -> None:
         if self.write_conn is None or self.write_channel is None:
@@ -227,7 +221,7 @@ class AmqpBroker(AioPikaBroker):
         try:
             await _within(PUBLISH_SECONDS, self._send_now(self.write_conn, self.write_channel, letters))
         except Unavailable:
-            self._declared.clear()  # the queue may be what is gone
+            self._forget()  # the queue may be what is gone
             raise
 
     async def _send_now(
@@ -236,9 +230,14 @@ class AmqpBroker(AioPikaBroker):
         await channel.ready()
         if connection.transport is not None:
             await connection.transport.ready()  # not before a memory alarm is over: what is written waits in our memory
-        await self._declare_unseen([letter.queue for letter in letters])
+        await self._declare_unseen(letter.queue for letter in letters)
+        await self._declare_delays(letter.queue for letter in letters if letter.delay)
         plain = cast("Channel", await channel.get_underlay_channel())
-        await publish_all(plain, self._exchange.name, letters)
+        await publish_all(plain, self._topology, letters)
+
+    def _forget(self) -> None:
+        self._declared.clear()
+        self._delaying.clear()
 
     async def _begin(
         self, arrived: asyncio.Queue[AbstractIncomingMessage], consumers: list[tuple[AbstractQueue, str]]
@@ -265,7 +264,7 @@ class AmqpBroker(AioPikaBroker):
     async def _consume(
         self, channel: AbstractRobustChannel, queue: str, arrived: asyncio.Queue[AbstractIncomingMessage]
     ) -> tuple[AbstractQueue, str]:
-        declared = await self._declare(channel, self._name(queue), robust=True)
+        declared = await self._topology.declare(channel, queue, robust=True)
         arguments: FieldTable = {"x-consumer-timeout": CONSUMER_TIMEOUT_MS}
         return declared, await declared.consume(partial(self._take, arrived), arguments=arguments)
 
@@ -281,31 +280,27 @@ class AmqpBroker(AioPikaBroker):
             arrived.put_nowait(message)
 
     async def _waiting(self, queue: str) -> int:
+        return sum(await self._count([self._topology.queue(queue)]))
+
+    async def _delayed(self, queue: str) -> int:
+        """Messages that are not due; where nobody has asked for a delay there is no queue for them."""
+        if time.monotonic() < self._undelayed_until.get(queue, 0.0):
+            return 0
+        counts = await self._count(self._topology.levels(queue))
+        if not counts:
+            self._undelayed_until[queue] = time.monotonic() + UNDELAYED_SECONDS
+        return sum(counts)
+
+    async def _count(self, names: Sequence[str]) -> list[int]:
         if self.write_conn is None:
             raise NoStartupError("the broker was not started")
-        return await _within(ASK_SECONDS, _count(self.write_conn, self._name(queue)))
+        return await _within(ASK_SECONDS, _count(self.write_conn, names))
 
 
 def _options(url: str) -> dict[str, Any]:
     """What aio-pika is told beside the URL, unless the URL says otherwise (`?heartbeat=30`)."""
     ours = {"heartbeat": HEARTBEAT_SECONDS, "reconnect_interval": RECONNECT_SECONDS}
     return {name: value for name, value in ours.items() if name not in parse_qs(urlsplit(url).query)}
-
-
-def _queue_arguments(dead: str) -> dict[str, Any]:
-    """The arguments of every task queue. RabbitMQ refuses a declaration that differs, so a change needs new names."""
-    return {
-        "x-queue-type": "classic",  # said, since RabbitMQ 4 lets a virtual host have another default
-        "x-max-priority": HIGHEST_PRIORITY,
-        "x-max-length": QUEUE_LIMIT,
-        "x-overflow": "reject-publish",
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": dead,
-    }
-
-
-def _dead_letter_arguments() -> dict[str, Any]:
-    return {"x-queue-type": "classic", "x-max-length": DEAD_LETTER_LIMIT, "x-overflow": "drop-head"}
 
 
 async def _within(seconds: float, work: Awaitable[Answer]) -> Answer:
@@ -355,16 +350,18 @@ async def _stop(
         await _settle(partial(arrived.get_nowait().nack, requeue=True))
 
 
-async def _count(connection: AbstractRobustConnection, name: str) -> int:
-    """Messages that wait in a queue, none if it is not there; on a channel of its own, since a refusal closes it."""
+async def _count(connection: AbstractRobustConnection, names: Sequence[str]) -> list[int]:
+    """Messages that wait in each queue, up to the first that is not there: a refusal closes the channel."""
     await connection.ready()
     if connection.transport is None:
         raise ConnectionError("connecting")
     channel = await connection.transport.connection.channel(publisher_confirms=False)
+    counts: list[int] = []
     try:
-        answer = await channel.queue_declare(name, passive=True)
+        for name in names:
+            counts.append((await channel.queue_declare(name, passive=True)).message_count or 0)  # noqa: PERF401 - what came before a refusal counts
     except ChannelNotFoundEntity:
-        return 0
+        return counts
     finally:
         await channel.close()
-    return answer.message_count or 0
+    return counts

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aiormq.abc import FrameType
     from aiormq.channel import Channel
 
+    from horarium.tasks.amqp_topology import Topology
+
 __all__ = ["Letter", "publish_all"]
 
 PAGE = 100
@@ -34,31 +36,32 @@ PERSISTENT = 2
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message, its id unique, and the name of the RabbitMQ queue it goes to."""
+    """A message, its id unique, and the queue it is for; `delay` is how many seconds it is not to be delivered."""
 
     queue: str
     id: str
     body: bytes
     priority: int
+    delay: float = 0.0
 
 
-async def publish_all(channel: Channel, exchange: str, letters: Sequence[Letter]) -> None:
+async def publish_all(channel: Channel, topology: Topology, letters: Sequence[Letter]) -> None:
     """Return when every letter is confirmed; raises the first error of aiormq, whatever became of the others."""
     confirms: list[asyncio.Future[object]] = []
     for first in range(0, len(letters), PAGE):
-        confirms += await _write(channel, exchange, letters[first : first + PAGE])
+        confirms += await _write(channel, topology, letters[first : first + PAGE])
     for answer in await asyncio.gather(*confirms, return_exceptions=True):
         if isinstance(answer, BaseException):
             raise answer
 
 
-async def _write(channel: Channel, exchange: str, page: Sequence[Letter]) -> list[asyncio.Future[object]]:
+async def _write(channel: Channel, topology: Topology, page: Sequence[Letter]) -> list[asyncio.Future[object]]:
     async with channel.lock:
         before = channel.delivery_tag
         confirms = [_expect(channel, letter.id) for letter in page]
         drained = channel.create_future()
         try:
-            frames = [frame for letter in page for frame in _frames(channel, exchange, letter)]
+            frames = [frame for letter in page for frame in _frames(channel, topology, letter)]
             await channel.write_queue.put(ChannelFrame.marshall(channel.number, frames, drained))
         except BaseException:
             _forget(channel, before)
@@ -89,8 +92,11 @@ def _forget(channel: Channel, before: int) -> None:
     channel.delivery_tag = before
 
 
-def _frames(channel: Channel, exchange: str, letter: Letter) -> Iterator[FrameType | ContentBody]:
-    yield spec.Basic.Publish(exchange=exchange, routing_key=letter.queue, mandatory=True)
+def _frames(channel: Channel, topology: Topology, letter: Letter) -> Iterator[FrameType | ContentBody]:
+    exchange, routing_key = topology.exchange, topology.queue(letter.queue)
+    if letter.delay:
+        exchange, routing_key = topology.way_of(letter.queue, letter.delay)
+    yield spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     properties = spec.Basic.Properties(
         content_type="application/json", delivery_mode=PERSISTENT, priority=letter.priority, message_id=letter.id
     )

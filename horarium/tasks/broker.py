@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker
 
     from horarium.keyspace.keys import Keys
+    from horarium.tasks.amqp_topology import QueueType
     from horarium.tasks.message import TaskMessage
 
 __all__ = ["Broker", "Publisher", "make_broker", "taskiq_broker", "tidy_of"]
@@ -37,16 +38,24 @@ class Publisher(Protocol):
         """The instant before which no unacknowledged message of the queue is left."""
 
 
-def make_broker(url: str, keys: Keys, *, queues: Sequence[str], consumer: str, concurrency: int = 100) -> Broker:
+def make_broker(
+    url: str,
+    keys: Keys,
+    *,
+    queues: Sequence[str],
+    consumer: str,
+    concurrency: int = 100,
+    amqp_queues: QueueType = "classic",
+) -> Broker:
     """The broker for `url`, not started; raises ConfigurationError for a scheme that nothing here speaks.
 
-    `concurrency` is how many messages a worker works on at once: RabbitMQ sends it no more.
+    `concurrency` is how many messages a worker works on at once: it is sent no more. `amqp_queues` is for RabbitMQ.
     """
     scheme = url.partition(":")[0]
     if scheme in ("redis", "rediss", "unix"):
-        return StreamBroker(url, keys, queues=queues, consumer=consumer)
+        return StreamBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency)
     if scheme in ("amqp", "amqps"):
-        return AmqpBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency)
+        return AmqpBroker(url, keys, queues=queues, consumer=consumer, concurrency=concurrency, queue_type=amqp_queues)
     raise ConfigurationError(
         f"HORARIUM_BROKER_URL: {scheme}:// is not supported; use redis://, rediss://, unix://, amqp:// or amqps://"
     )

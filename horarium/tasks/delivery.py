@@ -1,4 +1,4 @@
-"""What a broker of ours hands to the receiver: a message that can be acknowledged, or given back."""
+"""A message on its way into a worker, from whichever broker: what may be done with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ __all__ = ["Delivery"]
 class Delivery(AckableMessage):
     """A message that may also be given back, unhandled: `release` has it delivered again, here or elsewhere.
 
-    Whoever takes a delivery calls one of the two. RabbitMQ counts it against this worker's concurrency until then.
+    Whoever takes a delivery calls one of the two. Until then the broker leaves it to this worker: RabbitMQ counts it
+    against its concurrency, and in a stream it is kept from those who look for orphans.
     """
 
     release: Callable[[], Awaitable[None]]

@@ -42,6 +42,7 @@ from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
+from horarium.tasks.stops import Stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -113,8 +114,7 @@ class LedgerReceiver(TaskiqReceiver):
         self._sync_pool = sync_pool
         self._on_event = on_event
         self._in_hand: dict[Claim | UUID, _Work] = {}
-        self._stoppable: dict[Claim, asyncio.Task[Any]] = {}
-        self._stopped_as: dict[Claim, Outcome] = {}
+        self._stops = Stops()
         self._unfenced = asyncio.Event()
         self._unfenced.set()
         self._stopping = False
@@ -128,27 +128,22 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def heed_ledger(self) -> None:
         """Stop what the ledger says is to be stopped, each once; raises Unavailable."""
-        in_hand = [claim for claim in self._stoppable if claim not in self._stopped_as]
+        in_hand = self._stops.left()
         if in_hand:
             for claim, outcome in (await self._ledger.to_stop(in_hand)).items():
-                self._stop(claim, outcome)
+                self._stops.stop(claim, outcome)
 
     def fence(self) -> int:
         """Stop all that runs, and start nothing until the fence is lifted; returns how many attempts were stopped."""
         self._unfenced.clear()
-        left = [claim for claim in self._stoppable if claim not in self._stopped_as]
+        left = self._stops.left()
         for claim in left:
-            self._stop(claim, CUT_OFF)
+            self._stops.stop(claim, CUT_OFF)
         return len(left)
 
     def lift_fence(self) -> None:
         """Start again."""
         self._unfenced.set()
-
-    def _stop(self, claim: Claim, outcome: Outcome) -> None:
-        if claim in self._stoppable:  # and not about to be written down
-            self._stopped_as[claim] = outcome
-            self._stoppable[claim].cancel()
 
     async def let_go_rest(self) -> None:
         """Free what the ledger believes to be held here and is not in hand; raises Unavailable."""
@@ -312,33 +307,21 @@ class LedgerReceiver(TaskiqReceiver):
         claim, began = Claim(attempt.execution_id, attempt.attempt), time.monotonic()
         ran.was_stopped = False
         deadline = asyncio.timeout(attempt.timeout_seconds)
-        self._stoppable[claim] = work.execution
-        try:
-            async with deadline:
-                ran.message = await before(self.broker, work.message)
-                ran.outcome = Succeeded(await self._call(ran.message, work))
-        except asyncio.CancelledError as error:
-            ran.outcome, ran.error = self._stopped(claim, work), error
-            ran.was_stopped = not isinstance(ran.outcome, Unsuccessful)
-        except BaseException as error:  # noqa: BLE001 - not swallowed: SystemExit and its like too are the task's outcome
-            if isinstance(error, TimeoutError) and deadline.expired():
-                ran.times_out(attempt)
-            else:
-                ran.fails(attempt, error, external=work.is_external)
-        finally:
-            del self._stoppable[claim]
-            self._stopped_as.pop(claim, None)
+        with self._stops.running(claim, work.execution):
+            try:
+                async with deadline:
+                    ran.message = await before(self.broker, work.message)
+                    ran.outcome = Succeeded(await self._call(ran.message, work))
+            except asyncio.CancelledError as error:
+                ran.outcome, ran.error = self._stops.outcome(claim), error
+                ran.was_stopped = not isinstance(ran.outcome, Unsuccessful)
+            except BaseException as error:  # noqa: BLE001 - not swallowed: SystemExit and its like too are the task's outcome
+                if isinstance(error, TimeoutError) and deadline.expired():
+                    ran.times_out(attempt)
+                else:
+                    ran.fails(attempt, error, external=work.is_external)
         ran.seconds = time.monotonic() - began
         return ran
-
-    def _stopped(self, claim: Claim, work: _Work) -> Outcome:
-        """Who cancelled the task: whoever had it stopped, this worker's end, or the task itself."""
-        if claim in self._stopped_as:
-            work.execution.uncancel()  # what follows is not cancelled: the outcome is written, the message acknowledged
-            return self._stopped_as[claim]
-        if work.execution.cancelling():
-            return HandBack("worker_stopped")
-        return Unsuccessful("failed", "the task was cancelled from inside")
 
     async def _call(self, message: TaskiqMessage, work: _Work) -> Any:
         if work.kick is not None and work.kick.fault is not None:

@@ -7,21 +7,26 @@ What the stock `RedisStreamBroker` (1.2) does, and this one does not:
 - It makes its consumer group at `$`, so what was sent before the first worker started is never delivered. Here `0`.
 - It never deletes acknowledged entries, so a stream grows without end. Here acknowledging deletes.
 - It dies of NOGROUP after a flush. Here the group is made again and the loop goes on.
+- It gives a message away while its worker still works on it. Here the worker keeps it (`stream_upkeep.py`).
+- It knows no delay. Here the label `delay` has a message wait in a sorted set, whence workers take it once it is due.
 
 What a worker has read and does not begin, because it pauses or stops, it gives back: the entry becomes an orphan at
 once, of a consumer that is nobody, and goes to whoever looks next.
 
-An orphan is a message unacknowledged for `ORPHAN_SECONDS`. It may be one whose worker is alive and busy with it:
-delivering it again is harmless, because the claim in Postgres lets one attempt run once.
+An orphan is a message unacknowledged for `ORPHAN_SECONDS` that no worker keeps. A worker keeps what `listen` has
+yielded and nobody has acknowledged or released. What was read and waits to be yielded grows old, so that a worker
+without room does not withhold it from one that has some. To deliver twice is harmless: the claim in Postgres lets one
+attempt run once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+import uuid
 from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -35,8 +40,10 @@ from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.tasks.batching import Batcher
+from horarium.tasks.delay import delay_in
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.message import Formatter
+from horarium.tasks.stream_upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -56,6 +63,8 @@ STREAM_IS_GONE = ("NOGROUP", "UNBLOCKED the stream key no longer exists")
 
 BLOCK_MS = 1000
 READ_COUNT = 100
+"""Messages read at once; fewer by a worker that runs fewer."""
+
 RECONNECT_SECONDS = 0.5
 ORPHAN_SECONDS = 5.0
 NOBODY = "nobody"
@@ -78,8 +87,17 @@ _Entry = tuple[bytes, bytes, bytes]  # stream, entry id, data
 class StreamBroker(RedisStreamBroker):
     """A taskiq broker over one Redis stream for each queue."""
 
-    def __init__(self, url: str, keys: Keys, *, queues: Sequence[str] = ("default",), consumer: str = "sender") -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        *,
+        queues: Sequence[str] = ("default",),
+        consumer: str = "sender",
+        concurrency: int = READ_COUNT,
+    ) -> None:
         self._keys = keys
+        self._read_count = min(concurrency, READ_COUNT)
         self._queues = tuple(queues)
         self._streams = [keys.queue(name) for name in queues]
         super().__init__(
@@ -97,19 +115,36 @@ class StreamBroker(RedisStreamBroker):
         self.formatter = Formatter(self)
         self._redis = Redis(connection_pool=self.connection_pool)
         self._publish = script(self._redis, "queue_publish")
+        self._delay = script(self._redis, "queue_delay")
         self._tidy = script(self._redis, "queue_tidy")
         self._walked = 0
+        self._upkeep = Upkeep(self._redis, keys, self._queues, GROUP, consumer)
         self._acks: Batcher[tuple[str, bytes], None] = Batcher(self._ack_all)
 
     async def _declare_consumer_group(self) -> None:
         with redis_errors("broker"):
             await super()._declare_consumer_group()
 
+    async def startup(self) -> None:
+        """Make the groups. Started again, it keeps nothing of what a crashed worker before it had in hand."""
+        await self._upkeep.end()
+        await super().startup()
+
+    async def shutdown(self) -> None:
+        """Close the connections; what was not acknowledged is delivered again, a few seconds later."""
+        await self._upkeep.end()
+        await super().shutdown()
+
     async def kick(self, message: BrokerMessage) -> None:
-        """Send one message, as taskiq's own kicker does."""
-        queue = self._keys.queue(str(message.labels.get("queue", "default")))
+        """Send one message, as taskiq's kicker does, label `delay` included; raises ValueError for one that is none."""
+        queue, delay = str(message.labels.get("queue", "default")), delay_in(message.labels)
         with redis_errors("broker"):
-            await self._publish(keys=[queue], args=[message.message])
+            if delay:
+                await self._delay(
+                    keys=[self._keys.delayed(queue)], args=[math.ceil(delay * 1000), uuid.uuid4().hex, message.message]
+                )
+            else:
+                await self._publish(keys=[self._keys.queue(queue)], args=[message.message])
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
         """Send messages, each queue's in as few round trips as may be.
@@ -139,8 +174,10 @@ class StreamBroker(RedisStreamBroker):
 
     async def _pages(self) -> AsyncGenerator[list[_Entry], None]:
         looked_at, stream_is_gone = 0.0, False
+        self._upkeep.begin()
         while True:
             _end_if_cancelled()
+            self._upkeep.check()
             try:
                 if stream_is_gone:
                     await self._declare_consumer_group()
@@ -160,19 +197,25 @@ class StreamBroker(RedisStreamBroker):
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def depths(self) -> dict[str, int]:
-        """How many messages of each queue are not acknowledged yet."""
+        """How many messages of each queue are not acknowledged yet, those included that are not due."""
         with redis_errors("broker"):
-            return {name: int(await self._redis.xlen(self._keys.queue(name))) for name in self._queues}
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for name in self._queues:
+                    pipe.xlen(self._keys.queue(name))
+                    pipe.zcard(self._keys.delayed(name))
+                counts = await pipe.execute()
+        return {name: counts[2 * place] + counts[2 * place + 1] for place, name in enumerate(self._queues)}
 
     @property
     def redelivers_after(self) -> float | None:
-        """Never: only what a dead worker held is delivered again."""
+        """Never: what a worker has in hand it keeps."""
         return None
 
     async def lost_before(self, queue: str) -> datetime:
         """The instant before which no message of the queue is left: sent earlier and not acknowledged means lost.
 
-        Acknowledged entries are deleted, so the oldest entry says it; entry ids carry Redis' own clock.
+        Acknowledged entries are deleted, so the oldest entry says it; entry ids carry Redis' own clock. What is not due
+        yet is no row's message, and is a new entry once it is.
         """
         stream = self._keys.queue(queue)
         with redis_errors("broker"):
@@ -183,7 +226,10 @@ class StreamBroker(RedisStreamBroker):
         return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC) - CLOCK_MARGIN
 
     async def tidy(self) -> int:
-        """Delete what is left of the queues' past, those that only others read included; returns how much it was."""
+        """Delete what is left of the queues' past, those that only others read included; returns how much it was.
+
+        Messages that are not due are left alone, and those that are due in a queue that nobody reads.
+        """
         with redis_errors("broker"):
             self._walked, names = await self._redis.scan(
                 self._walked, match=self._keys.queue("*"), count=TIDIED_KEYS, _type="stream"
@@ -198,7 +244,7 @@ class StreamBroker(RedisStreamBroker):
     async def _new(self) -> list[_Entry]:
         with redis_errors("broker"):
             answer = await self._redis.xreadgroup(
-                GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=READ_COUNT, block=BLOCK_MS
+                GROUP, self.consumer_name, dict.fromkeys(self._streams, ">"), count=self._read_count, block=BLOCK_MS
             )
         pages = cast("list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]", answer or [])
         return [(stream, entry_id, _data(fields)) for stream, page in pages for entry_id, fields in page]
@@ -206,16 +252,21 @@ class StreamBroker(RedisStreamBroker):
     async def _orphans(self, stream: str) -> list[_Entry]:
         with redis_errors("broker"):
             answer = await self._redis.xautoclaim(
-                stream, GROUP, self.consumer_name, min_idle_time=int(ORPHAN_SECONDS * 1000), count=READ_COUNT
+                stream, GROUP, self.consumer_name, min_idle_time=int(ORPHAN_SECONDS * 1000), count=self._read_count
             )
         page = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", answer[1])
         # Redis 6.2 answers an entry that was deleted meanwhile without fields
         return [(stream.encode(), entry_id, _data(fields)) for entry_id, fields in page if fields]
 
     def _ackable(self, entry: _Entry) -> Delivery:
-        stream, entry_id, data = entry
-        ack = self._ack_generator(entry_id.decode(), stream.decode())
-        return Delivery(data=data, ack=ack, release=partial(self._give_back, [entry]))
+        stream, entry_id, data = entry[0].decode(), entry[1], entry[2]
+        self._upkeep.take(stream, entry_id)
+
+        async def release() -> None:
+            self._upkeep.let_go(stream, entry_id)
+            await self._give_back([entry])
+
+        return Delivery(data=data, ack=self._ack_generator(entry_id.decode(), stream), release=release)
 
     async def _give_back(self, entries: Iterable[_Entry]) -> None:
         """Make orphans of entries that nobody has begun; where Redis does not take it they are orphans in a while."""
@@ -232,6 +283,7 @@ class StreamBroker(RedisStreamBroker):
 
     def _ack_generator(self, id: str, queue_name: str) -> Callable[[], Awaitable[None]]:  # noqa: A002 - the base class' name
         async def acknowledge() -> None:
+            self._upkeep.let_go(queue_name, id.encode())
             await self._acks.submit((queue_name, id.encode()))
 
         return acknowledge

@@ -1,4 +1,7 @@
-"""The suite of tests/chaos/test_faults_under_load.py, for two faults: an answer nobody gets, and a server that dies."""
+"""The suite of tests/chaos/test_faults_under_load.py, for three faults.
+
+An answer nobody gets, a server that dies, and workers killed one after the other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ __all__ = ["outcomes"]
 
 pytestmark = pytest.mark.timeout(120)
 
-WORST = ("postgres answers cut after the commit", "redis killed")
+WORST = ("two of three workers killed in turn", "postgres answers cut after the commit", "redis killed")
 
 
 @pytest.mark.parametrize("fault", WORST)

@@ -61,8 +61,8 @@ to 2 s of its age, and is missed for 6 s."""
 GIVEN_UP_AS = {"lost", "timeout", "cancelled"}
 """What the ledger may call an attempt that was ended without its worker, however its run goes on."""
 
-CLAIMING = timedelta(milliseconds=500)
-"""How long it may take from a claim in the database to the first line of its task."""
+CLAIMING = timedelta(seconds=1)
+"""How long it may take from a claim in the database to the first line of its task, on a machine that is busy."""
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -187,7 +187,7 @@ def _faults_of_rows(evidence: Evidence) -> Iterator[Fault]:
             yield Fault("stuck", _named(row))
         for attempt, status in _attempts(row):
             run = runs.get((str(row["id"]), attempt))
-            if run is None and status in ENDS and status not in NEED_NO_RUN and not _unbegun(row, evidence.freezes):
+            if run is None and status in ENDS and status not in NEED_NO_RUN and not _unbegun(row, evidence):
                 yield Fault("lost", f"{_named(row)}: attempt {attempt} is {status} and never ran")
             if run is not None and status in GIVEN_UP_AS and _caught(run, evidence.freezes):
                 continue
@@ -284,12 +284,14 @@ def _caught(run: Run, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool:
     return until - since >= GIVEN_UP and run.began <= since and (run.ended is None or run.ended >= until)
 
 
-def _unbegun(row: Row, freezes: Mapping[int, tuple[datetime, datetime]]) -> bool:
-    """Whether the row ended as a timeout while the process was frozen that had only just claimed it."""
+def _unbegun(row: Row, evidence: Evidence) -> bool:
+    """Whether the row ended as a timeout while the process was frozen, or dead, that had only just claimed it."""
     if row["status"] != "timeout":
         return False
-    frozen = (times for pid, times in freezes.items() if f":{pid}:" in row["worker"])
-    return any(since - CLAIMING <= row["started_at"] <= since < row["completed_at"] for since, _ in frozen)
+    freezes = [times for pid, times in evidence.freezes.items() if f":{pid}:" in row["worker"]]
+    deaths = [died for pid, died in evidence.deaths.items() if f":{pid}:" in row["worker"]]
+    caught = any(since - CLAIMING <= row["started_at"] <= since < row["completed_at"] for since, _ in freezes)
+    return caught or any(died - CLAIMING <= row["started_at"] <= died for died in deaths)
 
 
 def _runs_of(evidence: Evidence, triggers: set[str]) -> list[Run]:

@@ -23,7 +23,8 @@ from tests.support.chronos import judge
 from tests.support.faulty_proxy import FaultyProxy, PostgresAnswers, RedisAnswers
 from tests.support.load_faults import FAULTS, Scene
 from tests.support.private_servers import private_server
-from tests.support.rabbitmq import free_ports
+from tests.support.rabbitmq import a_rabbitmq, free_ports
+from tests.support.rabbitmq_faults import RABBITMQ_FAULTS
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import until
 
@@ -88,7 +89,7 @@ class Outcome:
 
 def struck_by(name: str) -> Outcome:
     """Let this fault befall a house and judge what is left."""
-    fault = FAULTS[name]
+    fault = (FAULTS | RABBITMQ_FAULTS)[name]
     with _scene(fault) as scene:
         house = scene.house
         ids = {row["name"]: int(row["id"]) for row in house.rows("SELECT id, name FROM task_configs")}
@@ -128,6 +129,7 @@ def _scene(fault: Fault) -> Iterator[Scene]:
         to_postgres = stack.enter_context(FaultyProxy(postgres.socket, PostgresAnswers).running(portal))
         to_redis = stack.enter_context(FaultyProxy(redis.socket, RedisAnswers).running(portal))
         worker_to_redis = stack.enter_context(FaultyProxy(redis.socket, RedisAnswers).running(portal))
+        rabbitmq = stack.enter_context(a_rabbitmq()) if fault.over_rabbitmq else None
         truth_url = postgres.server.url
         house = ChaosHouse(
             root.parent,
@@ -136,14 +138,14 @@ def _scene(fault: Fault) -> Iterator[Scene]:
             "chaos:",
             asyncio.run(prepare(truth_url)),
             truth_url,
-            settings={"log_level": "debug"} if fault.silent_log else {},
+            settings={"log_level": "debug"} if fault.silent_log else {"broker_url": rabbitmq.url} if rabbitmq else {},
             apart={"worker": {"redis_url": f"redis://127.0.0.1:{worker_to_redis.port}/0"}},
             output=FULL if fault.silent_log else None,
             port=free_ports(1)[0],
         )
         asyncio.run(seed(truth_url, _load(house.journal, lengthy=fault.lengthy), owed_since=datetime.now(UTC)))
         stack.enter_context(house)
-        yield Scene(house, postgres, redis, to_postgres, to_redis, worker_to_redis)
+        yield Scene(house, postgres, redis, to_postgres, to_redis, worker_to_redis, rabbitmq)
 
 
 def _load(journal: Path, *, lengthy: bool) -> Iterator[dict[str, Any]]:

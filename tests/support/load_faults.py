@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from tests.support.chaos_house import ChaosHouse
     from tests.support.faulty_proxy import FaultyProxy
     from tests.support.private_servers import PrivateServer
+    from tests.support.rabbitmq import RabbitMQ
 
-__all__ = ["FAULTS", "Fault", "Scene"]
+__all__ = ["FAULTS", "FIVE", "TWO", "Fault", "Scene", "Strike", "killed_in_turn"]
 
 COPIES = 10
 LATE_SECONDS = 1.5
@@ -47,6 +48,8 @@ POISON_PAUSE_SECONDS = 0.05
 class Scene:
     """A house, its servers, and the proxies through which it reaches them; one of its workers has its own to Redis.
 
+    RabbitMQ is there for the faults that are about it, and then it carries the messages.
+
     `freezes` says when a process was frozen and when it went on; `counts` what a fault has really done.
     """
 
@@ -56,6 +59,7 @@ class Scene:
     to_postgres: FaultyProxy
     to_redis: FaultyProxy
     worker_to_redis: FaultyProxy
+    rabbitmq: RabbitMQ | None = None
     freezes: dict[int, tuple[datetime, datetime]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -80,7 +84,8 @@ Strike = Callable[["Scene"], AbstractContextManager[None]]
 class Fault:
     """One fault and how many seconds it lasts.
 
-    `silent_log`: whatever the house prints meets a full disk. `lengthy`: some tasks outlast the fault.
+    `silent_log`: whatever the house prints meets a full disk. `lengthy`: some tasks outlast the fault. `over_rabbitmq`:
+    it carries the messages, instead of Redis.
     """
 
     strikes: Strike
@@ -88,6 +93,7 @@ class Fault:
     workers: tuple[str, ...] = ("worker",)
     silent_log: bool = False
     lengthy: bool = False
+    over_rabbitmq: bool = False
 
 
 # Processes
@@ -99,6 +105,25 @@ def _killed(name: str) -> Strike:
         scene.house.end(name)
         yield
         scene.house.start(name)
+
+    return strike
+
+
+def killed_in_turn(*names: str, every: float) -> Strike:
+    """One of them after the other, again and again, each started again at once."""
+
+    @contextmanager
+    def strike(scene: Scene) -> Iterator[None]:
+        def kill(stopping: threading.Event) -> None:
+            for name in cycle(names):
+                scene.house.end(name)
+                scene.house.start(name)
+                scene.count("workers killed", 1)
+                if stopping.wait(every):
+                    break
+
+        with _meanwhile(kill):
+            yield
 
     return strike
 
@@ -287,10 +312,13 @@ def _add(connection: redis.Redis, queue: str, entries: list[Any]) -> None:
 
 
 TWO = ("worker", "other")
+FIVE = ("worker", "second", "third", "fourth", "fifth")
 FAULTS: dict[str, Fault] = {
+    "two of five workers killed in turn": Fault(killed_in_turn("fourth", "fifth", every=3), 60, workers=FIVE),
     "redis away for 60 s": Fault(_server_killed("redis"), 60, workers=TWO),
     "worker frozen for 20 s": Fault(_frozen("worker"), 20, workers=TWO, lengthy=True),
     "worker frozen for 3 s": Fault(_frozen("worker"), 3),
+    "two of three workers killed in turn": Fault(killed_in_turn("second", "third", every=2), 5, workers=FIVE[:3]),
     "worker killed": Fault(_killed("worker"), 1, workers=TWO),
     "supervisor killed": Fault(_killed("up"), 1),
     "one worker cut off from redis": Fault(

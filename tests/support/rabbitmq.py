@@ -31,20 +31,46 @@ from anyio import to_thread
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["RabbitMQ", "a_node", "rabbitmq"]
+__all__ = ["RabbitMQ", "a_rabbitmq", "rabbitmq"]
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 BOOT_SECONDS = 90.0
-CTL_SECONDS = 30.0
+CTL_SECONDS = 60.0
 KILL_SECONDS = 5.0
+STOP_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class RabbitMQ:
-    """A running node."""
+    """A node."""
 
-    url: str
+    port: int
+    home: Path
     environ: Mapping[str, str] = field(repr=False)
+    _server: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Where it is, whether or not it runs."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        log = self.home / "server"
+        server = self._server.enter_context(running([script("rabbitmq-server")], self.environ, log))
+        await_listening(server, self.port, log)
+
+    def stop(self) -> None:
+        """Have it shut down in order, and wait for that."""
+        everyone = psutil.process_iter(["name", "cwd"])
+        [node] = [one for one in everyone if (one.info["name"], one.info["cwd"]) == ("beam.smp", str(self.home))]
+        node.terminate()
+        node.wait(STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as `kill -9` does, with all that it has started."""
+        self._server.close()
 
     async def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints."""
@@ -66,22 +92,23 @@ class RabbitMQ:
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    with a_node() as node:
+    with a_rabbitmq() as node:
         yield node
 
 
 @contextmanager
-def a_node() -> Iterator[RabbitMQ]:
-    """A node, up until the block ends."""
+def a_rabbitmq() -> Iterator[RabbitMQ]:
+    """A node that runs, gone with everything that it kept when the block ends."""
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="horarium-rabbitmq-"))
         stack.callback(shutil.rmtree, home)
         port, dist_port, epmd_port = free_ports(3)
         environ = environment(home, port, dist_port, epmd_port)
         stack.enter_context(running(["epmd", "-address", "127.0.0.1", "-port", str(epmd_port)], environ, home / "epmd"))
-        server = stack.enter_context(running([script("rabbitmq-server")], environ, home / "server"))
-        await_listening(server, port, home / "server")
-        yield RabbitMQ(f"amqp://guest:guest@127.0.0.1:{port}/", environ)
+        node = RabbitMQ(port, home, environ)
+        stack.callback(node.kill)
+        node.start()
+        yield node
 
 
 def script(name: str) -> str:
@@ -155,6 +182,6 @@ def running(command: list[str], environ: Mapping[str, str], log: Path) -> Iterat
 
 
 if __name__ == "__main__":
-    with a_node() as running_node:
+    with a_rabbitmq() as running_node:
         print(running_node.url, flush=True)  # noqa: T201 - what it is run for
         sys.stdin.read()

@@ -182,6 +182,13 @@ def test_what_was_claimed_at_the_instant_of_a_freeze_may_time_out_without_a_run(
     assert found(rows=[timed_out], runs=[], until=at(1.5)) == ["lost"]
 
 
+def test_what_was_claimed_at_the_instant_of_a_kill_may_time_out_without_a_run() -> None:
+    timed_out = row(1, status="timeout", worker=f"host:{PID}:1", started_at=at(1.1), completed_at=at(8))
+    assert found(rows=[timed_out], runs=[], until=at(1.5), deaths={PID: at(1.2)}) == []
+    assert found(rows=[timed_out], runs=[], until=at(1.5), deaths={PID: at(3)}) == ["lost"]
+    assert found(rows=[timed_out], runs=[], until=at(1.5), deaths={PID + 1: at(1.2)}) == ["lost"]
+
+
 # Policies
 
 

@@ -1,4 +1,7 @@
-"""The four things that taskiq-redis' own stream broker does and ours does not, each beside the original."""
+"""What taskiq-redis' own stream broker does and ours does not, each beside the original.
+
+Its schedule sources and its result backend are in test_stock_traps.py: we have neither.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from taskiq_redis import RedisStreamBroker
 
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
-from horarium.tasks import stream_broker
+from horarium.tasks import stream_broker, stream_upkeep
+from horarium.tasks.delivery import Delivery
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import GROUP, StreamBroker
 
@@ -47,6 +51,7 @@ def quick_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
     """An orphan is one after 50 ms, and a quiet stream is waited on for 50 ms at a time."""
     monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", 0.05)
     monkeypatch.setattr(stream_broker, "BLOCK_MS", 50)
+    monkeypatch.setattr(stream_upkeep, "KEEP_SECONDS", 0.01)
 
 
 @asynccontextmanager
@@ -318,6 +323,121 @@ async def test_the_stock_broker_dies_of_a_flush(redis_db: str, redis: Redis) -> 
         async with listening(broker) as messages:
             with pytest.raises(ResponseError, match="NOGROUP"):
                 await take(messages)
+
+
+# 5. Long tasks
+
+
+@asynccontextmanager
+async def busy(url: str) -> AsyncIterator[AckableMessage]:
+    """A worker that lives and has this one message in hand, longer than it takes to be an orphan."""
+    async with ours(url, "busy") as broker, listening(broker) as messages:
+        await broker.publish([message()])
+        yield await take(messages)
+
+
+async def test_what_a_living_worker_has_in_hand_is_nobody_elses(redis_db: str) -> None:
+    async with busy(redis_db), ours(redis_db, "idle") as idle, listening(idle) as messages:
+        assert await nothing_comes(messages)
+
+
+async def test_it_keeps_what_it_has_in_hand_though_it_reads_no_more(redis_db: str) -> None:
+    """A worker that drains has stopped reading, and its tasks go on."""
+    async with ours(redis_db, "draining") as draining, ours(redis_db, "idle") as idle, listening(idle) as messages:
+        async with listening(draining) as last:
+            await draining.publish([message()])
+            assert await take(last)
+
+        assert await nothing_comes(messages)
+
+
+async def test_the_stock_broker_gives_a_message_away_while_its_worker_is_at_it(redis_db: str) -> None:
+    async with ours(redis_db) as sender, stock(redis_db, "busy") as at_work, stock(redis_db, "idle") as idle:
+        await sender.publish([message()])
+        async with listening(at_work) as messages:
+            in_hand = id_of(await take(messages))
+
+        async with listening(idle) as messages:
+            assert await nothing_comes(messages)
+        async with listening(idle) as messages:
+            for _ in range(2):  # it looks for orphans only after something new
+                await sender.publish([message()])
+            assert await comes(messages, in_hand)
+
+
+async def test_what_its_worker_releases_is_delivered_again(redis_db: str) -> None:
+    async with busy(redis_db) as in_hand, ours(redis_db, "idle") as idle, listening(idle) as messages:
+        assert isinstance(in_hand, Delivery)
+        await in_hand.release()
+
+        assert id_of(await take(messages)) == id_of(in_hand)
+
+
+async def test_a_worker_that_is_started_again_gets_what_it_had_not_acknowledged(redis_db: str) -> None:
+    async with ours(redis_db) as broker:
+        await broker.publish([message()])
+        async with listening(broker) as messages:
+            first = id_of(await take(messages))
+
+        await broker.startup()
+
+        async with listening(broker) as messages:
+            assert id_of(await take(messages)) == first
+
+
+async def test_what_was_read_and_waits_for_room_goes_to_a_worker_that_has_some(redis_db: str) -> None:
+    async with ours(redis_db, "full") as full, ours(redis_db, "idle") as idle, listening(full) as at_full:
+        await full.publish([message(), message()])
+        in_hand = id_of(await take(at_full))
+
+        async with listening(idle) as messages:
+            assert id_of(await take(messages)) != in_hand
+            assert await nothing_comes(messages)
+
+
+async def test_a_worker_reads_no_more_than_it_runs_at_once(redis_db: str, redis: Redis) -> None:
+    broker = StreamBroker(redis_db, KEYS, consumer="small", concurrency=1)
+    await broker.startup()
+    async with listening(broker) as messages:
+        await broker.publish([message(), message()])
+        await take(messages)
+
+        assert (await redis.xpending(STREAM, GROUP))["pending"] == 1
+    await broker.shutdown()
+
+
+async def test_a_flush_leaves_nothing_to_keep_and_ends_nothing(redis_db: str, redis: Redis) -> None:
+    async with ours(redis_db) as broker, listening(broker) as messages:
+        await broker.publish([message(), message()])
+        await take(messages)
+        before = await broker._upkeep.keep()
+
+        await redis.flushdb()
+
+        assert (before, await broker._upkeep.keep()) == (1, 0)
+
+
+async def test_thousands_in_hand_are_kept_in_few_commands(redis_db: str, redis: Redis) -> None:
+    async with ours(redis_db) as broker:
+        await broker.publish([message() for _ in range(2500)])
+        [(_, entries)] = await redis.xreadgroup(GROUP, "a", {STREAM: ">"})
+        for entry_id, _ in entries:
+            broker._upkeep.take(STREAM, entry_id)
+        await redis.config_resetstat()
+
+        assert await broker._upkeep.keep() == 2500
+
+    assert (await redis.info("commandstats"))["cmdstat_xclaim"]["calls"] == 3
+
+
+async def test_an_upkeep_that_fails_as_nothing_should_ends_the_worker(
+    redis_db: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_upkeep, "LOOK_SECONDS", 0.01)
+    await redis.set(KEYS.delayed("default"), "no sorted set")
+    async with ours(redis_db) as broker, listening(broker) as messages:
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await take(messages)
 
 
 async def test_a_read_that_was_cancelled_ends_though_the_cancellation_got_lost_on_the_way(
