@@ -22,6 +22,7 @@ from taskiq.exceptions import NoResultError, TaskRejectedError
 from taskiq.result_backends.dummy import DummyResultBackend
 from taskiq.utils import maybe_awaitable
 
+from horarium.errors import Unavailable
 from horarium.outcome import Cancelled, HandBack, Refused, Succeeded, Unsuccessful
 from horarium.sql.executions import storable_text
 from horarium.tasks.message import REQUEUES
@@ -29,11 +30,12 @@ from horarium.tasks.results import Results
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
+    from taskiq.acks import AckController
     from taskiq.message import TaskiqMessage
 
     from horarium.outcome import Attempt, Outcome
 
-__all__ = ["Ran", "before", "described", "save", "settle"]
+__all__ = ["Ran", "acknowledge", "before", "described", "save", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +146,18 @@ async def save(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None
                     await maybe_awaitable(middleware.post_save(ran.message, result))
     except Exception as error:  # noqa: BLE001 - not swallowed: the ledger has the result already
         log.error("result.not_saved", task_id=task_id, error=type(error).__name__)  # noqa: TRY400 - nor its words, which may quote the result
+
+
+async def acknowledge(ack: AckController) -> None:
+    """Acknowledge; where an app's own broker fails of it the message comes again, and claims in vain."""
+    if not ack.is_ackable:
+        return
+    try:
+        await ack.ack()
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - not swallowed: each broker has errors of its own for a lost connection
+        log.warning("message.not_acknowledged", error=type(error).__name__)
 
 
 def described(error: BaseException) -> str:

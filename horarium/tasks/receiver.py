@@ -37,7 +37,7 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
-from horarium.tasks.app_side import Ran, before, save, settle
+from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
@@ -194,7 +194,7 @@ class LedgerReceiver(TaskiqReceiver):
         ack = AckController(getattr(message, "ack", None))
         work = self._parse(message, ack)
         if work is None or work.key in self._in_hand:
-            await _acknowledge(ack)
+            await acknowledge(ack)
             return
         self._in_hand[work.key] = work
         try:
@@ -233,7 +233,7 @@ class LedgerReceiver(TaskiqReceiver):
             crashpoint("receiver.ran")
             await _to_the_end(self._end(attempt, work, ran))
             crashpoint("receiver.finished")
-        await _acknowledge(work.ack)
+        await acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
 
     async def _claim(self, work: _Work) -> Attempt | None:
@@ -387,18 +387,6 @@ class LedgerReceiver(TaskiqReceiver):
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
-
-
-async def _acknowledge(ack: AckController) -> None:
-    """Acknowledge; where an app's own broker fails of it the message comes again, and claims in vain."""
-    if not ack.is_ackable:
-        return
-    try:
-        await ack.ack()
-    except Unavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 - not swallowed: each broker has errors of its own for a lost connection
-        log.warning("message.not_acknowledged", error=type(error).__name__)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -1,4 +1,4 @@
-"""The attempts that run in a worker, and how each may be stopped: by its cancellation, once, and as what it ends then."""
+"""The attempts that run in a worker, and how each is stopped: once, by its cancellation, and as what it ends then."""
 
 from __future__ import annotations
 

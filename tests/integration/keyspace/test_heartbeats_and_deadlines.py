@@ -59,6 +59,7 @@ async def test_a_refused_finish_leaves_the_attempt_that_followed_watched(rig: Ri
     await ledger.follow_deadlines()
     await sweeper.finish(first, decide(first, Unsuccessful("lost", "given up")))
     second = await claimed(ledger, first.execution_id, attempt=2)
+    await ledger.follow_deadlines()
 
     late = await ledger.finish(first, decide(first, Succeeded("late")))
     await ledger.follow_deadlines()

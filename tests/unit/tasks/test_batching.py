@@ -118,6 +118,21 @@ async def test_a_flush_that_answers_too_little_leaves_nobody_waiting() -> None:
     assert [type(answer) for answer in answers] == [ValueError, ValueError, ValueError]
 
 
+async def test_who_asks_a_few_turns_of_the_loop_later_comes_along() -> None:
+    """As messages do that came in one read of a socket."""
+    flush = Doubling()
+    batcher: Batcher[int, int] = Batcher(flush)
+
+    async def later(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await batcher.submit(turns)
+
+    await asyncio.gather(*(later(turns) for turns in range(4)))
+
+    assert flush.batches == [[0, 1, 2, 3]]
+
+
 async def test_one_asker_that_is_cancelled_harms_nobody_and_its_item_is_sent() -> None:
     flush = Doubling(held=True)
     batcher: Batcher[int, int] = Batcher(flush)
@@ -153,7 +168,9 @@ def test_every_asker_is_answered_once_and_by_its_own_answer(
             asked[index].cancel()
         flush.go.set()
         async with asyncio.timeout(5):
-            return list(await asyncio.gather(*asked, return_exceptions=True)), flush
+            answers = list(await asyncio.gather(*asked, return_exceptions=True))
+            await anyio.wait_all_tasks_blocked()  # what nobody waits for any more is sent, too
+            return answers, flush
 
     answers, flush = asyncio.run(play())
 
