@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from horarium.sql.executions import attempt_of
+from horarium.sql.executions import Claim, attempt_of
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    import asyncpg
 
     from horarium.outcome import Attempt
     from horarium.sql.queries import Connection
@@ -37,18 +39,23 @@ class Kicked(NamedTuple):
     retry_backoff_seconds: float
 
 
-async def claim_kicked(connection: Connection, worker: str, kicks: Sequence[Kicked]) -> list[Attempt | None]:
+async def claim_kicked(connection: Connection, worker: str, kicks: Sequence[Kicked]) -> list[Attempt | Claim | None]:
     """Make and take an execution for each message; None where it has one that this worker may not run (again).
 
-    A message that is asked for twice in one batch is answered once.
+    What a limit concerns is made and not taken: the answer is what is to be claimed, where there is room. A message
+    that is asked for twice in one batch is answered once.
     """
     first = {kicked.message_id: kicked for kicked in reversed(kicks)}
     columns = list(zip(*first.values(), strict=True))
     rows = await QUERIES.execution_claim_external.rows(
         connection, worker=worker, **dict(zip(COLUMNS, columns, strict=True))
     )
-    won = {row["message_id"]: attempt_of(row) for row in rows}
+    won = {row["message_id"]: _taken(row) for row in rows}
     return [won.pop(kicked.message_id, None) for kicked in kicks]
+
+
+def _taken(row: asyncpg.Record) -> Attempt | Claim:
+    return attempt_of(row) if row["status"] == "running" else Claim(row["id"], row["attempt"])
 
 
 COLUMNS = (

@@ -68,23 +68,26 @@ class Ledger:
         self._limited = LimitedClaims(database, broker, worker, tell)
         self._claims: Batcher[Claim, Attempt | Limited | None] = Batcher(self._claim_all)
         self._limited_claims: Batcher[Claim, Admitted | None] = Batcher(self._claim_limited)
-        self._kicks: Batcher[Kicked, Attempt | None] = Batcher(self._claim_kicks)
+        self._kicks: Batcher[Kicked, Attempt | Claim | None] = Batcher(self._claim_kicks)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
         answer = await self._claims.submit(claim)
-        if answer != "limited":
-            return answer
-        admitted = await self._limited_claims.submit(claim)  # apart: no other claim waits for the lock of a limit
+        return answer if answer != "limited" else await self._claim_for_room(claim)
+
+    async def claim_kicked(self, kicked: Kicked) -> Attempt | None:
+        """The same of what an app has kicked by itself, whose row this makes; committed in groups of its own."""
+        answer = await self._kicks.submit(kicked)
+        return await self._claim_for_room(answer) if isinstance(answer, Claim) else answer
+
+    async def _claim_for_room(self, claim: Claim) -> Attempt | None:
+        """Claim what a limit concerns; apart, so that no other claim waits for the lock of a limit."""
+        admitted = await self._limited_claims.submit(claim)
         if admitted is None:
             return None
         await asyncio.sleep(admitted.starts_in)  # a rate may have given out an instant a moment ahead
         return admitted.attempt
-
-    async def claim_kicked(self, kicked: Kicked) -> Attempt | None:
-        """The same of what an app has kicked by itself, whose row this makes; committed in groups of its own."""
-        return await self._kicks.submit(kicked)
 
     async def finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """What the ledger says now; None when this attempt had been ended without us. Raises Unavailable."""
@@ -136,11 +139,11 @@ class Ledger:
         self._begun([each.attempt for each in admitted.values()])
         return [admitted.pop(claim, None) for claim in claims]
 
-    async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | None]:
+    async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | Claim | None]:
         async with self._database.connection() as connection:
-            attempts = await claim_kicked(connection, self._worker, kicks)
-        self._begun(attempts)
-        return attempts
+            answers = await claim_kicked(connection, self._worker, kicks)
+        self._begun([answer for answer in answers if not isinstance(answer, Claim)])
+        return answers
 
     def _begun(self, attempts: Sequence[Attempt | None]) -> None:
         crashpoint("ledger.claims_committed")

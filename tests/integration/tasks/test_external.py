@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,6 +13,10 @@ import pytest
 from taskiq import SimpleRetryMiddleware
 from taskiq.kicker import AsyncKicker
 
+from horarium.admission import Key
+from horarium.audit_log import SYSTEM
+from horarium.limits import Limits
+from horarium.model import LimitPut
 from horarium.tasks.kicked import TIMEOUT_SECONDS
 from tests.support.taskiq_app import an_app, broker_over, keep_results
 from tests.support.waiting import eventually
@@ -256,3 +262,22 @@ async def test_an_app_over_taskiqs_own_stream_broker_is_run_as_it_is(
 
         assert (await task.wait_result(timeout=10)).return_value == "hello stock"
         assert (await bench.kicked(task.task_id))["status"] == "success"
+
+
+# Limits
+
+
+async def test_a_limit_holds_for_what_an_app_kicks_by_itself(bench: Workbench, app: App, tmp_path: Path) -> None:
+    """What has no room waits as a row, its message done with, and goes when the run before it has ended."""
+    only_one = LimitPut(max_running=1)
+    await Limits(bench.database, bench.mailboxes).put(Key("task_type", "app.notes"), only_one, version=None, by=SYSTEM)
+    path = str(tmp_path / "notes")
+
+    kicked = [await app.kicker("notes").kiq(path, seconds=0.2) for _ in range(3)]
+    for task in kicked:
+        assert not (await task.wait_result(timeout=15)).is_err
+
+    rows = sorted(await bench.external(), key=itemgetter("started_at"))
+    assert [(row["status"], row["attempt"]) for row in rows] == [("success", 1)] * 3
+    assert all(after["started_at"] >= before["completed_at"] for before, after in pairwise(rows))
+    await eventually(bench.all_acknowledged)
