@@ -23,7 +23,10 @@ __all__ = ["Intake"]
 
 
 class Intake:
-    """Reads `messages` and calls `handle` with each; `most`: how many in all, None for any number."""
+    """Reads `messages` and calls `handle` with each, for which it takes one of the `seats`, which others may draw on too.
+
+    `most`: how many in all, None for any number.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,12 @@ class Intake:
         try:
             while self._left != 0:
                 await self._seats.acquire()
-                self._begin(await anext(self._messages))
+                try:
+                    message = await anext(self._messages)
+                except BaseException:
+                    self._seats.release()  # which others take messages for: the next session of the same receiver
+                    raise
+                self._begin(message)
                 if self._left is not None:
                     self._left -= 1
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -72,7 +73,7 @@ class Handler:
 
 async def test_no_more_is_read_than_there_are_seats_for() -> None:
     handler, finish = Handler(held=True), asyncio.Event()
-    intake = Intake(Source(5).messages(), handler, seats=2)
+    intake = Intake(Source(5).messages(), handler, seats=asyncio.Semaphore(2))
 
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: intake.run(finish, drain_seconds=1))
@@ -88,7 +89,7 @@ async def test_no_more_is_read_than_there_are_seats_for() -> None:
 
 async def test_asked_to_finish_it_reads_no_more_and_waits_for_what_runs() -> None:
     source, handler, finish = Source(1), Handler(held=True), asyncio.Event()
-    intake = Intake(source.messages(), handler, seats=2)
+    intake = Intake(source.messages(), handler, seats=asyncio.Semaphore(2))
 
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: intake.run(finish, drain_seconds=5))
@@ -103,7 +104,7 @@ async def test_asked_to_finish_it_reads_no_more_and_waits_for_what_runs() -> Non
 
 async def test_what_does_not_end_is_waited_for_no_longer_than_said() -> None:
     handler, finish = Handler(held=True), asyncio.Event()
-    intake = Intake(Source(1).messages(), handler, seats=1)
+    intake = Intake(Source(1).messages(), handler, seats=asyncio.Semaphore(1))
 
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: intake.run(finish, drain_seconds=0.01))
@@ -114,7 +115,7 @@ async def test_what_does_not_end_is_waited_for_no_longer_than_said() -> None:
 
 
 async def test_a_fault_of_the_source_is_raised() -> None:
-    intake = Intake(Source(1, OSError("gone")).messages(), Handler(held=False), seats=3)
+    intake = Intake(Source(1, OSError("gone")).messages(), Handler(held=False), seats=asyncio.Semaphore(3))
 
     with pytest.raises(OSError, match="gone"):
         await intake.run(asyncio.Event(), drain_seconds=1)
@@ -123,6 +124,21 @@ async def test_a_fault_of_the_source_is_raised() -> None:
 async def test_no_more_is_taken_in_all_than_was_said() -> None:
     source, handler = Source(5), Handler(held=False)
 
-    await Intake(source.messages(), handler, seats=5, most=3).run(asyncio.Event(), drain_seconds=1)
+    await Intake(source.messages(), handler, seats=asyncio.Semaphore(5), most=3).run(asyncio.Event(), drain_seconds=1)
 
     assert (handler.ended, source.closed) == ([b"0", b"1", b"2"], True)
+
+
+async def test_a_session_that_ends_leaves_its_seats_to_the_next_one() -> None:
+    """A pause ends a session, and a resume is the next one of the same receiver: no seat is lost in between."""
+    seats, handler = asyncio.Semaphore(1), Handler(held=False)
+    for session in range(3):
+        finish = asyncio.Event()
+        async with anyio.create_task_group() as group:
+            intake = Intake(Source(1).messages(), handler, seats=seats)
+            group.start_soon(partial(intake.run, finish, drain_seconds=1))
+            await handler.has_begun(session + 1)
+            finish.set()
+
+    assert len(handler.ended) == 3
+    assert not seats.locked()
