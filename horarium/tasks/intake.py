@@ -23,7 +23,7 @@ __all__ = ["Intake"]
 
 
 class Intake:
-    """Reads `messages` and calls `handle` with each, for which it takes one of the `seats`, which others may draw on too.
+    """Reads `messages` and calls `handle` with each, taking one of the `seats` for it, which others may draw on too.
 
     `most`: how many in all, None for any number.
     """
