@@ -35,9 +35,12 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests; each has a profile of its own."""
+    """One browser for all tests of a module; each has a profile of its own.
+
+    Not for longer: while playwright is there, its event loop runs in the tests' own thread, and nobody else's can.
+    """
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])

@@ -12,7 +12,7 @@ from horarium.keyspace.history import HistoryEvent
 from horarium.outcome import Succeeded, decide
 from horarium.sql.executions import Claim, Finished
 from horarium.tasks.ledger import Ledger
-from horarium.tasks.receiver import Receiver
+from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.sync_pool import SyncPool
 from tests.support.checkpoints import task_cancelled_at
@@ -128,7 +128,7 @@ class ReceiverWorks(OnARig):
 
     async def prepare(self) -> None:
         self.ledger = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, WORKER)
-        self.receiver = Receiver(
+        self.receiver = LedgerReceiver(
             self.broker, self.ledger, SyncPool(1), self.events.append, concurrency=1, drain_seconds=0
         )
         self.events.clear()

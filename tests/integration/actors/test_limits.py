@@ -68,7 +68,7 @@ async def test_what_waits_is_told(rig: Rig) -> None:
 
     await started(rig, *made)
 
-    told = [(e.status, e.reason, e.executions[0].execution_id) for e in rig.told() if isinstance(e, Moved)]
+    told = [(e.status, e.reason, e.executions[0].task_id) for e in rig.told() if isinstance(e, Moved)]
     assert told == [("pending", "limited", made[1]), ("running", None, made[0])]
 
 
