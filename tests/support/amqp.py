@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import orjson
+from taskiq import AckableMessage
 from taskiq_aio_pika import AioPikaBroker, Queue, QueueType
 
 from horarium.errors import Unavailable
@@ -16,14 +17,13 @@ from horarium.tasks.message import TaskMessage
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-    from taskiq import AckableMessage
-
 __all__ = ["acknowledge", "eventually_sent", "id_of", "kick", "message", "started", "stock", "take"]
 
 HEAL_SECONDS = 10.0
 STOCK = "stock"
 
 B = TypeVar("B", bound=AioPikaBroker)
+M = TypeVar("M", bound=AckableMessage)
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def kick(broker: AioPikaBroker, **labels: Any) -> str:
     return (await task.kicker().with_labels(**labels).kiq()).task_id
 
 
-async def take(messages: AsyncGenerator[AckableMessage, None], seconds: float = HEAL_SECONDS) -> AckableMessage:
+async def take(messages: AsyncGenerator[M, None], seconds: float = HEAL_SECONDS) -> M:
     """The next message, which must come soon."""
     with anyio.fail_after(seconds):
         return await anext(messages)

@@ -100,3 +100,20 @@ export function section(title, ...content) {
   const id = `part-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
   return h("section", { key: title, "aria-labelledby": id }, h("h2", { id }, title), content);
 }
+
+// The line below a list: which of how many are shown, `size` to a page, and what turns the pages.
+export function pager(page, noun, cursors, size, anew, words) {
+  const from = (cursors.length - 1) * size;
+  return h("nav", { class: "pager", "aria-label": "Pages of the list" },
+    h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, noun)}`),
+    turning(cursors, page, anew, words));
+}
+
+// The buttons that turn the pages of a list by its cursors; none where there is one page.
+function turning(cursors, page, anew, [back, on]) {
+  if (cursors.length === 1 && page.next_cursor === null) return null;
+  return [
+    h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, back),
+    h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, on),
+  ];
+}

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import orjson
 import pytest
 from aio_pika import connect
 from taskiq import BrokerMessage
@@ -20,10 +19,9 @@ from horarium.keyspace.keys import Keys
 from horarium.tasks import amqp_patience, amqp_topology
 from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker
 from horarium.tasks.broker import make_broker
-from horarium.tasks.delivery import Delivery
-from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import StreamBroker
 from tests.support import amqp_consumer
+from tests.support.amqp import id_of, message, take
 from tests.support.rabbitmq import free_ports
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from taskiq import AckableMessage
 
+    from horarium.tasks.message import TaskMessage
     from tests.support.rabbitmq import RabbitMQ
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -68,21 +67,6 @@ async def broker(rabbitmq: RabbitMQ, keys: Keys) -> AsyncIterator[AmqpBroker]:
 async def messages(broker: AmqpBroker) -> AsyncIterator[AsyncGenerator[AckableMessage, None]]:
     async with aclosing(broker.listen()) as messages:
         yield messages
-
-
-def message(queue: str = "default", *, priority: int = 0, parameters: dict[str, Any] | None = None) -> TaskMessage:
-    return TaskMessage(uuid.uuid4(), 1, 7, "echo", "cron", None, parameters or {}, queue, priority)
-
-
-async def take(messages: AsyncGenerator[AckableMessage, None], seconds: float = HEAL_SECONDS) -> Delivery:
-    with anyio.fail_after(seconds):
-        taken = await anext(messages)
-    assert isinstance(taken, Delivery)
-    return taken
-
-
-def id_of(taken: AckableMessage) -> str:
-    return str(orjson.loads(taken.data)["task_id"])
 
 
 async def eventually(step: Callable[[], Awaitable[bool]], seconds: float = HEAL_SECONDS) -> None:

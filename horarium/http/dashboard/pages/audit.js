@@ -3,11 +3,9 @@
 import { read } from "../api.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { at, empty, field, loaded } from "../parts.js";
+import { at, empty, field, loaded, pager } from "../parts.js";
 import { note } from "../router.js";
 import { update } from "../view.js";
-import { plural } from "../words.js";
-import { turning } from "./executions.js";
 
 const PAGE = 50;
 
@@ -47,12 +45,9 @@ export function auditPage({ query }) {
 
   function view(page) {
     if (!page.items.length) return empty("No change is like that", "Names and actions are looked for as they are written.");
-    const from = (cursors.length - 1) * PAGE;
     return [
       h("ul", { class: "rows changes" }, page.items.map((each) => h("li", { key: each.id }, change(each, only)))),
-      h("nav", { class: "pager", "aria-label": "Pages of the list" },
-        h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, "change")}`),
-        turning(cursors, page, anew, ["Newer", "Older"])),
+      pager(page, "change", cursors, PAGE, anew, ["Newer", "Older"]),
     ];
   }
 

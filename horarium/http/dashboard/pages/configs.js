@@ -3,12 +3,11 @@
 import { read } from "../api.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { at, choice, countdown, empty, field, loaded, place, status, strip } from "../parts.js";
+import { at, choice, countdown, empty, field, loaded, pager, place, status, strip } from "../parts.js";
 import { note } from "../router.js";
 import { update } from "../view.js";
-import { plural, schedule, zone } from "../words.js";
+import { schedule, zone } from "../words.js";
 import { ZONE } from "../clock.js";
-import { turning } from "./executions.js";
 
 const STATUSES = [["", "Any status"], ["active", "Active"], ["paused", "Paused"], ["inactive", "Inactive"], ["error", "Error"]];
 const SORTS = [["name", "Name, A to Z"], ["-name", "Name, Z to A"], ["-created_at", "Newest first"], ["created_at", "Oldest first"]];
@@ -72,7 +71,7 @@ export function configsPage({ query }) {
       h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Configs" }, h("table", { class: "list configs" },
         h("thead", {}, h("tr", {}, ["Name", "Status", "Schedule", "Next run", "Last runs"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, page.items.map((each) => row(each, page.outcomes.get(each.id) ?? []))))),
-      pager(page),
+      pager(page, "config", cursors, PAGE, anew, ["Back", "More"]),
     ];
   }
 
@@ -84,13 +83,6 @@ export function configsPage({ query }) {
       h("td", { "data-label": "Schedule" }, scheduled(config)),
       h("td", { "data-label": "Next run", class: "number" }, config.next_run_at ? [countdown(config.next_run_at), h("span", { class: "under" }, at(config.next_run_at))] : h("span", { class: "quiet" }, "–")),
       h("td", { "data-label": "Last runs" }, strip(outcomes)));
-  }
-
-  function pager(page) {
-    const from = (cursors.length - 1) * PAGE;
-    return h("nav", { class: "pager", "aria-label": "Pages of the list" },
-      h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, "config")}`),
-      turning(cursors, page, anew, ["Back", "More"]));
   }
 
   return {

@@ -4,10 +4,10 @@ import { read } from "../api.js";
 import { duration, now, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { at, choice, empty, loaded, seconds, status } from "../parts.js";
+import { at, choice, empty, loaded, pager, seconds, status } from "../parts.js";
 import { note } from "../router.js";
 import { update } from "../view.js";
-import { plural, reason, STATUS } from "../words.js";
+import { reason, STATUS } from "../words.js";
 
 const STATES = ["success", "failed", "timeout", "lost", "cancelled", "skipped", "running", "queued", "pending", "retrying"];
 const STATUSES = [["", "Any outcome"], ...STATES.map((name) => [name, STATUS[name][1]])];
@@ -46,12 +46,9 @@ export function executionsPage({ query }) {
 
   function view(page) {
     if (!page.items.length) return empty("No execution is like that", "Either nothing has run yet, or retention has taken it.");
-    const from = (cursors.length - 1) * PAGE;
     return [
       executionsTable(page.items, { named: true }),
-      h("nav", { class: "pager", "aria-label": "Pages of the list" },
-        h("span", { class: "quiet number" }, `${from + 1}–${from + page.items.length} of ${plural(page.total, "execution")}`),
-        turning(cursors, page, anew, ["Newer", "Older"])),
+      pager(page, "execution", cursors, PAGE, anew, ["Newer", "Older"]),
     ];
   }
 
@@ -68,15 +65,6 @@ export function executionsPage({ query }) {
     heard: (kind) => (kind === "execution" || kind === "reset") && cursors.length === 1 && list.nudge(),
     close: () => list.close(),
   };
-}
-
-// The buttons that turn the pages of a list by its cursors; none where there is one page.
-export function turning(cursors, page, anew, [back, on]) {
-  if (cursors.length === 1 && page.next_cursor === null) return null;
-  return [
-    h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, back),
-    h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, on),
-  ];
 }
 
 // Learn what these configs are called.
