@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # A machine that is busy makes nothing of ours wrong: how long hypothesis takes over an example is no finding.
-settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 # `--hypothesis-profile=long`: many steps, and others on every run. Here, as hypothesis looks before it imports tests.
 settings.register_profile("long", max_examples=1_000, print_blob=True)
