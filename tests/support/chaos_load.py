@@ -214,16 +214,17 @@ class Driver:
                 self.keys.add(key)
 
     def _backfill(self, number: int) -> None:
-        """Run a tick from before a config was there, another each time; and of some what they have skipped lately.
+        """Run what was skipped lately; and now and then a tick from before a config was there, another each time.
 
-        Not of the one that always has a run waiting: a backfill gives way to ticks, so it would pile up there.
+        Seldom, since a backfill gives way to ticks: with a config that always has a run waiting it would pile up.
         """
-        name = ("waiting", "skipping", "single")[number % 3]
-        before = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
-        self._run_again(name, before, before + timedelta(seconds=1))
-        if name != "waiting":
+        if number % 4:
             now = datetime.now(UTC)
-            self._run_again(name, now - timedelta(seconds=4), now)
+            self._run_again(("skipping", "single")[number % 2], now - timedelta(seconds=4), now)
+        else:
+            before = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+            name = ("waiting", "skipping", "single")[number // 4 % 3]
+            self._run_again(name, before, before + timedelta(seconds=1))
 
     def _run_again(self, name: str, start: datetime, end: datetime) -> None:
         span = {"start": start.isoformat(), "end": end.isoformat()}
