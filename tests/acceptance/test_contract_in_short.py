@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(200)
 
-SECONDS = 60
+SECONDS = 35
 
 
 def test_no_request_is_answered_otherwise_than_documented(data_dir: Path) -> None:

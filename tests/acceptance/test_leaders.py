@@ -41,18 +41,18 @@ KEPT_SECONDS = 1.9 * LEASE_SECONDS
 """Not longer than a lease can last: one that ends later than that is free."""
 
 
-@pytest.mark.parametrize(("number", "kills"), [(2, 1), (4, 2)], ids=["one of two", "two of four, in turn"])
 def test_a_killed_leader_is_succeeded_within_ten_seconds_and_each_tick_has_one_row(
-    several: Callable[[ExitStack, int], list[Member]], number: int, kills: int
+    several: Callable[[ExitStack, int], list[Member]],
 ) -> None:
+    """Of three, so that two run for it; five, four of which are killed in turn, are in tests/chaos."""
     with ExitStack() as stack:
-        members = several(stack, number)
+        members = several(stack, 3)
         config = firing(the_leader(members))
-        for _ in range(kills):
-            taken_over = kill_the_leader(members, config)
-            report(f"{number} processes: {taken_over}")
-            assert taken_over.fired < TAKE_OVER_SECONDS
 
+        taken_over = kill_the_leader(members, config)
+
+        report(str(taken_over))
+        assert taken_over.fired < TAKE_OVER_SECONDS
         successor = the_leader(members)
         fires_again(successor, config, datetime.now(UTC))
         assert_each_tick_has_one_row(successor, config)
