@@ -8,7 +8,7 @@ first result to its last. Medians of several rounds are compared: these machines
     streams   executions a second, ours / the peer's, messages on Redis streams      aim: at least 1.5
     rabbitmq  the same on RabbitMQ                                                   aim: at least 1.2
     ticks     ours again, for runs of configs: no result to be awaited, but an event in their config's history
-    two       two of our processes / one                                            aim: 1.8 where cores allow
+    two       two of our processes / one, and the cores that were busy                aim: 1.8 where cores allow
     memory    resident memory of a worker after a tenth of EXECUTIONS, and after all of them; aim: the same
 
 Prints figures; fails only when an execution is no success or has no result, never because a machine is slow.
@@ -24,7 +24,7 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import psutil
@@ -153,26 +153,33 @@ def message(execution_id: UUID, config_id: int | None) -> TaskMessage:
     return TaskMessage(execution_id, 1, config_id, "noop", "manual", None, {}, QUEUE, 5)
 
 
-async def ours(house: House, tasks: int, *, ticks: bool = False) -> float:
-    """Executions a second of one process of ours."""
+class Pace(NamedTuple):
+    """Executions a second, and how many cores of the machine were busy meanwhile, its servers included."""
+
+    rate: float
+    cores: float
+
+
+async def ours(house: House, tasks: int, *, ticks: bool = False) -> Pace:
+    """One process of ours."""
     await preload(house, tasks, ticks=ticks)
     async with our_worker(house):
-        await all_ended(house.r)
+        cores = await all_ended(house.r)
     await check(house.r, tasks, results=0 if ticks else tasks)
     async with house.r.database.connection() as connection:
-        return float(await connection.fetchval(RATE_OF_ALL))
+        return Pace(float(await connection.fetchval(RATE_OF_ALL)), cores)
 
 
-async def two(house: House, tasks: int) -> float:
-    """Executions a second of two processes of ours, while both run."""
+async def two(house: House, tasks: int) -> Pace:
+    """Two processes of ours, while both run."""
     await preload(house, tasks, ticks=False)
     async with our_worker(house), our_worker(house):
-        await all_ended(house.r)
+        cores = await all_ended(house.r)
     async with house.r.database.connection() as connection:
         found = await connection.fetchrow(RATE_WHILE_ALL_RAN)
     assert found is not None
     assert found["workers"] == 2, "one process has done it all: raise --tasks"
-    return float(found["rate"])
+    return Pace(float(found["rate"]), cores)
 
 
 async def memory(house: House, tasks: int) -> tuple[float, float]:
@@ -189,15 +196,19 @@ async def memory(house: House, tasks: int) -> tuple[float, float]:
         return early / 2**20, process.memory_info().rss / 2**20
 
 
-async def all_ended(r: Resources) -> None:
-    """Return when nothing waits or runs."""
+async def all_ended(r: Resources) -> float:
+    """Return when nothing waits or runs, with the number of cores that were busy until then (median of many looks)."""
+    looks: list[float] = []
+    psutil.cpu_percent()
 
     async def is_so() -> bool:
+        looks.append(psutil.cpu_percent() / 100 * (os.cpu_count() or 1))
         async with r.database.connection() as connection:
             query = "SELECT NOT EXISTS (SELECT FROM executions WHERE completed_at IS NULL)"
             return bool(await connection.fetchval(query))
 
     await wait_until(is_so, seconds=FINISH_SECONDS, every=0.25)
+    return statistics.median(looks)
 
 
 async def ended(r: Resources) -> int:
@@ -239,16 +250,28 @@ async def peer(house: House, tasks: int) -> float:
     return (tasks - before) / (finished - began)
 
 
-async def compare(name: str, house: House, tasks: int, rounds: int, aim: float) -> float:
-    """Measure one broker in turn with the peer, and print it; returns our rate."""
+async def compare(name: str, house: House, tasks: int, rounds: int, aim: float) -> None:
+    """Measure one broker in turn with the peer, and print it."""
     mine, theirs = [], []
     for _ in range(rounds):
-        mine.append(await ours(house, tasks))
+        mine.append((await ours(house, tasks)).rate)
         theirs.append(await peer(house, tasks))
         print(f"  {name}: ours {mine[-1]:,.0f}   taskiq worker {theirs[-1]:,.0f}")
     our_rate, their_rate = statistics.median(mine), statistics.median(theirs)
     print(f"{name:<9} {our_rate / their_rate:.2f}   {our_rate:,.0f} / {their_rate:,.0f} a second (aim: {aim})")
-    return our_rate
+
+
+async def compare_two(house: House, tasks: int, rounds: int) -> None:
+    """Measure one process in turn with two, and print it with what there was of the machine to be had."""
+    ones, twos = [], []
+    for _ in range(rounds):
+        ones.append(await ours(house, tasks))
+        twos.append(await two(house, tasks))
+    one, both = (Pace(*map(statistics.median, zip(*each, strict=True))) for each in (ones, twos))
+    print(
+        f"two       {both.rate / one.rate:.2f}   {both.rate:,.0f} / {one.rate:,.0f} a second, "
+        f"{both.cores:.2f} / {one.cores:.2f} of {os.cpu_count()} cores busy (aim: 1.8 where cores allow)"
+    )
 
 
 async def measure(options: argparse.Namespace) -> None:
@@ -260,18 +283,15 @@ async def measure(options: argparse.Namespace) -> None:
     async with rabbitmq() as node, resources() as r:
         assert r.settings.redis_url is not None
         streams = House(r, r.settings.redis_url.get_secret_value(), options.concurrency)
-        one = await compare("streams", streams, options.tasks, options.rounds, 1.5)
+        await compare("streams", streams, options.tasks, options.rounds, 1.5)
         amqp_url = await node()
         if amqp_url is None:
             print("rabbitmq  not measured: there is no rabbitmq-server here")
         else:
             await compare("rabbitmq", House(r, amqp_url, options.concurrency), options.tasks, options.rounds, 1.2)
         if options.memory:
-            print(f"ticks     {await ours(streams, options.tasks, ticks=True):,.0f} a second on streams")
-            both = await two(streams, options.tasks)
-            print(
-                f"two       {both / one:.2f}   {both:,.0f} / {one:,.0f} a second on {os.cpu_count()} cores (aim: 1.8)"
-            )
+            print(f"ticks     {(await ours(streams, options.tasks, ticks=True)).rate:,.0f} a second on streams")
+            await compare_two(streams, options.tasks, options.rounds)
             early, late = await memory(streams, options.memory)
             print(f"memory    {early:.1f} MiB after {options.memory // 10:,}, {late:.1f} MiB after {options.memory:,}")
 
