@@ -92,7 +92,7 @@ def _words(worker: dict[str, Any]) -> tuple[str, ...]:
         worker["state"],
         f"{worker['active']} of {worker['concurrency']}",
         ", ".join(worker["queues"]),
-        age(worker["started_at"], utc_now()),
+        age(worker["started_at"], utc_now()).removesuffix(" ago"),
         worker["version"],
         plain(told),
     )

@@ -26,6 +26,7 @@ from horarium.errors import Unavailable
 from horarium.outcome import Cancelled, HandBack, Refused, Succeeded, Unsuccessful
 from horarium.sql.executions import storable_text
 from horarium.tasks.message import REQUEUES
+from horarium.tasks.packed import RaisedThere
 from horarium.tasks.results import Results
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ SAVE_SECONDS = 2.0
 
 MOST_REQUEUES = 100
 """How often a scheduled execution may ask to be run again."""
+
+ON_THE_WAY = frozenset({"horarium.tasks.app_side", "horarium.tasks.receiver", "horarium.tasks.sync_pool"})
+"""The modules whose frames lie between a worker's loop and its tasks."""
 
 
 @dataclass(slots=True)
@@ -161,12 +165,21 @@ async def acknowledge(ack: AckController) -> None:
 
 
 def described(error: BaseException) -> str:
-    """The error and where it was raised, without the values of variables."""
+    """The error and where it was raised, without our own frames before those of the task, nor values of variables."""
     try:
-        text = "".join(traceback.format_exception(error)).strip()
+        text = _traceback(error).strip()
     except Exception as fault:  # noqa: BLE001 - not swallowed: an exception is a stranger's code, and the text says so
         text = f"{type(error).__name__}, of which telling raised {type(fault).__name__}"
     return storable_text(text) or type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    if isinstance(error.__cause__, RaisedThere):  # in the process of a plain function: the frames here say nothing
+        return str(error.__cause__)
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__") in ON_THE_WAY:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
 
 
 async def _tell(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None:

@@ -1,14 +1,15 @@
 """What a task may ask for about itself: taskiq's `Context`, and with it a way to say how far the task has come.
 
     from horarium import Context, task
-    from taskiq import TaskiqDepends
 
     @task("reports.send_daily")
-    async def send_daily(region: str, ctx: Annotated[Context, TaskiqDepends()]) -> None:
+    async def send_daily(region: str, ctx: Context) -> None:
         ctx.progress(0.4, "loading")
 
-It is made of taskiq's own, and so can be had wherever taskiq resolves dependencies; where no attempt of Horarium's
-runs, progress goes nowhere. A plain function has one as well, with the message, and no broker in its own process.
+`@task` writes the `TaskiqDepends()` by which taskiq fills it in; a task that taskiq's own decorator declares does so
+itself. It is made of taskiq's own, and so can be had wherever taskiq resolves dependencies; where no attempt of
+Horarium's runs, progress goes nowhere. A plain function has one as well, with the message, and no broker in its own
+process.
 """
 
 from __future__ import annotations

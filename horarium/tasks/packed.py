@@ -18,7 +18,7 @@ from taskiq.exceptions import NoResultError, TaskRejectedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["call_packed", "packed", "unpacked"]
+__all__ = ["RaisedThere", "call_packed", "packed", "unpacked"]
 
 BY_TYPE = (NoResultError, TaskRejectedError)
 """What a task says by raising it; both have nothing but their type, and cannot be read back."""
@@ -27,7 +27,7 @@ Answer = tuple[bool, Any, str]  # whether it returned, the value or the error, w
 
 
 class RaisedThere(Exception):
-    """Where an exception was raised, in the other process."""
+    """An exception of the other process as its traceback, which ends with the exception itself."""
 
 
 def packed(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
@@ -79,4 +79,6 @@ def _sendable(error: Exception) -> object:
 
 
 def _frames(error: Exception) -> str:
-    return f'\n"""\n{"".join(traceback.format_exception(error))}"""'
+    """The traceback, from the function on."""
+    called = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, called and called.tb_next))

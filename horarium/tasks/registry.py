@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import orjson
 import structlog
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
-from taskiq import AsyncBroker, Context, async_shared_broker
+from taskiq import AsyncBroker, Context, TaskiqDepends, async_shared_broker
 from taskiq_dependencies.dependency import Dependency
 
 from horarium.errors import ConfigurationError, FieldError, InvalidInput, NotFound
@@ -57,17 +57,30 @@ def task(
     """Declare a task type: `@task("reports.send_daily")` above a function, `async def` or plain.
 
     `name` defaults to `module:function`; `queue` is where its configs go unless they say otherwise; `admin_only`
-    leaves it to administrators to say with which parameters it runs. Raises ConfigurationError when another function
-    already has the name.
+    leaves it to administrators to say with which parameters it runs. A parameter whose type is `Context` is filled in.
+    Raises ConfigurationError when another function already has the name.
     """
 
     def declare(function: Callable[..., Any]) -> AsyncTaskiqDecoratedTask[Any, Any]:
         known = AsyncBroker.global_task_registry.get(name or "")
         if known is not None and inspect.unwrap(known.original_func).__module__ != function.__module__:
             raise ConfigurationError(f"two functions are declared as task {name!r}; rename one")
+        _inject_contexts(function)
         return async_shared_broker.task(task_name=name, queue=queue, admin_only=admin_only, **labels)(function)
 
     return declare
+
+
+def _inject_contexts(function: Callable[..., Any]) -> None:
+    """Write of each parameter that is a `Context` what taskiq fills it in by, as nothing else can be meant."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError:  # a name that the module has yet to define; whoever reads the signature later says so, if ever
+        return
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = hints.get(name)
+        if inspect.isclass(hint) and issubclass(hint, Context) and parameter.default is inspect.Parameter.empty:
+            function.__annotations__[name] = Annotated[hint, TaskiqDepends()]
 
 
 def look_in_current_directory() -> None:
@@ -204,7 +217,6 @@ def _require_json(name: str, parameter: str, fields: Mapping[str, Any]) -> None:
 
 
 def _is_injected(parameter: inspect.Parameter, hint: object) -> bool:
-    """Whether taskiq fills the parameter in itself (`TaskiqDepends`, `Context`)."""
+    """Whether taskiq fills the parameter in itself (`TaskiqDepends`)."""
     notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    is_context = inspect.isclass(hint) and issubclass(hint, Context)
-    return is_context or any(isinstance(note, Dependency) for note in (parameter.default, *notes))
+    return any(isinstance(note, Dependency) for note in (parameter.default, *notes))

@@ -32,7 +32,7 @@ def plain_context(context: Annotated[Context, TaskiqDepends()]) -> dict[str, Any
 
 
 @task("test.plain_wants_the_broker")
-def plain_wants_the_broker(context: Annotated[Context, TaskiqDepends()]) -> str:
+def plain_wants_the_broker(context: Context) -> str:
     """Ask for what is not there."""
     return str(context.broker)
 

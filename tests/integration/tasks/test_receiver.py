@@ -44,7 +44,7 @@ async def test_an_error_is_kept_with_its_traceback_and_without_values(bench: Wor
     row = await bench.run("test.raises", {"secret": "swordfish"})
 
     assert (row["status"], row["result"]) == ("failed", None)
-    assert row["error"].startswith("Traceback (most recent call last):")
+    assert row["error"].startswith(f'Traceback (most recent call last):\n  File "{tasks.__file__}"')
     assert row["error"].endswith("ValueError: 40 characters were too many")
     assert "in raises" in row["error"]
     assert "swordfish" not in row["error"]
@@ -348,7 +348,7 @@ async def test_a_plain_function_knows_what_it_is_run_for(bench: Workbench) -> No
     [
         ("test.plain_wants_the_broker", "failed", "which has no broker; make it an async def"),
         ("test.plain_given_a_lock", "failed", "argument 'lock', a lock, cannot be sent to the process"),
-        ("test.plain_raises_oddly", "failed", "RuntimeError: tests.support.plain_tasks.Odd: one"),
+        ("test.plain_raises_oddly", "failed", "tests.support.plain_tasks.Odd: one"),
         ("test.plain_returns_a_lock", "failed", "it returned a lock, which cannot be sent back"),
     ],
 )

@@ -45,8 +45,12 @@ async def anything(first: int, **more: int) -> None: ...
 
 
 async def injected(
-    region: str, context: Annotated[Context, TaskiqDepends()], plain: Context, late: int = TaskiqDepends(lambda: 1)
+    region: str, context: Annotated[Context, TaskiqDepends()], late: int = TaskiqDepends(lambda: 1)
 ) -> None: ...
+
+
+@task("test.registry_bare_context")
+async def bare_context(region: str, context: Context) -> None: ...
 
 
 def plain(region: str) -> None: ...
@@ -120,6 +124,7 @@ def test_every_fault_is_named_at_once() -> None:
 
 def test_what_taskiq_fills_in_is_no_parameter() -> None:
     assert set(declared(injected).parameters_schema["properties"]) == {"region"}
+    assert set(declared(bare_context.original_func).parameters_schema["properties"]) == {"region"}
     assert faults(declared(injected), {"region": "north", "late": 1}) == [("parameters", "late")]
 
 
