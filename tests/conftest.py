@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.servers import (
     database_url,
+    empty_url,
     postgres_url,
     redis_db,
     redis_prefix,
@@ -17,6 +18,7 @@ from tests.support.servers import (
 
 __all__ = [
     "database_url",
+    "empty_url",
     "postgres_url",
     "redis_db",
     "redis_prefix",

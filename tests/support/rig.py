@@ -13,7 +13,6 @@ is asked of it is noted in `asked` and done at once, unless the test says `loade
 from __future__ import annotations
 
 import time
-import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,10 +59,10 @@ from horarium.witness import Witness
 from tests.support.brokers import RecordingBroker
 from tests.support.coverage import Faults, expected_ticks, faults
 from tests.support.relay import relayed
-from tests.support.servers import _execute
+from tests.support.servers import _execute, fresh_database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from uuid import UUID
 
     import asyncpg
@@ -375,12 +374,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> str:
-    name = f"ledger_{uuid.uuid4().hex}"
-    server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    url = postgres_url.replace("/postgres?", f"/{name}?")
-    server_portal.call(_migrate, url)
-    return url
+def migrated_database(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
+    with fresh_database(server_portal, postgres_url, template_database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -405,8 +401,3 @@ async def own_rig(database_url: str, redis_db: str) -> AsyncIterator[Rig]:
 async def relayed_rig(emptied_ledger: str, redis_db: str) -> AsyncIterator[Rig]:
     async with relayed(redis_db) as url, a_rig(emptied_ledger, url) as made:
         yield made
-
-
-async def _migrate(url: str) -> None:
-    async with Database(url) as database:
-        await migrate(database)
