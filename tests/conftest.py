@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.servers import (
@@ -15,6 +19,9 @@ from tests.support.servers import (
     server_root,
     template_database,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = [
     "database_url",
@@ -33,3 +40,14 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 # `--hypothesis-profile=long`: many steps, and others on every run. Here, as hypothesis looks before it imports tests.
 settings.register_profile("long", max_examples=1_000, print_blob=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are made and stay: Python need not look for garbage among them, now or between tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
