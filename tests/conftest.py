@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.servers import (
     database_url,
+    empty_url,
     postgres_url,
     redis_db,
     redis_prefix,
@@ -15,8 +20,12 @@ from tests.support.servers import (
     template_database,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 __all__ = [
     "database_url",
+    "empty_url",
     "postgres_url",
     "redis_db",
     "redis_prefix",
@@ -31,3 +40,14 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 # `--hypothesis-profile=long`: many steps, and others on every run. Here, as hypothesis looks before it imports tests.
 settings.register_profile("long", max_examples=1_000, print_blob=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are made and stay: Python need not look for garbage among them, now or between tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,11 +1,15 @@
 """One Postgres and one Redis for a whole test session, and a fresh database in each for every test.
 
 They are the product's own embedded servers, run in a thread of their own so that every test may bring its own event
-loop, or none. Nothing starts before the first test that asks.
+loop, or none. Nothing starts before the first test that asks. Postgres does not wait for the disk: what is in it has to
+outlive no crash of the machine, and making and dropping databases is a good part of what it does. The product's own
+settings are those of every other server: tests/integration/embedded, tests/acceptance.
 
     postgres_url       session   the server, database `postgres`: for administration only
-    template_database  session   name of the database that every test's database is a copy of; empty
-    database_url       function  a fresh database, dropped afterwards
+    template_database  session   name of the database that every test's database is a copy of: today's schema, no row;
+                                 to apply the migrations takes longer than to copy what comes of them
+    database_url       function  a fresh database with that schema, dropped afterwards
+    empty_url          function  one without it, for tests of how it gets there
     redis_url          session   the server, database 0: share it, under `redis_prefix`
     redis_prefix       function  a key prefix nobody else uses; its keys are deleted afterwards
     redis_db           function  URL of a database that is empty: for tests that flush, scan or count everything
@@ -26,6 +30,8 @@ import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.sql.database import Database
+from horarium.sql.migrator import migrate
 from horarium.supervisor import ChildContext
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "database_url",
+    "empty_url",
     "fresh_database",
     "postgres_url",
     "redis_db",
@@ -45,6 +52,8 @@ __all__ = [
 ]
 
 TEMPLATE = "horarium_template"
+EMPTY_TEMPLATE = "template1"
+NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 FLUSHED_DB = 1
 SQL_SECONDS = 30.0
 
@@ -85,6 +94,9 @@ def server_portal(server_root: Path) -> Iterator[BlockingPortal]:  # noqa: ARG00
 @pytest.fixture(scope="session")
 def postgres_url(server_portal: BlockingPortal, server_root: Path) -> Iterator[str]:
     with running(server_portal, EmbeddedPostgres(server_root)) as url:
+        for setting in NOT_DURABLE:
+            server_portal.call(_execute, url, f"ALTER SYSTEM SET {setting} = off")
+        server_portal.call(_execute, url, "SELECT pg_reload_conf()")
         yield url
 
 
@@ -97,12 +109,13 @@ def redis_url(server_portal: BlockingPortal, server_root: Path) -> Iterator[str]
 @pytest.fixture(scope="session")
 def template_database(server_portal: BlockingPortal, postgres_url: str) -> str:
     server_portal.call(_execute, postgres_url, f'CREATE DATABASE "{TEMPLATE}"')
+    server_portal.call(_migrate, postgres_url.replace("/postgres?", f"/{TEMPLATE}?"))
     return TEMPLATE
 
 
 @contextmanager
-def fresh_database(portal: BlockingPortal, postgres_url: str, template: str) -> Iterator[str]:
-    """A database that goes when the block ends, for fixtures of a wider scope than `database_url`."""
+def fresh_database(portal: BlockingPortal, postgres_url: str, template: str = EMPTY_TEMPLATE) -> Iterator[str]:
+    """A database that goes when the block ends, empty or a copy, for fixtures of a wider scope than `database_url`."""
     name = f"test_{uuid.uuid4().hex}"
     portal.call(_execute, postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
@@ -114,6 +127,12 @@ def fresh_database(portal: BlockingPortal, postgres_url: str, template: str) -> 
 @pytest.fixture
 def database_url(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
     with fresh_database(server_portal, postgres_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(server_portal: BlockingPortal, postgres_url: str) -> Iterator[str]:
+    with fresh_database(server_portal, postgres_url) as url:
         yield url
 
 
@@ -140,3 +159,8 @@ async def _execute(url: str, statement: str) -> None:
         await connection.execute(statement, timeout=SQL_SECONDS)
     finally:
         await connection.close(timeout=SQL_SECONDS)
+
+
+async def _migrate(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)

@@ -1,4 +1,4 @@
-"""What nobody else will end is ended: deadlines passed, workers gone, pauses run out; and a late answer is refused."""
+"""What nobody else will end is ended: deadlines passed, workers gone; and a late answer is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from horarium.actors.timeout_sweeper import (
     DEADLINE_GRACE_SECONDS,
     GONE_SECONDS,
     Swept,
-    TimeoutSweeper,
 )
 from horarium.keyspace.timeouts import Watch
 from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS, WorkerBeat
@@ -22,11 +21,8 @@ from horarium.outcome import Succeeded, decide
 from horarium.sql import executions
 from horarium.sql.executions import Finish
 from horarium.sql.queries import QUERIES
-from tests.support.coverage import SOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import asyncpg
 
     from horarium.outcome import Attempt
@@ -434,74 +430,3 @@ async def test_an_execution_that_is_both_late_and_orphaned_is_ended_once(rig: Ri
 
     assert swept == Swept(timed_out=1, orphaned=0, resumed=0)
     assert (await row_of(rig, attempt))["attempt"] == 2
-
-
-# Pauses
-
-
-async def paused(rig: Rig) -> int:
-    """A config whose pause of a minute ends at the present of the clock, which is set to its beginning."""
-    rig.clock.passes(-60)
-    config = await rig.config()
-    await rig.task_configs.pause(config, reason=None, until=rig.clock.now + timedelta(seconds=60))
-    return config
-
-
-async def run_out(rig: Rig) -> None:
-    rig.clock.passes(60)
-
-
-async def resume(rig: Rig, config: int) -> None:
-    await rig.task_configs.resume(config)
-
-
-async def delete(rig: Rig, config: int) -> None:
-    await rig.task_configs.delete(config, version=None)
-
-
-async def test_a_pause_that_has_run_out_ends_and_its_ticks_are_one_row(rig: Rig) -> None:
-    config = await paused(rig)
-    created = rig.clock.now
-    await run_out(rig)
-
-    swept = await rig.sweeper.step()
-
-    (row,) = await rig.rows(config)
-    assert swept == Swept(0, 0, 1)
-    assert (await rig.status(config), row["reason"], row["tick_count"]) == ("active", "paused", 60)
-    assert await rig.faults(config, after=created) == SOUND
-
-
-async def test_a_pause_that_has_not_run_out_goes_on(rig: Rig) -> None:
-    rig.clock.passes(60)
-    config = await paused(rig)
-
-    assert await rig.sweeper.step() == NOTHING
-    assert await rig.status(config) == "paused"
-
-
-async def test_a_pause_without_an_end_goes_on(rig: Rig) -> None:
-    config = await rig.config()
-    await rig.task_configs.pause(config, reason=None, until=None)
-    rig.clock.passes(86_400)
-
-    assert await rig.sweeper.step() == NOTHING
-    assert await rig.status(config) == "paused"
-
-
-@pytest.mark.parametrize(("meanwhile", "status"), [(resume, "active"), (delete, "inactive")])
-async def test_a_pause_that_somebody_else_ended_meanwhile_is_no_error(
-    rig: Rig, meanwhile: Callable[[Rig, int], Awaitable[None]], status: str
-) -> None:
-    config = await paused(rig)
-    await run_out(rig)
-
-    async def resume_too_late(config_id: int) -> None:
-        await meanwhile(rig, config_id)
-        await rig.task_configs.resume(config_id)
-
-    sweeper = TimeoutSweeper(
-        rig.database, rig.timeouts, rig.workers, rig.mailboxes, clock=rig.clock, resume=resume_too_late
-    )
-    assert await sweeper.step() == NOTHING
-    assert await rig.status(config) == status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from horarium.tasks.amqp_broker import PUBLISH_SECONDS, AmqpBroker
 from horarium.tasks.broker import make_broker
 from horarium.tasks.stream_broker import StreamBroker
 from tests.support import amqp_consumer
-from tests.support.amqp import id_of, message, take
+from tests.support.amqp import id_of, message, started, take
 from tests.support.rabbitmq import free_ports
 
 if TYPE_CHECKING:
@@ -46,16 +46,6 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 @pytest.fixture
 def keys() -> Keys:
     return Keys(f"test-{uuid.uuid4().hex[:12]}:")
-
-
-@asynccontextmanager
-async def started(broker: AmqpBroker) -> AsyncIterator[AmqpBroker]:
-    await broker.startup()
-    try:
-        yield broker
-    finally:
-        with anyio.CancelScope(shield=True):
-            await broker.shutdown()
 
 
 @pytest.fixture

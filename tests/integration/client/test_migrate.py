@@ -29,11 +29,11 @@ async def migrate(database_url: str, *arguments: str) -> Run:
     return await run("migrate", *arguments, database_url=database_url)
 
 
-async def test_what_is_missing_is_told_then_applied_then_there(database_url: str) -> None:
-    before = await migrate(database_url, "--check")
-    applied = await migrate(database_url)
-    again = await migrate(database_url)
-    after = await migrate(database_url, "--check")
+async def test_what_is_missing_is_told_then_applied_then_there(empty_url: str) -> None:
+    before = await migrate(empty_url, "--check")
+    applied = await migrate(empty_url)
+    again = await migrate(empty_url)
+    after = await migrate(empty_url, "--check")
 
     assert (before.code, before.out.splitlines()[0]) == (1, "Missing: 0001 initial")
     assert before.err == "horarium: run `horarium migrate` with this release before it starts\n"
@@ -42,18 +42,18 @@ async def test_what_is_missing_is_told_then_applied_then_there(database_url: str
     assert (after.code, after.out, after.err) == (0, f"{UP_TO_DATE}\n", "")
 
 
-async def test_json_names_what_was_applied(database_url: str) -> None:
-    first, second = [json.loads((await migrate(database_url, "--json")).out) for _ in range(2)]
+async def test_json_names_what_was_applied(empty_url: str) -> None:
+    first, second = [json.loads((await migrate(empty_url, "--json")).out) for _ in range(2)]
 
     assert first["applied"][0] == "0001 initial"
     assert second == {"known": KNOWN, "applied": []}
 
 
-async def test_another_that_migrates_is_waited_for(database_url: str) -> None:
-    holder = await asyncpg.connect(database_url)
+async def test_another_that_migrates_is_waited_for(empty_url: str) -> None:
+    holder = await asyncpg.connect(empty_url)
     try:
         await holder.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-        with in_terminal("migrate", database_url=database_url) as terminal:
+        with in_terminal("migrate", database_url=empty_url) as terminal:
             await terminal.shows("Another process migrates this database; waiting for it.")
             made_meanwhile = await holder.fetchval("SELECT to_regclass('schema_migrations')")
             await holder.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
@@ -66,7 +66,6 @@ async def test_another_that_migrates_is_waited_for(database_url: str) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 async def test_a_database_newer_than_this_code_is_refused(database_url: str, arguments: list[str]) -> None:
-    await migrate(database_url)
     async with Database(database_url) as database, database.connection() as connection:
         await connection.execute("INSERT INTO schema_migrations VALUES ($1, 'of tomorrow', '')", KNOWN + 1)
 

@@ -92,9 +92,13 @@ async def test_others_hear_on_when_one_stream_ends(house: House) -> None:
 
 
 async def test_open_streams_do_not_hold_up_an_api_that_stops(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, redis_url, redis_prefix) as house, listening(house) as one, listening(house) as two:
+    async with (
+        a_tree(emptied_ledger, redis_url, redis_prefix) as house,
+        listening(house) as one,
+        listening(house) as two,
+    ):
         began = time.monotonic()
         house.supervisor.restart("api", because="a test asked for it")
         await one.ended.wait()
@@ -106,10 +110,10 @@ async def test_open_streams_do_not_hold_up_an_api_that_stops(
 
 
 async def test_a_client_that_leaves_makes_room_at_once_for_another(
-    database_url: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+    emptied_ledger: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "connection_limit", lambda: 2 * streams.SHARE)
-    async with a_tree(database_url, redis_url, redis_prefix) as house:
+    async with a_tree(emptied_ledger, redis_url, redis_prefix) as house:
 
         async def one_more() -> int:
             return (await house.call("GET", "/api/v1/events")).status

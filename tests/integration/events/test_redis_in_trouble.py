@@ -39,9 +39,9 @@ async def goes_on(house: House, heard: Listener) -> None:
 
 
 async def test_a_flush_is_told_as_a_reset_and_the_stream_goes_on(
-    database_url: str, redis_db: str, redis_prefix: str
+    emptied_ledger: str, redis_db: str, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, redis_db, redis_prefix) as house, listening(house) as heard:
+    async with a_tree(emptied_ledger, redis_db, redis_prefix) as house, listening(house) as heard:
         await goes_on(house, heard)
 
         await house.resources.redis.flushdb()
@@ -51,9 +51,9 @@ async def test_a_flush_is_told_as_a_reset_and_the_stream_goes_on(
 
 
 async def test_who_resumes_from_before_a_flush_is_told_to_begin_anew(
-    database_url: str, redis_db: str, redis_prefix: str
+    emptied_ledger: str, redis_db: str, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, redis_db, redis_prefix) as house:
+    async with a_tree(emptied_ledger, redis_db, redis_prefix) as house:
         async with listening(house) as before:
             await goes_on(house, before)
         async with listening(house) as witness:
@@ -65,9 +65,9 @@ async def test_who_resumes_from_before_a_flush_is_told_to_begin_anew(
 
 
 async def test_a_redis_that_stands_still_is_told_as_away_and_nothing_is_missing_afterwards(
-    database_url: str, own_redis: PrivateServer, redis_prefix: str
+    emptied_ledger: str, own_redis: PrivateServer, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
+    async with a_tree(emptied_ledger, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
         await goes_on(house, heard)
         with own_redis.frozen():
             await heard.hears("away", within=BACK_SECONDS)
@@ -79,10 +79,10 @@ async def test_a_redis_that_stands_still_is_told_as_away_and_nothing_is_missing_
 
 
 async def test_a_redis_that_is_killed_and_started_again_is_told_and_the_stream_goes_on(
-    database_url: str, own_redis: PrivateServer, redis_prefix: str
+    emptied_ledger: str, own_redis: PrivateServer, redis_prefix: str
 ) -> None:
     """Its last second may be gone: then a reset says so; what is told afterwards is heard in any case."""
-    async with a_tree(database_url, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
+    async with a_tree(emptied_ledger, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
         await goes_on(house, heard)
         await run_sync(own_redis.kill)
         await heard.hears("away", within=BACK_SECONDS)

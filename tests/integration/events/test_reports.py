@@ -110,18 +110,18 @@ async def test_a_query_that_makes_no_sense_is_refused(house: House, query: dict[
 
 
 @asynccontextmanager
-async def a_house_and_a_worker(database_url: str, redis_url: str, prefix: str, folder: Path) -> AsyncIterator[Any]:
+async def a_house_and_a_worker(emptied_ledger: str, redis_url: str, prefix: str, folder: Path) -> AsyncIterator[Any]:
     """The API in this process, and `horarium worker` in one of its own."""
-    known = {"database_url": database_url, "redis_url": redis_url, "key_prefix": prefix}
-    async with a_tree(database_url, redis_url, prefix, inline_worker="0") as house:
+    known = {"database_url": emptied_ledger, "redis_url": redis_url, "key_prefix": prefix}
+    async with a_tree(emptied_ledger, redis_url, prefix, inline_worker="0") as house:
         with running(folder, "worker", task_modules="tests.support.tasks", drain_seconds=0, **known) as worker:
             yield house, worker
 
 
 async def test_a_worker_that_is_killed_leaves_what_its_tasks_said_and_plain_functions_are_heard_as_all(
-    database_url: str, redis_url: str, redis_prefix: str, tmp_path: Path
+    emptied_ledger: str, redis_url: str, redis_prefix: str, tmp_path: Path
 ) -> None:
-    house_and_worker = a_house_and_a_worker(database_url, redis_url, redis_prefix, tmp_path / "data")
+    house_and_worker = a_house_and_a_worker(emptied_ledger, redis_url, redis_prefix, tmp_path / "data")
     async with house_and_worker as (house, worker):
         _, plain = await started(house, "test.plain_speaks")
         await ended(house, plain)

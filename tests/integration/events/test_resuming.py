@@ -24,10 +24,10 @@ AT_ONCE = 5
 
 
 @asynccontextmanager
-async def two_processes(database_url: str, redis_url: str, prefix: str) -> AsyncIterator[tuple[House, House]]:
+async def two_processes(emptied_ledger: str, redis_url: str, prefix: str) -> AsyncIterator[tuple[House, House]]:
     """Two trees, each with an API, pools, a leader and a history writer of its own, on the same servers."""
     async with AsyncExitStack() as stack:
-        first, second = [await stack.enter_async_context(a_tree(database_url, redis_url, prefix)) for _ in range(2)]
+        first, second = [await stack.enter_async_context(a_tree(emptied_ledger, redis_url, prefix)) for _ in range(2)]
         second.tokens |= {"admin": await first.token("admin")}
         yield first, second
 
@@ -45,8 +45,10 @@ async def fly(houses: tuple[House, House], config: int) -> None:
         await anyio.sleep(0.01)
 
 
-async def test_what_one_process_tells_is_heard_at_another(database_url: str, redis_url: str, redis_prefix: str) -> None:
-    async with two_processes(database_url, redis_url, redis_prefix) as (one, other), listening(other) as heard:
+async def test_what_one_process_tells_is_heard_at_another(
+    emptied_ledger: str, redis_url: str, redis_prefix: str
+) -> None:
+    async with two_processes(emptied_ledger, redis_url, redis_prefix) as (one, other), listening(other) as heard:
         config = await one.config()
         run = await one.call("POST", f"/api/v1/task-configs/{config}/run")
 
@@ -59,14 +61,14 @@ async def test_what_one_process_tells_is_heard_at_another(database_url: str, red
 
 
 async def test_a_thousand_events_are_each_heard_once_by_a_client_that_is_cut_off_again_and_again(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
     """It comes back to the other process each time, which may not have read as far as the one before."""
     heard: list[int] = []
     ids: list[str | None] = []
     cuts = 0
     async with (
-        two_processes(database_url, redis_url, redis_prefix) as houses,
+        two_processes(emptied_ledger, redis_url, redis_prefix) as houses,
         listening(houses[0], types="executions") as steady,
         anyio.create_task_group() as group,
     ):

@@ -26,9 +26,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
 
 
 @asynccontextmanager
-async def a_worker(database_url: str, redis_url: str, prefix: str) -> AsyncIterator[tuple[Resources, Supervisor]]:
+async def a_worker(emptied_ledger: str, redis_url: str, prefix: str) -> AsyncIterator[tuple[Resources, Supervisor]]:
     """The tree of `horarium worker`, up."""
-    known = {"database_url": database_url, "redis_url": redis_url, "key_prefix": prefix, "secret_key": KEY}
+    known = {"database_url": emptied_ledger, "redis_url": redis_url, "key_prefix": prefix, "secret_key": KEY}
     environ = {f"HORARIUM_{name.upper()}": value for name, value in (known | {"drain_seconds": "0"}).items()}
     async with open_resources(load_settings(environ)) as resources, anyio.create_task_group() as group:
         spec = worker_tree(resources, supervisor=lambda: supervisor)
@@ -41,12 +41,12 @@ async def a_worker(database_url: str, redis_url: str, prefix: str) -> AsyncItera
 
 
 async def test_starts_and_ends_at_a_worker_elsewhere_are_heard(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
     async with (
-        a_tree(database_url, redis_url, redis_prefix, inline_worker="0") as house,
+        a_tree(emptied_ledger, redis_url, redis_prefix, inline_worker="0") as house,
         listening(house) as heard,
-        a_worker(database_url, redis_url, redis_prefix) as (worker, supervisor),
+        a_worker(emptied_ledger, redis_url, redis_prefix) as (worker, supervisor),
     ):
         config = await house.config()
         run = await house.call("POST", f"/api/v1/task-configs/{config}/run")
@@ -60,11 +60,11 @@ async def test_starts_and_ends_at_a_worker_elsewhere_are_heard(
 
 
 async def test_what_a_worker_gives_back_when_it_stops_is_heard(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, redis_url, redis_prefix, inline_worker="0") as house, listening(house) as heard:
+    async with a_tree(emptied_ledger, redis_url, redis_prefix, inline_worker="0") as house, listening(house) as heard:
         config = await house.config(task_type="sleep", parameters={"seconds": 60})
-        async with a_worker(database_url, redis_url, redis_prefix):
+        async with a_worker(emptied_ledger, redis_url, redis_prefix):
             run = await house.call("POST", f"/api/v1/task-configs/{config}/run")
             await heard.hears("execution", task_id=run.body["task_id"], status="running")
         given_back = await heard.hears("execution", task_id=run.body["task_id"], reason="worker_stopped")

@@ -33,9 +33,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixture
 
 
 @pytest.fixture
-async def house(database_url: str, redis_db: str) -> AsyncIterator[House]:
+async def house(emptied_ledger: str, redis_db: str) -> AsyncIterator[House]:
     """A house whose Redis is a network away."""
-    async with relayed(redis_db) as url, a_house(database_url, url) as made:
+    async with relayed(redis_db) as url, a_house(emptied_ledger, url) as made:
         yield made
 
 

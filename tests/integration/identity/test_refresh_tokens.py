@@ -188,8 +188,8 @@ async def test_a_family_that_ended_is_not_brought_back(house: House) -> None:
     assert await house.refresh_tokens.rotate(presented, now=datetime.now(UTC)) == Refused("ended")
 
 
-async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(database_url: str, redis_db: str) -> None:
-    async with a_house(database_url, redis_db) as house:
+async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(emptied_ledger: str, redis_db: str) -> None:
+    async with a_house(emptied_ledger, redis_db) as house:
         await house.account()
         pair = await house.log_in()
         await house.redis.flushdb()
@@ -200,9 +200,9 @@ async def test_after_a_flush_nobody_can_refresh_and_everybody_can_log_in(databas
         assert await house.refresh((await house.log_in()).refresh_token)
 
 
-async def test_a_flush_lets_nobody_in_who_was_out_before(database_url: str, redis_db: str) -> None:
+async def test_a_flush_lets_nobody_in_who_was_out_before(emptied_ledger: str, redis_db: str) -> None:
     """Every login ends, and what ended before stays ended: that is Postgres' to know, and not Redis'."""
-    async with a_house(database_url, redis_db) as house:
+    async with a_house(emptied_ledger, redis_db) as house:
         users = [await house.account(f"user {number}", password_hash="!") for number in range(30)]
         pairs = [await house.sessions.open(user, 1, remember_me=True) for user in users]
         for user in users[:10]:
@@ -239,8 +239,8 @@ async def test_a_redis_that_comes_back_with_old_data_revives_no_login(house: Hou
         await house.refresh(pair.refresh_token)
 
 
-async def test_redis_never_holds_a_token_or_a_password(database_url: str, redis_db: str) -> None:
-    async with a_house(database_url, redis_db) as house:
+async def test_redis_never_holds_a_token_or_a_password(emptied_ledger: str, redis_db: str) -> None:
+    async with a_house(emptied_ledger, redis_db) as house:
         await house.account()
         first = await house.log_in()
         second = await house.refresh(first.refresh_token)

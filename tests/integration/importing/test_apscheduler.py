@@ -56,10 +56,10 @@ async def test_every_trigger_keeps_its_zone(zone: str, tmp_path: Path) -> None:
     assert due(run, oracle) == oracle
 
 
-async def test_postgres_tells_the_same_story_as_sqlite(sqlite: Filled, database_url: str) -> None:
-    oracle = await peer("apscheduler_jobs", database_url.replace("postgresql:", "postgresql+psycopg:"))
+async def test_postgres_tells_the_same_story_as_sqlite(sqlite: Filled, empty_url: str) -> None:
+    oracle = await peer("apscheduler_jobs", empty_url.replace("postgresql:", "postgresql+psycopg:"))
 
-    run = await imported("apscheduler", database_url, "--offline", "--unsafe-pickle")
+    run = await imported("apscheduler", empty_url, "--offline", "--unsafe-pickle")
 
     assert (run.code, run.configs.keys(), run.left.keys()) == (7, sqlite[0].configs.keys(), LEFT_BEHIND)
     assert due(run, oracle) == oracle

@@ -26,10 +26,10 @@ async def test_every_crontab_is_due_when_beat_has_it_due(sqlite: Filled) -> None
     assert due(run, oracle) == oracle
 
 
-async def test_postgres_tells_the_same_story_as_sqlite(sqlite: Filled, database_url: str) -> None:
-    oracle = await peer("django_beat", database_url)
+async def test_postgres_tells_the_same_story_as_sqlite(sqlite: Filled, empty_url: str) -> None:
+    oracle = await peer("django_beat", empty_url)
 
-    run = await imported("django-celery-beat", database_url, "--offline")
+    run = await imported("django-celery-beat", empty_url, "--offline")
 
     assert (run.code, run.configs, run.left) == (7, sqlite[0].configs, sqlite[0].left)
     assert due(run, oracle) == oracle
@@ -91,6 +91,6 @@ async def test_another_database_is_refused_without_its_password() -> None:
     assert "hunter2" not in str(refused.value)
 
 
-async def test_a_database_without_the_tables_is_refused(database_url: str) -> None:
+async def test_a_database_without_the_tables_is_refused(empty_url: str) -> None:
     with pytest.raises(AssertionError, match="has no such tables"):
-        await imported("django-celery-beat", database_url, "--offline")
+        await imported("django-celery-beat", empty_url, "--offline")

@@ -20,7 +20,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def legacy_url(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
+def legacy_url(server_portal: BlockingPortal, postgres_url: str) -> Iterator[str]:
     """A database of the older system's own, empty yet."""
-    with fresh_database(server_portal, postgres_url, template_database) as url:
+    with fresh_database(server_portal, postgres_url) as url:
         yield url

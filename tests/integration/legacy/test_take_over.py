@@ -52,12 +52,12 @@ async def take_over(database_url: str, legacy_url: str, *arguments: str) -> Run:
     return await run("migrate", "--from-legacy", legacy_url, *arguments, database_url=database_url)
 
 
-async def test_users_are_taken_over_with_ids_roles_and_passwords(database_url: str, legacy_url: str) -> None:
+async def test_users_are_taken_over_with_ids_roles_and_passwords(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    done = await take_over(database_url, legacy_url)
+    done = await take_over(empty_url, legacy_url)
 
-    users = await rows(database_url, "users")
+    users = await rows(empty_url, "users")
     assert done.code == 1, done.err
     assert [(name, user["id"], user["role"], user["is_active"]) for name, user in users.items()] == [
         ("root", 3, "admin", True),
@@ -71,12 +71,12 @@ async def test_users_are_taken_over_with_ids_roles_and_passwords(database_url: s
     assert users["Bob"]["password_hash"] == "!"
 
 
-async def test_configs_are_taken_over_as_the_api_would_have_them(database_url: str, legacy_url: str) -> None:
+async def test_configs_are_taken_over_as_the_api_would_have_them(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    await take_over(database_url, legacy_url)
+    await take_over(empty_url, legacy_url)
 
-    configs = await rows(database_url, "task_configs")
+    configs = await rows(empty_url, "task_configs")
     assert [(name, config["id"], config["status"], config["created_by"]) for name, config in configs.items()] == [
         ("nightly", 11, "active", 3),
         ("every hour", 12, "active", None),
@@ -93,10 +93,10 @@ async def test_configs_are_taken_over_as_the_api_would_have_them(database_url: s
     assert (configs["nightly"]["max_retries"], configs["nightly"]["queue"]) == (3, "default")
 
 
-async def test_whatever_is_not_as_it_was_has_its_line(database_url: str, legacy_url: str) -> None:
+async def test_whatever_is_not_as_it_was_has_its_line(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    done = await take_over(database_url, legacy_url)
+    done = await take_over(empty_url, legacy_url)
 
     said = [line for line in done.out.splitlines() if line.startswith(("Not carried over: ", "Not as it was: "))]
     begins = (
@@ -123,64 +123,62 @@ async def test_whatever_is_not_as_it_was_has_its_line(database_url: str, legacy_
     assert done.out.splitlines()[-1] == "8 taken over, 0 here already, 7 not carried over."
 
 
-async def test_a_second_run_finds_all_of_it_there(database_url: str, legacy_url: str) -> None:
+async def test_a_second_run_finds_all_of_it_there(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
-    await take_over(database_url, legacy_url)
-    before = await rows(database_url, "users"), await rows(database_url, "task_configs")
+    await take_over(empty_url, legacy_url)
+    before = await rows(empty_url, "users"), await rows(empty_url, "task_configs")
 
-    again = await take_over(database_url, legacy_url)
+    again = await take_over(empty_url, legacy_url)
 
     assert again.out.splitlines()[-1] == "0 taken over, 8 here already, 7 not carried over."
-    assert (await rows(database_url, "users"), await rows(database_url, "task_configs")) == before
+    assert (await rows(empty_url, "users"), await rows(empty_url, "task_configs")) == before
 
 
-async def test_a_row_that_was_mended_comes_with_the_next_run(database_url: str, legacy_url: str) -> None:
+async def test_a_row_that_was_mended_comes_with_the_next_run(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
-    await take_over(database_url, legacy_url)
+    await take_over(empty_url, legacy_url)
     await sql(legacy_url, """UPDATE task_configs SET schedule_config = '{"minute": "3"}' WHERE name = 'broken'""")
 
-    again = await take_over(database_url, legacy_url)
+    again = await take_over(empty_url, legacy_url)
 
     assert "Taken over: task config broken (id 13 there, 13 here)" in again.out
     assert again.out.splitlines()[-1] == "1 taken over, 8 here already, 6 not carried over."
 
 
-async def test_a_dry_run_says_the_same_and_changes_nothing(database_url: str, legacy_url: str) -> None:
+async def test_a_dry_run_says_the_same_and_changes_nothing(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    tried = await take_over(database_url, legacy_url, "--dry-run", "--drop-legacy")
+    tried = await take_over(empty_url, legacy_url, "--dry-run", "--drop-legacy")
 
     assert "Would take over: task config nightly (id 11 there)" in tried.out
     assert "Would drop: refresh_tokens" in tried.out
     assert tried.out.splitlines()[-1] == "8 to take over, 0 here already, 7 not carried over."
-    assert await sql(database_url, "SELECT to_regclass('users') AS made") == [(None,)]
+    assert await sql(empty_url, "SELECT to_regclass('users') AS made") == [(None,)]
     assert await sql(legacy_url, "SELECT count(*) FROM refresh_tokens") == [(0,)]
 
 
-async def test_tables_in_a_schema_beside_ours_are_told_from_ours(database_url: str) -> None:
-    await fill(database_url, "Old Days")
+async def test_tables_in_a_schema_beside_ours_are_told_from_ours(empty_url: str) -> None:
+    await fill(empty_url, "Old Days")
 
-    wrong = await take_over(database_url, database_url)
-    right = await take_over(database_url, database_url, "--legacy-schema", "Old Days", "--json")
+    wrong = await take_over(empty_url, empty_url)
+    right = await take_over(empty_url, empty_url, "--legacy-schema", "Old Days", "--json")
 
     assert (wrong.code, "there is no table users and no table task_configs" in wrong.err) == (2, True)
     assert len(json.loads(right.out)["taken_over"]) == 8
 
 
-async def test_ours_may_be_the_ones_in_a_schema_beside(database_url: str) -> None:
-    await fill(database_url)
-    await sql(database_url, "CREATE SCHEMA horarium")
-    ours = f"{database_url}&options=-csearch_path%3Dhorarium"
+async def test_ours_may_be_the_ones_in_a_schema_beside(empty_url: str) -> None:
+    await fill(empty_url)
+    await sql(empty_url, "CREATE SCHEMA horarium")
+    ours = f"{empty_url}&options=-csearch_path%3Dhorarium"
 
-    done = await take_over(ours, database_url)
+    done = await take_over(ours, empty_url)
 
     assert done.out.splitlines()[-1] == "8 taken over, 0 here already, 7 not carried over."
-    assert await sql(database_url, "SELECT count(*) FROM horarium.task_configs") == [(5,)]
+    assert await sql(empty_url, "SELECT count(*) FROM horarium.task_configs") == [(5,)]
 
 
 async def test_our_own_tables_are_refused(database_url: str) -> None:
-    await run("migrate", database_url=database_url)
-
     refused = await take_over(database_url, database_url)
 
     assert refused.code == 2
@@ -189,7 +187,6 @@ async def test_our_own_tables_are_refused(database_url: str) -> None:
 
 async def test_an_id_or_a_name_that_is_taken_here_is_left_alone(database_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
-    await run("migrate", database_url=database_url)
     await sql(
         database_url,
         "INSERT INTO users (id, username, role, password_hash) OVERRIDING SYSTEM VALUE"
@@ -208,7 +205,6 @@ async def test_an_id_or_a_name_that_is_taken_here_is_left_alone(database_url: st
 
 async def test_nothing_is_written_where_a_row_cannot_be(database_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
-    await run("migrate", database_url=database_url)
     await sql(database_url, "ALTER TABLE task_configs ADD CONSTRAINT refusing CHECK (name <> 'failing')")
 
     refused = await take_over(database_url, legacy_url, "--drop-legacy", "--yes")
@@ -219,42 +215,42 @@ async def test_nothing_is_written_where_a_row_cannot_be(database_url: str, legac
     assert await sql(legacy_url, "SELECT to_regclass('refresh_tokens') IS NOT NULL AS there") == [(True,)]
 
 
-async def test_the_leftovers_are_dropped_and_nothing_else(database_url: str, legacy_url: str) -> None:
+async def test_the_leftovers_are_dropped_and_nothing_else(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    done = await take_over(database_url, legacy_url, "--drop-legacy", "--yes")
+    done = await take_over(empty_url, legacy_url, "--drop-legacy", "--yes")
 
     assert "Dropped: refresh_tokens\nDropped: schedule_events\n" in done.out
     left = await sql(legacy_url, "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     assert left == [("task_configs",), ("task_executions",), ("users",)]
-    again = await take_over(database_url, legacy_url, "--drop-legacy", "--yes")
+    again = await take_over(empty_url, legacy_url, "--drop-legacy", "--yes")
     assert "Dropped" not in again.out
 
 
-async def test_dropping_is_asked_for_and_a_no_does_nothing(database_url: str, legacy_url: str) -> None:
+async def test_dropping_is_asked_for_and_a_no_does_nothing(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
     arguments = ("migrate", "--from-legacy", legacy_url, "--drop-legacy")
 
-    with in_terminal(*arguments, database_url=database_url) as terminal:
+    with in_terminal(*arguments, database_url=empty_url) as terminal:
         await terminal.shows("[y/N]: ")
         terminal.type("n")
         assert "Nothing was done." in await terminal.shows("Nothing was done.")
         assert await terminal.ended() == 0
-    unasked = await run(*arguments, database_url=database_url)
+    unasked = await run(*arguments, database_url=empty_url)
 
     assert unasked.code == 2
-    assert await sql(database_url, "SELECT to_regclass('users') AS made") == [(None,)]
+    assert await sql(empty_url, "SELECT to_regclass('users') AS made") == [(None,)]
 
 
 @pytest.mark.parametrize("arguments", [["--drop-legacy"], ["--dry-run"], ["--legacy-schema", "x"]])
-async def test_what_belongs_to_a_take_over_is_refused_without_one(database_url: str, arguments: list[str]) -> None:
-    assert (await run("migrate", *arguments, database_url=database_url)).code == 2
+async def test_what_belongs_to_a_take_over_is_refused_without_one(empty_url: str, arguments: list[str]) -> None:
+    assert (await run("migrate", *arguments, database_url=empty_url)).code == 2
 
 
-async def test_a_take_over_is_in_the_audit_log(database_url: str, legacy_url: str) -> None:
+async def test_a_take_over_is_in_the_audit_log(empty_url: str, legacy_url: str) -> None:
     await fill(legacy_url)
 
-    await take_over(database_url, legacy_url)
+    await take_over(empty_url, legacy_url)
 
-    told = await sql(database_url, "SELECT action, count(*), min(actor_name) FROM audit_log GROUP BY 1 ORDER BY 1")
+    told = await sql(empty_url, "SELECT action, count(*), min(actor_name) FROM audit_log GROUP BY 1 ORDER BY 1")
     assert told == [("task_config.taken_over", 5, "horarium"), ("user.taken_over", 3, "horarium")]

@@ -24,9 +24,9 @@ BROKEN = Migration(len(migrations()) + 1, "broken", "CREATE TABLE half_a_thing (
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(empty_url: str) -> AsyncIterator[Database]:
     """An empty one."""
-    async with Database(database_url) as made:
+    async with Database(empty_url) as made:
         yield made
 
 
@@ -71,12 +71,12 @@ async def test_a_later_migration_is_applied_to_the_schema_before_it(database: Da
 
 
 async def test_of_several_that_start_at_once_one_migrates_and_all_find_it_done(
-    database: Database, database_url: str
+    database: Database, empty_url: str
 ) -> None:
     done: list[list[Migration]] = []
 
     async def start() -> None:
-        async with Database(database_url) as another:
+        async with Database(empty_url) as another:
             done.append(await migrate(another))
 
     async with anyio.create_task_group() as group:

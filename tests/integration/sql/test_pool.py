@@ -21,8 +21,8 @@ LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url) as made:
+async def database(empty_url: str) -> AsyncIterator[Database]:
+    async with Database(empty_url) as made:
         yield made
 
 

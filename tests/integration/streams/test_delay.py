@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
-import orjson
 import pytest
 from redis.exceptions import ResponseError
 from taskiq.exceptions import SendTaskError
 
 from horarium.errors import Unavailable
-from horarium.keyspace.keys import Keys
-from horarium.keyspace.pool import connect
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.stream_upkeep import PROMOTED_MESSAGES
+from tests.support import streams
+from tests.support.streams import KEYS, acknowledge, id_of, listening, ours
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -30,33 +28,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-KEYS = Keys()
 LATE_SECONDS = 0.2
 BUSY_SECONDS = 1.0
 """What a machine that runs other tests may add; the median must do without it."""
-
-
-@pytest.fixture
-async def redis(redis_db: str) -> AsyncIterator[Redis]:
-    client = connect(redis_db)
-    yield client
-    await client.aclose()
-
-
-@asynccontextmanager
-async def started(url: str, *queues: str) -> AsyncIterator[StreamBroker]:
-    broker = StreamBroker(url, KEYS, queues=queues or ("default",), consumer="a")
-    await broker.startup()
-    try:
-        yield broker
-    finally:
-        await broker.shutdown()
-
-
-@asynccontextmanager
-async def listening(broker: StreamBroker) -> AsyncIterator[AsyncGenerator[AckableMessage, None]]:
-    async with aclosing(broker.listen()) as messages:
-        yield messages
 
 
 async def kick(broker: StreamBroker, delay: object, queue: str = "default") -> str:
@@ -66,10 +40,10 @@ async def kick(broker: StreamBroker, delay: object, queue: str = "default") -> s
 
 
 async def take(messages: AsyncGenerator[AckableMessage, None]) -> str:
-    with anyio.fail_after(10):
-        taken = await anext(messages)
-    await cast("Callable[[], Awaitable[None]]", taken.ack)()
-    return str(orjson.loads(taken.data)["task_id"])
+    """Have the next message, acknowledged; its id."""
+    taken = await streams.take(messages)
+    await acknowledge(taken)
+    return id_of(taken)
 
 
 def nothing_waits(broker: StreamBroker) -> Callable[[], Awaitable[bool]]:
@@ -81,7 +55,7 @@ def nothing_waits(broker: StreamBroker) -> Callable[[], Awaitable[bool]]:
 
 async def test_a_delayed_message_arrives_when_it_is_due_and_not_before(redis_db: str) -> None:
     delays = [0.4, 0.6, 0.7, 0.9, 1.1]
-    async with started(redis_db) as broker, listening(broker) as messages:
+    async with ours(redis_db) as broker, listening(broker) as messages:
         began = time.monotonic()
         sent = [await kick(broker, delay) for delay in delays]
         arrived = [(await take(messages), time.monotonic() - began) for _ in sent]
@@ -94,7 +68,7 @@ async def test_a_delayed_message_arrives_when_it_is_due_and_not_before(redis_db:
 
 
 async def test_a_long_delay_does_not_hold_up_a_short_one_behind_it(redis_db: str) -> None:
-    async with started(redis_db) as broker, listening(broker) as messages:
+    async with ours(redis_db) as broker, listening(broker) as messages:
         await kick(broker, 3600)
         short = await kick(broker, 0.1)
 
@@ -102,12 +76,12 @@ async def test_a_long_delay_does_not_hold_up_a_short_one_behind_it(redis_db: str
 
 
 async def test_no_delay_and_a_delay_of_nothing_are_the_same(redis_db: str) -> None:
-    async with started(redis_db) as broker, listening(broker) as messages:
+    async with ours(redis_db) as broker, listening(broker) as messages:
         assert await kick(broker, 0) == await take(messages)
 
 
 async def test_each_queue_has_its_own(redis_db: str) -> None:
-    async with started(redis_db, "default", "reports") as broker, listening(broker) as messages:
+    async with ours(redis_db, "a", "default", "reports") as broker, listening(broker) as messages:
         sent = [await kick(broker, 0.1), await kick(broker, 0.1, "reports"), await kick(broker, 0.1, "unread")]
 
         assert {await take(messages), await take(messages)} == set(sent[:2])
@@ -115,15 +89,15 @@ async def test_each_queue_has_its_own(redis_db: str) -> None:
 
 
 async def test_what_nobody_read_when_it_was_due_arrives_once_somebody_does(redis_db: str) -> None:
-    async with started(redis_db) as sender:
+    async with ours(redis_db) as sender:
         sent = await kick(sender, 0.01)
 
-    async with started(redis_db) as broker, listening(broker) as messages:
+    async with ours(redis_db) as broker, listening(broker) as messages:
         assert await take(messages) == sent
 
 
 async def test_two_messages_that_are_alike_are_two(redis_db: str) -> None:
-    async with started(redis_db) as broker, listening(broker) as messages:
+    async with ours(redis_db) as broker, listening(broker) as messages:
         task = broker.register_task(lambda: None, task_name="alike")
         kicker = task.kicker().with_labels(delay=0.05).with_task_id("the same")
         await kicker.kiq()
@@ -134,7 +108,7 @@ async def test_two_messages_that_are_alike_are_two(redis_db: str) -> None:
 
 async def test_many_that_are_due_at_once_all_arrive(redis_db: str, redis: Redis) -> None:
     body = b'{"task_id": "x"}'
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         await redis.zadd(
             KEYS.delayed("default"), {f"{n:032d}".encode() + body: 1 for n in range(PROMOTED_MESSAGES + 1)}
         )
@@ -146,7 +120,7 @@ async def test_many_that_are_due_at_once_all_arrive(redis_db: str, redis: Redis)
 
 
 async def test_it_knows_when_the_next_is_due(redis_db: str) -> None:
-    async with started(redis_db, "default", "reports") as broker:
+    async with ours(redis_db, "a", "default", "reports") as broker:
         await kick(broker, 60)
         await kick(broker, 30, "reports")
 
@@ -155,7 +129,7 @@ async def test_it_knows_when_the_next_is_due(redis_db: str) -> None:
 
 async def test_what_cannot_be_moved_stays(redis_db: str, redis: Redis) -> None:
     """The script dies between looking and moving: nothing is taken out that was not put in."""
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         await kick(broker, 0.001)
         await redis.delete(KEYS.queue("default"))
         await redis.set(KEYS.queue("default"), "no stream")
@@ -167,7 +141,7 @@ async def test_what_cannot_be_moved_stays(redis_db: str, redis: Redis) -> None:
 
 
 async def test_many_workers_that_move_at_once_deliver_each_once(redis_db: str, redis: Redis) -> None:
-    async with started(redis_db) as a, started(redis_db) as b, anyio.create_task_group() as group:
+    async with ours(redis_db) as a, ours(redis_db) as b, anyio.create_task_group() as group:
         await redis.zadd(KEYS.delayed("default"), {f"{n:032d}{{}}".encode(): 1 for n in range(3000)})
         group.start_soon(a._upkeep.promote)
         group.start_soon(b._upkeep.promote)
@@ -176,7 +150,7 @@ async def test_many_workers_that_move_at_once_deliver_each_once(redis_db: str, r
 
 
 async def test_the_depth_of_a_queue_counts_them(redis_db: str) -> None:
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         await kick(broker, 60)
         await kick(broker, 0)
 
@@ -184,7 +158,7 @@ async def test_the_depth_of_a_queue_counts_them(redis_db: str) -> None:
 
 
 async def test_they_neither_hide_nor_make_lost_messages(redis_db: str) -> None:
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         await kick(broker, 3600)
 
         age = datetime.now(UTC) - await broker.lost_before("default")
@@ -193,7 +167,7 @@ async def test_they_neither_hide_nor_make_lost_messages(redis_db: str) -> None:
 
 
 async def test_tidying_leaves_them(redis_db: str) -> None:
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         await kick(broker, 3600)
 
         assert (await broker.tidy(), await broker.depths()) == (0, {"default": 1})
@@ -201,7 +175,7 @@ async def test_tidying_leaves_them(redis_db: str) -> None:
 
 @pytest.mark.parametrize("delay", ["soon", -1, "nan", "inf", 30 * 86_400 + 1])
 async def test_what_is_no_delay_is_refused_and_nothing_sent(redis_db: str, delay: object) -> None:
-    async with started(redis_db) as broker:
+    async with ours(redis_db) as broker:
         with pytest.raises(SendTaskError) as refused:
             await kick(broker, delay)
 

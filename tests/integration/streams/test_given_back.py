@@ -10,15 +10,15 @@ import anyio
 import orjson
 import pytest
 
-from horarium.keyspace.keys import Keys
 from horarium.tasks import stream_broker
 from horarium.tasks.message import TaskMessage
-from horarium.tasks.stream_broker import StreamBroker
+from tests.support.streams import ours
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from horarium.tasks.delivery import Delivery
+    from horarium.tasks.stream_broker import StreamBroker
 
 pytestmark = pytest.mark.anyio
 
@@ -28,16 +28,6 @@ def late_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing becomes an orphan by itself while a test lasts."""
     monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", 600.0)
     monkeypatch.setattr(stream_broker, "BLOCK_MS", 50)
-
-
-@asynccontextmanager
-async def a_broker(url: str, consumer: str) -> AsyncIterator[StreamBroker]:
-    broker = StreamBroker(url, Keys(), consumer=consumer)
-    await broker.startup()
-    try:
-        yield broker
-    finally:
-        await broker.shutdown()
 
 
 async def send(broker: StreamBroker, times: int) -> list[str]:
@@ -59,7 +49,7 @@ async def take(deliveries: AsyncGenerator[Delivery, None]) -> tuple[str, Deliver
 
 
 async def test_what_was_read_and_not_handed_on_is_delivered_elsewhere_at_once(redis_db: str) -> None:
-    async with a_broker(redis_db, "a") as a, a_broker(redis_db, "b") as b:
+    async with ours(redis_db, "a") as a, ours(redis_db, "b") as b:
         first, second, third = await send(a, 3)
         async with listening(a) as at_a:
             taken, _ = await take(at_a)
@@ -71,7 +61,7 @@ async def test_what_was_read_and_not_handed_on_is_delivered_elsewhere_at_once(re
 
 
 async def test_a_delivery_that_is_released_is_delivered_elsewhere_at_once(redis_db: str) -> None:
-    async with a_broker(redis_db, "a") as a, a_broker(redis_db, "b") as b, listening(a) as at_a:
+    async with ours(redis_db, "a") as a, ours(redis_db, "b") as b, listening(a) as at_a:
         (sent,) = await send(a, 1)
         _, delivery = await take(at_a)
         await delivery.release()
@@ -82,7 +72,7 @@ async def test_a_delivery_that_is_released_is_delivered_elsewhere_at_once(redis_
 
 
 async def test_a_delivery_can_be_released_though_the_stream_is_gone(redis_db: str) -> None:
-    async with a_broker(redis_db, "a") as a, listening(a) as at_a:
+    async with ours(redis_db, "a") as a, listening(a) as at_a:
         await send(a, 1)
         _, delivery = await take(at_a)
         await a._redis.flushdb()

@@ -16,23 +16,13 @@ from taskiq import TaskiqResult
 from taskiq_redis import RedisAsyncResultBackend, RedisScheduleSource
 
 from horarium.keyspace.keys import Keys
-from horarium.keyspace.pool import connect
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from redis.asyncio import Redis
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def redis(redis_db: str) -> AsyncIterator[Redis]:
-    client = connect(redis_db)
-    yield client
-    await client.aclose()
 
 
 async def test_the_stock_schedule_source_walks_over_every_key_at_every_poll(redis_db: str, redis: Redis) -> None:

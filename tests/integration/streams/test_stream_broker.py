@@ -1,111 +1,43 @@
 """What taskiq-redis' own stream broker does and ours does not, each beside the original.
 
-Its schedule sources and its result backend are in test_stock_traps.py: we have neither.
+What workers have in hand is in test_in_hand.py. Its schedule sources and its result backend are in test_stock_traps.py:
+we have neither.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import orjson
 import pytest
 from redis.exceptions import ResponseError
 from taskiq import BrokerMessage
 from taskiq.message import TaskiqMessage
-from taskiq_redis import RedisStreamBroker
 
-from horarium.keyspace.keys import Keys
-from horarium.keyspace.pool import connect
-from horarium.tasks import stream_broker, stream_upkeep
-from horarium.tasks.delivery import Delivery
-from horarium.tasks.message import TaskMessage
-from horarium.tasks.stream_broker import GROUP, StreamBroker
+from horarium.tasks.stream_broker import GROUP
+from tests.support.streams import (
+    STREAM,
+    acknowledge,
+    comes,
+    id_of,
+    listening,
+    message,
+    nothing_comes,
+    ours,
+    quick_orphans,
+    stock,
+    take,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from redis.asyncio import Redis
     from taskiq import AckableMessage
 
+__all__ = ["quick_orphans"]
+
 pytestmark = pytest.mark.anyio
-
-KEYS = Keys()
-STREAM = KEYS.queue("default")
-QUIET_SECONDS = 0.3
-
-
-@pytest.fixture
-async def redis(redis_db: str) -> AsyncIterator[Redis]:
-    client = connect(redis_db)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture(autouse=True)
-def quick_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An orphan is one after 50 ms, and a quiet stream is waited on for 50 ms at a time."""
-    monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", 0.05)
-    monkeypatch.setattr(stream_broker, "BLOCK_MS", 50)
-    monkeypatch.setattr(stream_upkeep, "KEEP_SECONDS", 0.01)
-
-
-@asynccontextmanager
-async def ours(url: str, consumer: str = "a", *queues: str) -> AsyncIterator[StreamBroker]:
-    broker = StreamBroker(url, KEYS, queues=queues or ("default",), consumer=consumer)
-    await broker.startup()
-    try:
-        yield broker
-    finally:
-        await broker.shutdown()
-
-
-@asynccontextmanager
-async def stock(url: str, consumer: str = "a") -> AsyncIterator[RedisStreamBroker]:
-    broker = RedisStreamBroker(
-        url, queue_name=STREAM, consumer_group_name=GROUP, consumer_name=consumer, xread_block=50, idle_timeout=50
-    )
-    await broker.startup()
-    try:
-        yield broker
-    finally:
-        await broker.shutdown()
-
-
-@asynccontextmanager
-async def listening(broker: RedisStreamBroker) -> AsyncIterator[AsyncGenerator[AckableMessage, None]]:
-    async with aclosing(cast("AsyncGenerator[AckableMessage, None]", broker.listen())) as messages:
-        yield messages
-
-
-def message(queue: str = "default") -> TaskMessage:
-    return TaskMessage(uuid4(), 1, 7, "echo", "cron", None, {"message": "hello"}, queue, 5)
-
-
-async def take(messages: AsyncGenerator[AckableMessage, None]) -> AckableMessage:
-    with anyio.fail_after(5):
-        return await anext(messages)
-
-
-async def nothing_comes(messages: AsyncGenerator[AckableMessage, None]) -> bool:
-    with anyio.move_on_after(QUIET_SECONDS):
-        await anext(messages)
-        return False
-    return True
-
-
-async def acknowledge(taken: AckableMessage) -> None:
-    done = taken.ack()
-    assert inspect.isawaitable(done)
-    await done
-
-
-def id_of(taken: AckableMessage) -> str:
-    return str(orjson.loads(taken.data)["task_id"])
 
 
 async def take_and_die(url: str) -> str:
@@ -169,13 +101,6 @@ async def test_an_orphan_is_delivered_again_though_nothing_new_comes(redis_db: s
 
         async with listening(broker) as messages:
             assert id_of(await take(messages)) == orphan
-
-
-async def comes(messages: AsyncGenerator[AckableMessage, None], wanted: str) -> bool:
-    """Whether this message comes, among whatever others; a time in which none comes at all is an error."""
-    while id_of(await take(messages)) != wanted:
-        pass
-    return True
 
 
 async def test_the_stock_broker_leaves_an_orphan_until_something_new_comes(redis_db: str) -> None:
@@ -323,144 +248,3 @@ async def test_the_stock_broker_dies_of_a_flush(redis_db: str, redis: Redis) -> 
         async with listening(broker) as messages:
             with pytest.raises(ResponseError, match="NOGROUP"):
                 await take(messages)
-
-
-# 5. Long tasks
-
-
-@asynccontextmanager
-async def busy(url: str) -> AsyncIterator[AckableMessage]:
-    """A worker that lives and has this one message in hand, longer than it takes to be an orphan."""
-    async with ours(url, "busy") as broker, listening(broker) as messages:
-        await broker.publish([message()])
-        yield await take(messages)
-
-
-async def test_what_a_living_worker_has_in_hand_is_nobody_elses(redis_db: str) -> None:
-    async with busy(redis_db), ours(redis_db, "idle") as idle, listening(idle) as messages:
-        assert await nothing_comes(messages)
-
-
-async def test_it_keeps_what_it_has_in_hand_though_it_reads_no_more(redis_db: str) -> None:
-    """A worker that drains has stopped reading, and its tasks go on."""
-    async with ours(redis_db, "draining") as draining, ours(redis_db, "idle") as idle, listening(idle) as messages:
-        async with listening(draining) as last:
-            await draining.publish([message()])
-            assert await take(last)
-
-        assert await nothing_comes(messages)
-
-
-async def test_the_stock_broker_gives_a_message_away_while_its_worker_is_at_it(redis_db: str) -> None:
-    async with ours(redis_db) as sender, stock(redis_db, "busy") as at_work, stock(redis_db, "idle") as idle:
-        await sender.publish([message()])
-        async with listening(at_work) as messages:
-            in_hand = id_of(await take(messages))
-
-        async with listening(idle) as messages:
-            assert await nothing_comes(messages)
-        async with listening(idle) as messages:
-            for _ in range(2):  # it looks for orphans only after something new
-                await sender.publish([message()])
-            assert await comes(messages, in_hand)
-
-
-async def test_what_its_worker_releases_is_delivered_again(redis_db: str) -> None:
-    async with busy(redis_db) as in_hand, ours(redis_db, "idle") as idle, listening(idle) as messages:
-        assert isinstance(in_hand, Delivery)
-        await in_hand.release()
-
-        assert id_of(await take(messages)) == id_of(in_hand)
-
-
-async def test_a_worker_that_is_started_again_gets_what_it_had_not_acknowledged(redis_db: str) -> None:
-    async with ours(redis_db) as broker:
-        await broker.publish([message()])
-        async with listening(broker) as messages:
-            first = id_of(await take(messages))
-
-        await broker.startup()
-
-        async with listening(broker) as messages:
-            assert id_of(await take(messages)) == first
-
-
-async def test_what_was_read_and_waits_for_room_goes_to_a_worker_that_has_some(redis_db: str) -> None:
-    async with ours(redis_db, "full") as full, ours(redis_db, "idle") as idle, listening(full) as at_full:
-        await full.publish([message(), message()])
-        in_hand = id_of(await take(at_full))
-
-        async with listening(idle) as messages:
-            assert id_of(await take(messages)) != in_hand
-            assert await nothing_comes(messages)
-
-
-async def test_a_worker_reads_no_more_than_it_runs_at_once(redis_db: str, redis: Redis) -> None:
-    broker = StreamBroker(redis_db, KEYS, consumer="small", concurrency=1)
-    await broker.startup()
-    async with listening(broker) as messages:
-        await broker.publish([message(), message()])
-        await take(messages)
-
-        assert (await redis.xpending(STREAM, GROUP))["pending"] == 1
-    await broker.shutdown()
-
-
-async def test_a_flush_leaves_nothing_to_keep_and_ends_nothing(redis_db: str, redis: Redis) -> None:
-    async with ours(redis_db) as broker, listening(broker) as messages:
-        await broker.publish([message(), message()])
-        await take(messages)
-        before = await broker._upkeep.keep()
-
-        await redis.flushdb()
-
-        assert (before, await broker._upkeep.keep()) == (1, 0)
-
-
-async def test_thousands_in_hand_are_kept_in_few_commands(redis_db: str, redis: Redis) -> None:
-    async with ours(redis_db) as broker:
-        await broker.publish([message() for _ in range(2500)])
-        [(_, entries)] = await redis.xreadgroup(GROUP, "a", {STREAM: ">"})
-        for entry_id, _ in entries:
-            broker._upkeep.take(STREAM, entry_id)
-        await redis.config_resetstat()
-
-        assert await broker._upkeep.keep() == 2500
-
-    assert (await redis.info("commandstats"))["cmdstat_xclaim"]["calls"] == 3
-
-
-async def test_an_upkeep_that_fails_as_nothing_should_ends_the_worker(
-    redis_db: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream_upkeep, "LOOK_SECONDS", 0.01)
-    await redis.set(KEYS.delayed("default"), "no sorted set")
-    async with ours(redis_db) as broker, listening(broker) as messages:
-        with pytest.raises(ResponseError, match="WRONGTYPE"):
-            await take(messages)
-
-
-async def test_a_read_that_was_cancelled_ends_though_the_cancellation_got_lost_on_the_way(
-    redis_db: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """About one in a hundred is lost within redis-py while it connects, and taskiq cancels only once."""
-    async with ours(redis_db) as broker:
-        lost = asyncio.Event()
-
-        async def loses_it(_stream: str) -> list[Any]:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                lost.set()
-            return []
-
-        monkeypatch.setattr(broker, "_orphans", loses_it)
-        read = asyncio.ensure_future(anext(broker.listen()))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-        read.cancel()
-
-        await asyncio.wait([read], timeout=5)
-        assert lost.is_set()
-        assert read.cancelled()

@@ -19,7 +19,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-async def bench(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
+async def bench(emptied_ledger: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
     """A worker that listens, and gives running tasks no time when it stops."""
-    async with a_workbench(database_url, redis_url, redis_prefix) as made:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as made:
         yield made

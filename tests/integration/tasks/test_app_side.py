@@ -61,7 +61,7 @@ class Broken(RedisAsyncResultBackend[Any]):
 
 
 @pytest.fixture
-def database_url(emptied_ledger: str) -> str:
+def emptied_ledger(emptied_ledger: str) -> str:
     """One for all of these tests, emptied before each."""
     return emptied_ledger
 
@@ -78,10 +78,10 @@ def middlewares(told: list[str]) -> list[Notes]:
 
 @pytest.fixture
 async def bench(
-    database_url: str, redis_url: str, redis_prefix: str, middlewares: list[Notes]
+    emptied_ledger: str, redis_url: str, redis_prefix: str, middlewares: list[Notes]
 ) -> AsyncIterator[Workbench]:
     prepare = partial(prepared, redis_url, redis_prefix, middlewares)
-    async with a_workbench(database_url, redis_url, redis_prefix, prepare=prepare) as made:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, prepare=prepare) as made:
         yield made
 
 
@@ -171,10 +171,10 @@ async def test_what_is_cancelled_is_no_error_to_a_middleware(bench: Workbench, t
 
 
 async def test_what_a_stopping_worker_hands_back_leaves_no_result_and_is_no_error(
-    database_url: str, redis_url: str, redis_prefix: str, middlewares: list[Notes], told: list[str]
+    emptied_ledger: str, redis_url: str, redis_prefix: str, middlewares: list[Notes], told: list[str]
 ) -> None:
     prepare = partial(prepared, redis_url, redis_prefix, middlewares)
-    async with a_workbench(database_url, redis_url, redis_prefix, prepare=prepare) as bench:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, prepare=prepare) as bench:
         execution_id = await bench.row("test.waits_for_nothing")
         await bench.send(execution_id)
         await eventually(partial(begun, told))

@@ -42,16 +42,16 @@ def prepared(redis_url: str, prefix: str, broker: AsyncBroker) -> None:
 
 
 @pytest.fixture
-def database_url(emptied_ledger: str) -> str:
+def emptied_ledger(emptied_ledger: str) -> str:
     """One for all of these tests, emptied before each."""
     return emptied_ledger
 
 
 @pytest.fixture
-async def bench(database_url: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
+async def bench(emptied_ledger: str, redis_url: str, redis_prefix: str) -> AsyncIterator[Workbench]:
     """A worker over a broker of ours, with a result backend and taskiq's retry middleware."""
     prepare = partial(prepared, redis_url, redis_prefix)
-    async with a_workbench(database_url, redis_url, redis_prefix, prepare=prepare) as made:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, prepare=prepare) as made:
         yield made
 
 
@@ -141,9 +141,9 @@ async def test_a_message_delivered_ten_times_is_run_once(bench: Workbench, app: 
 
 
 async def test_a_message_that_two_workers_get_is_run_by_one(
-    bench: Workbench, database_url: str, redis_url: str, redis_prefix: str, tmp_path: Path
+    bench: Workbench, emptied_ledger: str, redis_url: str, redis_prefix: str, tmp_path: Path
 ) -> None:
-    async with a_workbench(database_url, redis_url, redis_prefix + "other:") as other:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix + "other:") as other:
         an_app(other.broker)
         other.ledger._worker = "another worker"
         twins = [an_app(each.broker).kicker("notes").with_task_id(A_HEX) for each in (bench, other)]
@@ -171,14 +171,14 @@ async def test_a_claim_whose_answer_was_lost_makes_one_row_and_runs_once(bench: 
 
 
 async def test_what_a_stopping_worker_hands_back_is_sent_again_as_it_was(
-    database_url: str, redis_url: str, redis_prefix: str, tmp_path: Path
+    emptied_ledger: str, redis_url: str, redis_prefix: str, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
-    async with a_workbench(database_url, redis_url, redis_prefix) as bench:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as bench:
         task = await an_app(bench.broker).kicker("notes", colour=3).kiq(str(notes), 60)
         await bench.kicked(task.task_id, "running")
         await bench.external()
-    async with a_workbench(database_url, redis_url, redis_prefix) as another:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as another:
         an_app(another.broker)
         (row,) = await another.external()
         await another.publisher.step([row["id"]])
@@ -254,10 +254,10 @@ async def test_a_rejected_message_fails_and_is_not_tried_again(bench: Workbench,
 
 
 async def test_an_app_over_taskiqs_own_stream_broker_is_run_as_it_is(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
     app = an_app(broker_over(redis_url, redis_url, redis_prefix + "app"))
-    async with a_workbench(database_url, redis_url, redis_prefix, app=app.broker) as bench:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, app=app.broker) as bench:
         task = await app.kicker("greets").kiq("stock")
 
         assert (await task.wait_result(timeout=10)).return_value == "hello stock"

@@ -308,14 +308,14 @@ async def given_up(bench: Workbench, execution_id: UUID) -> None:
 
 
 async def test_a_stopping_worker_hands_back_what_runs_as_the_next_attempt(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
-    async with a_workbench(database_url, redis_url, redis_prefix) as bench:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as bench:
         execution_id = await bench.row("sleep", {"seconds": 60})
         await bench.send(execution_id)
         await bench.reaches(execution_id, "running")
 
-    async with a_workbench(database_url, redis_url, redis_prefix) as another:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as another:
         row = await another.read(execution_id)
         assert (row["status"], row["attempt"], row["worker"]) == ("pending", 2, None)
         (earlier,) = row["earlier_attempts"]
@@ -324,13 +324,13 @@ async def test_a_stopping_worker_hands_back_what_runs_as_the_next_attempt(
         assert (await another.reaches(execution_id, "running"))["attempt"] == 2
 
 
-async def test_a_stopping_worker_lets_short_tasks_end(database_url: str, redis_url: str, redis_prefix: str) -> None:
-    async with a_workbench(database_url, redis_url, redis_prefix, drain_seconds=5) as bench:
+async def test_a_stopping_worker_lets_short_tasks_end(emptied_ledger: str, redis_url: str, redis_prefix: str) -> None:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, drain_seconds=5) as bench:
         execution_id = await bench.row("sleep", {"seconds": 0.5})
         await bench.send(execution_id)
         await bench.reaches(execution_id, "running")
 
-    async with a_workbench(database_url, redis_url, redis_prefix) as another:
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix) as another:
         assert (await another.read(execution_id))["status"] == "success"
 
 

@@ -65,9 +65,9 @@ async def has_recorded(house: House, event: str) -> bool:
 
 
 async def test_livez_is_503_while_the_loop_is_blocked_and_200_when_it_is_back(
-    database_url: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str
 ) -> None:
-    async with a_tree(database_url, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
+    async with a_tree(emptied_ledger, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
         assert await is_alive(house)
 
         with capture_logs() as lines:
@@ -81,20 +81,20 @@ async def test_livez_is_503_while_the_loop_is_blocked_and_200_when_it_is_back(
 
 
 async def test_without_the_stand_in_nobody_is_answered_while_the_loop_is_blocked(
-    database_url: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+    emptied_ledger: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard taken out: the same question runs into its timeout."""
     monkeypatch.setattr(StandIn, "_stand_by", lambda _self, _listeners, ready: ready())
 
-    async with a_tree(database_url, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
+    async with a_tree(emptied_ledger, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
         with pytest.raises(TimeoutError):
             block_the_loop_until_answered(f"{house.url}/livez")
 
         await eventually(lambda: is_alive(house))
 
 
-async def test_a_killed_api_gets_a_stand_in_again(database_url: str, redis_url: str, redis_prefix: str) -> None:
-    async with a_tree(database_url, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
+async def test_a_killed_api_gets_a_stand_in_again(emptied_ledger: str, redis_url: str, redis_prefix: str) -> None:
+    async with a_tree(emptied_ledger, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
         house.supervisor.kill("api")
 
         async def is_back() -> bool:

@@ -74,6 +74,22 @@ def test_the_help_says_of_each_command_what_the_command_says_itself(name: str) -
     assert (command.name, hasattr(command, "commands")) == (name, COMMANDS[name].is_group)
 
 
+COLLECTOR = """
+import gc, importlib
+from horarium.cli import COMMANDS
+real, on = importlib.import_module, set()
+importlib.import_module = lambda *name, **of: (on.add(gc.isenabled()), real(*name, **of))[1]
+COMMANDS["status"].load("status")
+print(*on, gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_the_collector_is_off_while_a_command_is_imported_and_then_passes_over_what_that_made() -> None:
+    ran = subprocess.run([sys.executable, "-c", COLLECTOR], capture_output=True, text=True, check=True, timeout=45)  # noqa: S603 - ours
+
+    assert ran.stdout.split() == ["False", "True", "True"]
+
+
 def test_a_command_that_nobody_knows_is_refused() -> None:
     root: Any = typer.main.get_command(app)
 
