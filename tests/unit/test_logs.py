@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -220,6 +222,34 @@ def test_what_json_cannot_hold_is_still_written(capsys: pytest.CaptureFixture[st
     assert line["big"] == 2**70
     assert line["broken"] == "\ud800"
     assert line["keys"] == {"1": [2]}
+
+
+def test_of_a_line_that_cannot_be_made_another_one_tells_and_not_with_its_arguments(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Logging's own complaint prints them as they are, and one may be a secret."""
+    configure_logging("json", "info")
+
+    logging.getLogger("app").warning("%d tries", "hunter2")
+
+    text = capsys.readouterr().err
+    line = json.loads(text)
+    assert (line["event"], line["level"], line["error"]) == ("line.unwritable", "error", "TypeError")
+    assert line["where"].startswith("app:")
+    assert "hunter2" not in text
+
+
+def test_a_full_disk_under_the_log_costs_the_line_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        configure_logging("json", "info")
+
+        structlog.get_logger("horarium").info("said.to_nobody")
+
+        with pytest.raises(OSError, match="No space left"):
+            full.flush()
+        monkeypatch.undo()
+        full.detach()
 
 
 def test_capture_logs_sees_the_events_of_a_logger_already_in_use() -> None:
