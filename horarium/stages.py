@@ -5,21 +5,20 @@ more than the ticks do, so what happens to many at once is told of many at once:
 debug, of all, `NAMED_IN_A_LINE` in each line. What happens to one is told of one: at info where somebody asked for it,
 and at debug that it has started, since its end follows (docs/decisions/0056).
 
-Within `on_behalf_of` every line carries the ids of the attempt, whoever writes it: the task itself above all.
+From `bind_ids` on every line carries the ids of the attempt, whoever writes it: the task itself above all.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from horarium.outcome import Attempt
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BOUND",
     "NAMED",
-    "bound_ids",
+    "bind_ids",
+    "ids_of",
     "named",
-    "on_behalf_of",
     "tell_committed",
     "tell_created",
     "tell_published",
@@ -45,8 +44,8 @@ NAMED = 20
 
 NAMED_IN_A_LINE = 100
 
-BOUND = ("task_id", "config_id", "attempt")
-"""What is bound on behalf of an attempt."""
+BOUND = frozenset({"task_id", "config_id", "attempt"})
+"""What `bind_ids` binds."""
 
 
 class _Execution(Protocol):
@@ -56,17 +55,15 @@ class _Execution(Protocol):
     def task_id(self) -> UUID: ...
 
 
-def bound_ids(attempt: Attempt) -> Mapping[str, object]:
-    """The ids that lines on behalf of an attempt carry; what an app has kicked by itself has no config."""
-    ids = (str(attempt.task_id), attempt.config_id, attempt.attempt)
-    return {name: value for name, value in zip(BOUND, ids, strict=True) if value is not None}
+def ids_of(attempt: Attempt) -> dict[str, object]:
+    """What lines on behalf of an attempt carry; what an app has kicked by itself has no config."""
+    ids: dict[str, object] = {"task_id": str(attempt.task_id), "attempt": attempt.attempt}
+    return ids if attempt.config_id is None else ids | {"config_id": attempt.config_id}
 
 
-@contextmanager
-def on_behalf_of(attempt: Attempt) -> Iterator[None]:
-    """Have every line within the block carry the ids of the attempt."""
-    with bound_contextvars(**bound_ids(attempt)):
-        yield
+def bind_ids(attempt: Attempt) -> None:
+    """Have every line from here on carry the ids of the attempt, in this task and in what it starts."""
+    bind_contextvars(**ids_of(attempt))
 
 
 def named(executions: Iterable[_Execution], most: int = NAMED) -> list[str]:

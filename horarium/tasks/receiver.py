@@ -37,7 +37,7 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
-from horarium.stages import on_behalf_of, tell_started
+from horarium.stages import bind_ids, tell_started
 from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
@@ -229,8 +229,8 @@ class LedgerReceiver(TaskiqReceiver):
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
-            with on_behalf_of(attempt):
-                await self._run_to_the_end(attempt, work)
+            bind_ids(attempt)  # never unbound: each message is worked on in a task, and so in a context, of its own
+            await self._run_to_the_end(attempt, work)
         await acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pebble import ProcessPool
 
-from horarium.stages import bound_ids
+from horarium.stages import ids_of
 from horarium.tasks.packed import call_packed, packed, unpacked
 from horarium.tasks.process_group import GroupContext, lead_group
 from horarium.tasks.report import Report, current
@@ -64,7 +64,7 @@ class SyncPool:
         if not isinstance(report, Report):
             return unpacked(await _ended(pool.schedule(call_packed, args=[call])))
         with relay.hearing(report) as name:
-            told = [name, dict(bound_ids(report.attempt)), call_packed, call]
+            told = [name, ids_of(report.attempt), call_packed, call]
             return unpacked(await _ended(pool.schedule(call_heard, args=told)))
 
     def stop(self) -> None:

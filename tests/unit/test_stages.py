@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from horarium.logs import configure_logging
 from horarium.outcome import Attempt
-from horarium.stages import NAMED, NAMED_IN_A_LINE, named, on_behalf_of, tell_committed, tell_started
+from horarium.stages import NAMED, NAMED_IN_A_LINE, bind_ids, named, tell_committed, tell_started
 from tests.unit.test_logs import logging_as_before
 
 if TYPE_CHECKING:
@@ -79,9 +80,12 @@ def test_a_line_at_info_names_the_first_of_many() -> None:
 def test_lines_on_behalf_of_an_attempt_carry_its_ids_whoever_writes_them(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "info")
 
-    with on_behalf_of(attempt()):
+    def speak() -> None:
+        bind_ids(attempt())
         structlog.get_logger("horarium.x").info("said.by_us")
         logging.getLogger("app").warning("said by a library")
+
+    copy_context().run(speak)
     structlog.get_logger("horarium.x").info("said.later")
 
     ids = [[line.get(name) for name in ("task_id", "config_id", "attempt")] for line in lines(capsys)]
@@ -91,8 +95,11 @@ def test_lines_on_behalf_of_an_attempt_carry_its_ids_whoever_writes_them(capsys:
 def test_a_line_that_names_an_execution_itself_is_about_that_one(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("json", "info")
 
-    with on_behalf_of(attempt(config_id=None)):
+    def speak() -> None:
+        bind_ids(attempt(config_id=None))
         structlog.get_logger("horarium.x").info("said.of_another", task_id="another")
+
+    copy_context().run(speak)
 
     (line,) = lines(capsys)
     assert (line["task_id"], line["attempt"]) == ("another", 2)

@@ -12,13 +12,14 @@ from uuid import UUID
 import orjson
 import pytest
 import structlog
+from structlog.contextvars import bound_contextvars
 from taskiq import Context as TaskiqContext
 from taskiq import InMemoryBroker, TaskiqMessage
 
 from horarium import Context
 from horarium.logs import configure_logging
 from horarium.outcome import Attempt
-from horarium.stages import on_behalf_of
+from horarium.stages import ids_of
 from horarium.tasks.log_capture import capture_level, capture_logs, capture_logs_from
 from horarium.tasks.report import LINE_BYTES, MOST_BYTES, MOST_LINES, Report, current, encoded_line, known_progress
 from horarium.tasks.reports import LINES_TOLD, TOLD_EACH_TICK, Reports
@@ -218,7 +219,7 @@ def test_the_ids_that_every_line_of_an_attempt_carries_are_not_repeated_but_word
     configure_logging("json", "info")
     capture_logs()
 
-    with on_behalf_of(report.attempt):
+    with bound_contextvars(**ids_of(report.attempt)):
         structlog.get_logger("app").warning("it.waits", attempt=5, customer=3)
 
     assert texts(report) == ["it.waits attempt=5 customer=3"]
