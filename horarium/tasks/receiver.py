@@ -44,9 +44,10 @@ from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
+from horarium.tasks.to_the_end import to_the_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from uuid import UUID
 
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
     from horarium.keyspace.history import HistoryEvent
     from horarium.live_events import Moved
-    from horarium.outcome import Attempt, Ending, Outcome
+    from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.tasks.kicked import Kick
     from horarium.tasks.ledger import Ledger
@@ -230,17 +231,14 @@ class LedgerReceiver(TaskiqReceiver):
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
             bind_ids(attempt)  # never unbound: each message is worked on in a task, and so in a context, of its own
-            await self._run_to_the_end(attempt, work)
+            tell_started(attempt, self._ledger.worker)
+            with self._ledger.reports.running(attempt):
+                ran = await self._run(attempt, work)
+            crashpoint("receiver.ran")
+            await to_the_end(self._end(attempt, work, ran))
+            crashpoint("receiver.finished")
         await acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
-
-    async def _run_to_the_end(self, attempt: Attempt, work: _Work) -> None:
-        tell_started(attempt, self._ledger.worker)
-        with self._ledger.reports.running(attempt):
-            ran = await self._run(attempt, work)
-        crashpoint("receiver.ran")
-        await _to_the_end(self._end(attempt, work, ran))
-        crashpoint("receiver.finished")
 
     async def _claim(self, work: _Work) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
@@ -250,7 +248,7 @@ class LedgerReceiver(TaskiqReceiver):
         except asyncio.CancelledError:
             attempt = await claiming
             if attempt is not None:
-                await self._write(attempt, work, HandBack("worker_stopped"))
+                await self._write(attempt, work, Ran(work.message, HandBack("worker_stopped")))
             raise
 
     async def _won(self, work: _Work) -> Attempt | None:
@@ -362,13 +360,12 @@ class LedgerReceiver(TaskiqReceiver):
     async def _end(self, attempt: Attempt, work: _Work, ran: Ran) -> None:
         """Tell the app, then the ledger, then whoever waits for the result of what is final."""
         result = await settle(self.broker, ran, external=work.is_external)
-        finished = await self._write(attempt, work, ran.outcome, ran.seconds)
+        finished = await self._write(attempt, work, ran)
         if result is not None and finished is not None and finished.completed_at is not None:
             await save(self.broker, ran, result)
 
-    async def _write(
-        self, attempt: Attempt, work: _Work, outcome: Outcome, seconds: float | None = None
-    ) -> Finished | None:
+    async def _write(self, attempt: Attempt, work: _Work, ran: Ran) -> Finished | None:
+        outcome = ran.outcome
         if isinstance(outcome, HandBack) and work.kick is not None and not work.kick.can_be_sent_again:
             outcome = Unsuccessful("lost", f"its worker stopped it, and {NO_JSON}", outcome.reason)
         ending = decide(attempt, outcome)
@@ -382,7 +379,7 @@ class LedgerReceiver(TaskiqReceiver):
         if finished is None:
             log.warning("finish.refused", task_id=str(attempt.task_id), attempt=attempt.attempt)
         else:
-            worker = self._ledger.worker
+            worker, seconds = self._ledger.worker, ran.seconds
             tell_ending(attempt, ending, finished, self._on_event, worker=worker, seconds=seconds)
         return finished
 
@@ -396,13 +393,3 @@ class LedgerReceiver(TaskiqReceiver):
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` even when cancelled meanwhile, and be cancelled after it: a result is not left half-written."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
