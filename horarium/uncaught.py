@@ -43,4 +43,5 @@ def _in_a_thread(given: threading.ExceptHookArgs) -> None:
 
 def _unraisable(given: sys.UnraisableHookArgs) -> None:
     known = (given.exc_type, given.exc_value, given.exc_traceback)
-    log.error("exception.ignored", where=given.err_msg, error=given.exc_type.__name__, exc_info=known)
+    where = getattr(given.object, "__qualname__", None)  # its repr would be more of a stranger's code
+    log.error("exception.ignored", where=where, error=given.exc_type.__name__, exc_info=known)

@@ -41,6 +41,6 @@ def test_an_error_in_a_thread_in_a_finaliser_and_at_the_top_are_three_lines_and_
         ("exception.ignored", "error", "ValueError"),
         ("process.crashed", "critical", "RuntimeError"),
     ]
-    assert lines[0]["thread"] == "clerk"
+    assert (lines[0]["thread"], lines[1]["where"]) == ("clerk", "Broken.__del__")
     assert "hunter2" not in ended.stderr
     assert lines[2]["exception"][0]["frames"][-1]["name"] == "crash"
