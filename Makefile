@@ -37,6 +37,7 @@ format: $(VENV)/.dev ## Formats the code and mends what ruff can mend
 
 docs: $(VENV)/.dev ## Makes the pages of docs/ that are drawn from the code
 	@$(VENV)/bin/python -m horarium.supervisor.vocabulary > docs/supervision-events.md
+	@$(VENV)/bin/python -m horarium.log_vocabulary > docs/log-events.md
 
 chaos: $(VENV)/.dev ## Runs the tests that kill, flush and cut off what is running
 	@$(VENV)/bin/python -m pytest tests/chaos $(ARGS)

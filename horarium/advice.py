@@ -109,7 +109,7 @@ class Advisor:
             async with self._database.connection() as connection:
                 rows = await QUERIES.execution_recent_seconds.rows(connection, config_ids=ids)
         except Unavailable as error:
-            log.warning("advice.incomplete", error=str(error))
+            _incomplete(error)
             return {}
         return {row["config_id"]: row["seconds"] for row in rows}
 
@@ -117,8 +117,12 @@ class Advisor:
         try:
             return {queue for worker in await self._workers.living() for queue in worker.queues}
         except Unavailable as error:
-            log.warning("advice.incomplete", error=str(error))
+            _incomplete(error)
             return None
+
+
+def _incomplete(error: Unavailable) -> None:
+    log.warning("advice.incomplete", error=str(error))
 
 
 def warnings_of(

@@ -117,7 +117,9 @@ def _look_of(group: Row, since: datetime) -> int | None:
     try:
         return first_look(stored_schedule(group), since, group["start_at"], group["end_at"])
     except ScheduleError as error:
-        log.debug("schedule.unreadable", config_ids=group["ids"], error=str(error))
+        log.debug(
+            "audit.schedule_unreadable", configs=len(group["ids"]), config_ids=group["ids"][:10], error=str(error)
+        )
         return None
 
 

@@ -18,6 +18,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import structlog
 from uuid_utils.compat import uuid7
 
 from horarium.audit_log import SYSTEM, note
@@ -33,6 +34,7 @@ from horarium.model import Backfill
 from horarium.schedule import ScheduleError, parse_schedule, ticks_between
 from horarium.sql.executions import insert_backfill, last_ticks, release_buffered
 from horarium.sql.queries import QUERIES
+from horarium.stages import NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from horarium.tasks.registry import TaskTypes
 
 __all__ = ["MOST_TICKS", "Backfills"]
+
+log = structlog.get_logger(__name__)
 
 MOST_TICKS = 10_000
 """Ticks of one backfill: a second or so of one transaction, during which the config's own ticks wait."""
@@ -93,6 +97,7 @@ class Backfills:
         if sent:
             self._mailboxes.publisher.send_nowait(Publish(tuple(sent)))
         if made:
+            log.info("backfill.created", config_id=config_id, executions=len(made), task_ids=[*map(str, made[:NAMED])])
             event = HistoryEvent.now(config_id, "task_executed", trigger="backfill", created=len(made))
             self._mailboxes.record(event)
         return done

@@ -83,7 +83,7 @@ def _missed(change: PassedOver, last_tick: datetime | None) -> Missed | None:
         schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=until)
     except ScheduleError as error:
         # Nobody can say what it owed, and it must still be possible to stop or mend it; started, it becomes `error`.
-        log.warning("schedule.unreadable", config_id=config["id"], error=str(error))
+        log.warning("passed_over.unknown", config_id=config["id"], error=str(error))
         return None
     since = max(config["scheduled_from"], last_tick or config["scheduled_from"])
     return missed_between(schedule, since, until, change.why, not_before=config["start_at"], end_at=config["end_at"])

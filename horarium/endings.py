@@ -1,4 +1,8 @@
-"""Telling of an execution's end, whoever ended it: one log line, and one event in the config's history."""
+"""Telling of an execution's end, whoever ended it: one log line, and one event in the config's history.
+
+The line is the one that every execution has at info, whatever the load: which tick it was, which worker had it, how it
+ended, how long it took, and when it is tried again.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +33,18 @@ KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 
 
 def tell_ending(
-    attempt: Attempt, ending: Ending, finished: Finished, record: Callable[[HistoryEvent | Moved], None]
+    attempt: Attempt,
+    ending: Ending,
+    finished: Finished,
+    record: Callable[[HistoryEvent | Moved], None],
+    *,
+    worker: str,
+    seconds: float | None = None,
 ) -> None:
-    """Log how an attempt ended, and record it; an attempt that was handed back is no event of its config's history."""
+    """Log how an attempt ended that `worker` had, and record it; `seconds` is how long it ran, where that is known.
+
+    An attempt that was handed back is no event of its config's history.
+    """
     log.log(
         logging.INFO if ending.ended_as == "success" else logging.WARNING,
         "execution.ended",
@@ -42,7 +55,11 @@ def tell_ending(
             tick_at=attempt.tick_at.isoformat() if attempt.tick_at else None,
             attempt=attempt.attempt,
             config_id=attempt.config_id,
-            execution=str(attempt.task_id),
+            task_id=str(attempt.task_id),
+            worker=worker,
+            duration_ms=None if seconds is None else round(seconds * 1000, 1),
+            retry_in_seconds=None if finished.status != "retrying" else _rounded(ending.retry_delay),
+            reason=finished.reason,
             error=_in_short(ending.error),
         ),
     )
@@ -54,9 +71,15 @@ def tell_ending(
 
 def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> None:
     """Log and record that an execution which no worker had was cancelled; `row` is the ledger's."""
+    shown = row["id"] if row["config_id"] is not None else row["message_id"] or row["id"]
     log.info(
         "execution.cancelled",
-        **_known(config_id=row["config_id"], execution=str(row["id"]), reason=row["reason"], attempt=row["attempt"]),
+        **_known(
+            task_id=str(shown),
+            config_id=row["config_id"],
+            reason=row["reason"],
+            attempt=row["attempt"],
+        ),
     )
     if row["config_id"] is None:
         record(Moved.now("cancelled", (TaskMessage.of(row),), reason=row["reason"]))
@@ -83,6 +106,10 @@ def _in_short(error: str | None) -> str | None:
     _, raised, last = error.rpartition(TRACEBACK)
     kind = KIND.search(last)
     return kind[1] if kind else None if raised else error
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _known(**fields: object) -> dict[str, object]:

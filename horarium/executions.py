@@ -27,6 +27,7 @@ from horarium.keyspace.history import HistoryEvent
 from horarium.live_events import Moved
 from horarium.messages import Publish
 from horarium.sql.queries import QUERIES
+from horarium.stages import tell_created, tell_stop_asked
 from horarium.tasks.kicked import NO_JSON
 from horarium.tasks.message import TaskMessage
 
@@ -65,6 +66,8 @@ class Executions:
         if row["status"] == "cancelled":
             tell_cancelled(row, self._mailboxes.record)
             self._mailboxes.publisher.send_nowait(Publish(()))  # another may have waited for this one to end
+        else:
+            tell_stop_asked(row["message_id"] or row["id"], row["config_id"], row["attempt"])
         return row
 
     async def retry(self, task_id: UUID, *, idempotency_key: str | None = None, by: Author = SYSTEM) -> asyncpg.Record:
@@ -81,6 +84,7 @@ class Executions:
             await note(connection, by, "execution.retried", _target(old), after={"task_id": str(row["id"])})
             crashpoint("executions.retry_inserted")
         crashpoint("executions.retry_committed")
+        tell_created(row["id"], row["config_id"], "retry", retry_of=row["retry_of"])
         self._mailboxes.publisher.send_nowait(Publish((row["id"],)))
         self._mailboxes.record(_retried(row))
         return row

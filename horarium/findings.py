@@ -5,15 +5,16 @@ What is wrong in one pass and right in the next was under way.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from horarium.audit import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from horarium.audit import FindingKind
@@ -62,8 +63,8 @@ class Findings:
             if key in self.open or key in self._suspected
         }
         new = [finding for key, finding in still.items() if key not in self.open]
-        _tell("found", new, log.warning)
-        _tell("over", [finding for key, finding in self.open.items() if key not in still], log.info)
+        _tell("found", new)
+        _tell("over", [finding for key, finding in self.open.items() if key not in still])
         self.open, self._suspected = still, set(wrong)
         return new
 
@@ -73,10 +74,11 @@ def _aged(before: Finding | None, now: Finding) -> Finding:
     return replace(now, grown_at=before.grown_at) if before is not None and now.count <= before.count else now
 
 
-def _tell(state: str, findings: Sequence[Finding], tell: Callable[..., None]) -> None:
+def _tell(state: Literal["found", "over"], findings: Sequence[Finding]) -> None:
     """A line for each, up to a bound: when nothing is dispatched, every config has its finding."""
     for finding in findings[:TOLD_FINDINGS]:
-        tell(
+        log.log(
+            logging.WARNING if state == "found" else logging.INFO,
             "audit.finding",
             state=state,
             kind=finding.kind,
@@ -86,4 +88,9 @@ def _tell(state: str, findings: Sequence[Finding], tell: Callable[..., None]) ->
             until=finding.until.isoformat(),
         )
     if len(findings) > TOLD_FINDINGS:
-        tell("audit.findings_untold", state=state, findings=len(findings) - TOLD_FINDINGS)
+        log.log(
+            logging.WARNING if state == "found" else logging.INFO,
+            "audit.findings_untold",
+            state=state,
+            findings=len(findings) - TOLD_FINDINGS,
+        )

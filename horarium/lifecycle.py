@@ -29,6 +29,7 @@ from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
 from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
+from horarium.stages import tell_created
 from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class TaskConfigs:
             await note(connection, by, "task_config.run", target_of(config), after=ran)
             crashpoint("lifecycle.run_inserted")
         crashpoint("lifecycle.run_committed")
+        tell_created(execution_id, config_id, "manual")
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
         self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id)))
         return execution_id

@@ -10,7 +10,8 @@ Tracebacks come without local variables, and are rendered before the masking, so
 too; that is also why the console gets plain ones: rich's wrapping and colours would cut a URL in pieces that no pattern
 finds. Most texts hold none of the marks that go with a secret, and cost no more than looking for those.
 
-A line is never lost to its content: what JSON cannot hold is written as text.
+A line is never lost to its content: what JSON cannot hold is written as text, and of a line that cannot be made at all
+(`log.warning("%d", "three")`) another one tells. What nobody catches is a line as well (`uncaught.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 __all__ = ["configure_logging", "configured_logging", "join_logging", "redact"]
+
+log = structlog.get_logger(__name__)
 
 MASK = "***"
 MAX_FRAMES = 30
@@ -94,6 +97,16 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         """Write what would be here if the root logger had our threshold."""
         if record.levelno >= self.threshold or _has_its_own_level(record.name):
             super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say that a line cannot be written, and where it comes from; logging's own way prints it, secrets and all.
+
+        Where stderr itself takes nothing (its disk is full, its reader gone) there is nowhere to say so.
+        """
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            where = f"{record.name}:{record.lineno}"
+            log.error("line.unwritable", where=where, error=type(error).__name__)
 
 
 def configure_logging(format: Literal["auto", "json", "console"], level: str) -> None:  # noqa: A002  # the setting's name

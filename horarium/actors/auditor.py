@@ -15,6 +15,7 @@ over.
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import chain
@@ -288,14 +289,17 @@ class Auditor:
         audit.last, audit.findings, audit.passes = done, tuple(self._findings.open.values()), audit.passes + 1
         kinds: tuple[FindingKind, ...] = ("missing", "extra", "late", "stuck")
         totals = {kind: audit.count(kind) for kind in kinds}
-        tell = log.info if any(totals.values()) or audit.passes == 1 else log.debug
-        tell(
+        log.log(
+            logging.INFO if any(totals.values()) or audit.passes == 1 else logging.DEBUG,
             "audit.passed",
             configs=done.configs,
             looked_at=done.looked_at,
             ticks=done.ticks,
-            seconds=round(done.seconds, 3),
-            **totals,
+            duration_ms=round(done.seconds * 1000, 1),
+            missing=totals["missing"],
+            extra=totals["extra"],
+            late=totals["late"],
+            stuck=totals["stuck"],
         )
 
 
@@ -304,7 +308,7 @@ def _readable(row: asyncpg.Record) -> Audited | None:
     try:
         return Audited.of(row)
     except ScheduleError as error:
-        log.debug("schedule.unreadable", config_id=row["id"], error=str(error))
+        log.debug("audit.config_unreadable", config_id=row["id"], error=str(error))
         return None
 
 

@@ -113,7 +113,7 @@ class Cleanup:
             cleaned = await patiently(context, self.step, "what has expired")
             if cleaned.anything:
                 log.info(
-                    "cleaned",
+                    "retention.cleaned",
                     executions=cleaned.executions + cleaned.surplus,
                     configs=cleaned.configs,
                     audit_entries=cleaned.audit_entries,

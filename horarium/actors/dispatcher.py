@@ -44,9 +44,10 @@ from horarium.live_events import LiveEvent, Moved
 from horarium.messages import Publish, Reload
 from horarium.sql.executions import Claim, cancel_others, insert_ticks, last_ticks, mark_queued, release_buffered
 from horarium.sql.queries import QUERIES
+from horarium.stages import NAMED, named, tell_committed, tell_published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -102,21 +103,33 @@ class _Batch:
     cancelled: list[asyncpg.Record] = field(default_factory=list)
     published: list[TaskMessage] = field(default_factory=list)
 
+    def written(self) -> Iterator[TickRow]:
+        """The rows that are in the ledger now."""
+        for firing in self.firings:
+            for row, decision in zip(firing.rows, firing.decisions, strict=True):
+                if decision in WRITTEN:
+                    yield row
+
 
 @dataclass(slots=True)
 class Dispatched:
-    """What one step did: configs read, rows written, messages confirmed; `deferred` configs are still due."""
+    """What one step did: configs read, rows written, messages confirmed; `deferred` configs are still due.
+
+    `named` are the first executions of those written.
+    """
 
     configs: int = 0
     written: int = 0
     published: int = 0
     skipped: int = 0
     deferred: int = 0
+    named: list[str] = field(default_factory=list)
 
     def count(self, batch: _Batch) -> None:
         """Add what became of a batch."""
         decisions = Counter(decision for firing in batch.firings for decision in firing.decisions)
         self.configs += len(batch.due)
+        self.named += named(batch.written(), NAMED - len(self.named))
         self.published += len(batch.published)
         self.skipped += sum(decisions[decision] for decision in NOT_RUN)
         self.written += sum(decisions[decision] for decision in WRITTEN)
@@ -156,7 +169,7 @@ class Dispatcher:
                 continue
             done = await patiently(context, partial(self.step, ahead_seconds=AHEAD_SECONDS), "due ticks")
             if done.written:
-                log.debug("ticks.dispatched", written=done.written, published=done.published, skipped=done.skipped)
+                _tell(done)
             delay = DEFERRED_SECONDS if done.deferred else await patiently(context, self._until_next_tick)
             with anyio.move_on_after(delay):
                 await context.inbox.receive()
@@ -195,6 +208,7 @@ class Dispatcher:
         batch.firings = firings if await self._reached(now) else []
         batch.cancelled += await self._write([f for f in batch.firings if not f.skips_a_stretch])
         batch.cancelled += await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
+        tell_committed(batch.written())
         batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
         lanes.release()  # not after an error, which ends them all
 
@@ -259,10 +273,11 @@ class Dispatcher:
         try:
             await self._broker.publish(messages)
         except Unavailable as error:
-            log.warning("publish.failed", executions=len(messages), error=str(error))
+            log.warning("publish.failed", executions=len(messages), task_ids=named(messages), error=str(error))
             self._mailboxes.publisher.send_nowait(Publish(tuple(m.execution_id for m in messages)))
             return []
         crashpoint("dispatcher.published")
+        tell_published(messages)
         return messages
 
     async def _advance(self, firings: Sequence[Firing]) -> None:
@@ -313,6 +328,18 @@ class Dispatcher:
             return LONGEST_SLEEP_SECONDS
         left = (tick - self._clock()).total_seconds() - AHEAD_SECONDS
         return min(max(left, 0.0), LONGEST_SLEEP_SECONDS)
+
+
+def _tell(done: Dispatched) -> None:
+    """One line a step, however many ticks: it names the first of them."""
+    log.info(
+        "ticks.dispatched",
+        written=done.written,
+        published=done.published,
+        skipped=done.skipped,
+        deferred=done.deferred,
+        task_ids=done.named,
+    )
 
 
 def _decided(due: DueConfig, now: datetime) -> Firing | None:

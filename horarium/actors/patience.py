@@ -39,12 +39,12 @@ async def patiently(context: ChildContext, step: Callable[[], Awaitable[Result]]
             away = _unavailable(error)
             waited += 1
             context.working_on(f"waits for {away.what}" if work is None else f"{work}, waits for {away.what}")
-            log.warning("actor.waits", actor=context.id, what=away.what, tries=waited)
+            log.warning("actor.waits", child=context.id, server=away.what.lower(), tries=waited)
             await context.sleep(away.retry_after)
         else:
             context.working_on(None)
             if waited:
-                log.info("actor.goes_on", actor=context.id, tries=waited)
+                log.info("actor.goes_on", child=context.id, tries=waited)
             return result
 
 

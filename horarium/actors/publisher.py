@@ -26,6 +26,7 @@ from horarium.crashpoints import crashpoint
 from horarium.leadership import ALONE
 from horarium.live_events import untold
 from horarium.sql.queries import QUERIES
+from horarium.stages import NAMED
 from horarium.tasks.limited import send_limited
 from horarium.tasks.sending import send, send_next
 
@@ -106,8 +107,6 @@ class Publisher:
                 done = await patiently(context, self.step, "unsent messages")
                 next_look = anyio.current_time() + min(LOOK_SECONDS, done.next_retry)
                 next_start = anyio.current_time() + max(RATE_SECONDS, done.more_in)
-                if done.lost:
-                    log.warning("messages.lost", executions=done.lost)
             elif anyio.current_time() >= next_start:
                 sent = await patiently(context, self.let_limited_go, "executions under limits")
                 next_start = anyio.current_time() + max(RATE_SECONDS, sent.more_in)
@@ -168,15 +167,20 @@ class Publisher:
             before = await self._broker.lost_before(queue["queue"])
             if queue["oldest"] < before:
                 async with self._database.connection() as connection:
-                    lost += len(
-                        await QUERIES.execution_requeue_lost.rows(
-                            connection, queue=queue["queue"], published_before=before
-                        )
+                    rows = await QUERIES.execution_requeue_lost.rows(
+                        connection, queue=queue["queue"], published_before=before
                     )
                 crashpoint("publisher.lost_requeued")
+                _tell_lost(queue["queue"], [row["message_id"] or row["id"] for row in rows])
+                lost += len(rows)
         return lost
 
     async def _next_retry(self) -> float:
         async with self._database.connection() as connection:
             due = await QUERIES.execution_next_retry.value(connection)
         return math.inf if due is None else max((due - self._clock()).total_seconds(), 0.01)
+
+
+def _tell_lost(queue: str, ids: Sequence[UUID]) -> None:
+    if ids:
+        log.warning("messages.lost", queue=queue, executions=len(ids), task_ids=[*map(str, ids[:NAMED])])

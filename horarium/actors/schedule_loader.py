@@ -106,7 +106,7 @@ class ScheduleLoader:
             crashpoint("schedule_loader.pages_loaded")
             if await self._index.end_load():
                 break
-            log.warning("due_index.lost")
+            log.warning("due_index.lost_while_loading")
         log.info("schedules.loaded", configs=loaded.put, removed=loaded.removed)
         self._mailboxes.dispatcher.send_nowait(Nudge())
         return loaded

@@ -17,7 +17,7 @@ after a while, workers first say what ended meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -122,7 +122,14 @@ class TimeoutSweeper:
                 continue
             swept = await patiently(context, self.step, "what is overdue")
             if swept != Swept(0, 0, 0):
-                log.info("swept", **asdict(swept))
+                log.info(
+                    "executions.swept",
+                    timed_out=swept.timed_out,
+                    orphaned=swept.orphaned,
+                    cancelled=swept.cancelled,
+                    freed=swept.freed,
+                    resumed=swept.resumed,
+                )
             await context.sleep(SWEEP_SECONDS)
 
     async def step(self) -> Swept:
@@ -203,9 +210,9 @@ class TimeoutSweeper:
             ended = await executions.finish(connection, finishes)
         crashpoint("timeout_sweeper.attempts_ended")
         await self._timeouts.unwatch([a.execution_id for a in attempts])
-        for attempt, finish, done in zip(attempts, finishes, ended, strict=True):
+        for attempt, finish, done, row in zip(attempts, finishes, ended, rows, strict=True):
             if done is not None:
-                tell_ending(attempt, finish.ending, done, self._mailboxes.record)
+                tell_ending(attempt, finish.ending, done, self._mailboxes.record, worker=row["worker"])
         return sum(done is not None for done in ended)
 
     async def _free(self, workers: set[str]) -> int:

@@ -147,7 +147,8 @@ class AdoptedBroker:
                 await self._carrier.prepare({message.queue for message in messages})
                 await asyncio.gather(*(self._send(message, batch) for message in messages))
         except AWAY as error:
-            log.warning("broker.publish_cut_short", sent=len(batch.sent), of=len(messages), error=type(error).__name__)
+            kind, published = type(error).__name__, len(batch.sent)
+            log.warning("broker.publish_cut_short", messages=len(messages), published=published, error=kind)
             raise Unsent(batch.sent, batch.refused, away=True) from error
         if batch.away or batch.refused:
             raise Unsent(batch.sent, batch.refused, away=batch.away)
@@ -215,11 +216,11 @@ class AdoptedBroker:
                 made = await self._made(message)
                 await self._kick(self.app.formatter.dumps(made))
             except AWAY as error:
-                log.warning("message.not_sent", execution=str(message.execution_id), error=type(error).__name__)
+                log.warning("message.not_sent", task_id=str(message.task_id), error=type(error).__name__)
                 batch.away = True
             except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
-                # not its words: they may quote parameters; whoever may read the execution finds them there
-                log.error("message.refused", execution=str(message.execution_id), error=type(error).__name__)  # noqa: TRY400
+                kind = type(error).__name__
+                log.error("message.refused", task_id=str(message.task_id), error=kind)  # noqa: TRY400 - not its words, which may quote parameters: whoever may read the execution finds them there
                 batch.refused[message.execution_id] = f"cannot be sent: {type(error).__name__}: {error}"
             else:
                 batch.sent.add(message.execution_id)
@@ -257,7 +258,8 @@ class AdoptedBroker:
                 if type(middleware).post_send is not TaskiqMiddleware.post_send:
                     await maybe_awaitable(middleware.post_send(made))
         except Exception as error:  # noqa: BLE001 - as above, and there is nothing left to fail
-            log.error("middleware.failed", execution=made.task_id, task=made.task_name, error=type(error).__name__)  # noqa: TRY400
+            kind = type(error).__name__
+            log.error("post_send.failed", task_id=made.task_id, task_type=made.task_name, error=kind)  # noqa: TRY400 - nor its words here, which are the app's
 
     def _labels(self, message: TaskMessage) -> tuple[dict[str, Any], dict[str, int]]:
         """The task's own labels, as taskiq's kicker writes them, what leads to the queue, and what Horarium says."""

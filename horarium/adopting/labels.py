@@ -133,9 +133,9 @@ def _is_past(config: Mapping[str, Any], now: datetime) -> bool:
 
 def _tell(done: Declared, source: str) -> None:
     for name, why in done.broken.items():
-        log.error("label_schedule.broken", name=name, error=why)
+        log.error("label_schedule.broken", config_name=name, error=why)
     for name in done.passed:
-        log.info("label_schedule.past", name=name)
+        log.info("label_schedule.past", config_name=name)
     applied = done.applied
     if applied.created or applied.updated or applied.deleted:
         log.info(

@@ -20,6 +20,7 @@ from horarium.host import calm_collector
 from horarium.logs import configure_logging
 from horarium.settings import load_settings
 from horarium.tasks.log_capture import capture_logs_from
+from horarium.uncaught import log_uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -36,6 +37,7 @@ def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     with refusals():
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
+        log_uncaught()
         capture_logs_from(settings.task_log_level)
         calm_collector()
         code = anyio.run(program, settings, backend_options={"use_uvloop": True})

@@ -43,8 +43,7 @@ async def _work(settings: Settings, *, lifeline: int | None) -> int:
         end_with_parent(lifeline, stop_seconds=settings.drain_seconds + STOP_SECONDS)
     if settings.worker_processes > 1:
         return await _run_processes(settings)
-    # not for a parent, which needs none of what tasks need
-    from horarium.commands.one_worker import run_worker  # noqa: PLC0415
+    from horarium.commands.one_worker import run_worker  # noqa: PLC0415 - a parent needs none of what tasks need
 
     return await run_worker(settings)
 

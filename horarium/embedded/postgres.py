@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import asyncpg
-import structlog
 from anyio import TASK_STATUS_IGNORED, to_thread
 
 from horarium.embedded.accounts import Account, open_way, postgres_account
 from horarium.embedded.leftovers import stop_leftovers
-from horarium.embedded.process import EmbeddedServerDied, Server, serve, server_environment
+from horarium.embedded.process import EmbeddedServerDied, Server, serve, server_environment, tell_refusal
 from horarium.embedded.sockets import make_socket_dir, socket_dir
 from horarium.errors import ConfigurationError
 
@@ -41,7 +40,6 @@ __all__ = ["EmbeddedPostgres"]
 
 PORT = 5432  # nothing listens there: it is part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
-log = structlog.get_logger(__name__)
 
 ASK_SECONDS = 5.0
 
@@ -179,7 +177,7 @@ class EmbeddedPostgres:
         except NOT_YET:
             raise
         except asyncpg.PostgresError as error:  # it refuses us, having no connection left for instance: an answer
-            log.warning("embedded.refuses", server="postgres", error=type(error).__name__)
+            tell_refusal("postgres", type(error).__name__)
             return
         try:
             await connection.execute("SELECT 1")

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from horarium.embedded.accounts import Account
     from horarium.supervisor import ChildContext
 
-__all__ = ["START_SECONDS", "STOP_SECONDS", "EmbeddedServerDied", "Server", "serve"]
+__all__ = [
+    "START_SECONDS",
+    "STOP_SECONDS",
+    "EmbeddedServerDied",
+    "Server",
+    "serve",
+    "server_environment",
+    "tell_refusal",
+]
 
 START_SECONDS = 300.0
 """How long a start may take; it includes recovery after a crash, which starts over if it is cut short."""
@@ -100,6 +108,11 @@ async def serve(server: Server, context: ChildContext, *, task_status: TaskStatu
         with CancelScope(shield=True):
             await _stop(server, process)
     raise await _died(server, process.returncode)
+
+
+def tell_refusal(server: str, error: str) -> None:
+    """Log that a server answers, and that the answer is no."""
+    log.warning("embedded.refuses", server=server, error=error)
 
 
 def server_environment() -> dict[str, str]:

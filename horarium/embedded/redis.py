@@ -30,7 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.embedded.accounts import Account
 from horarium.embedded.leftovers import stop_leftovers
-from horarium.embedded.process import EmbeddedServerDied, Server, serve, server_environment
+from horarium.embedded.process import EmbeddedServerDied, Server, serve, server_environment, tell_refusal
 from horarium.embedded.sockets import make_socket_dir, socket_dir
 from horarium.errors import ConfigurationError
 
@@ -127,7 +127,7 @@ class EmbeddedRedis:
             try:
                 await client.ping()
             except ResponseError as error:  # its disk is full, for instance, and it says so: an answer
-                log.warning("embedded.refuses", server="redis", error=str(error))
+                tell_refusal("redis", str(error))
 
     def _put_aside(self) -> None:
         """Move what Redis cannot read out of its way; one generation is kept."""

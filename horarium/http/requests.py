@@ -40,16 +40,16 @@ async def requests(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _tell(request: web.Request, status: int, seconds: float) -> None:
-    level = logging.DEBUG if request.method == "GET" and status < 400 else logging.INFO
-    if not own_level.isEnabledFor(level):  # asked at once, as structlog asks only when the line is made
+    is_read = request.method == "GET" and status < 400
+    if is_read and not own_level.isEnabledFor(logging.DEBUG):  # asked at once: structlog asks when the line is made
         return
     resource = request.match_info.route.resource
     log.log(
-        level,
+        logging.DEBUG if is_read else logging.INFO,
         "request.answered",
         method=request.method,
         route=None if resource is None else resource.canonical,
-        status=status,
+        http_status=status,
         duration_ms=round(seconds * 1000, 1),
         caller=request.get(CALLER),
     )

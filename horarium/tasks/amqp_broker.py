@@ -273,7 +273,7 @@ class AmqpBroker(AioPikaBroker):
             self.formatter.loads(message.body)
         except (ValueError, TypeError, KeyError) as error:
             log.warning(
-                "message.unreadable", queue=message.routing_key, error=type(error).__name__, size=message.body_size
+                "message.rejected", queue=message.routing_key, error=type(error).__name__, bytes=message.body_size
             )
             await _settle(message.reject)
         else:

@@ -121,7 +121,8 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
         async with asyncio.timeout(STOPPED_SECONDS if ran.was_stopped else MIDDLEWARES_SECONDS):
             await _tell(broker, ran, result)
     except Exception as error:  # noqa: BLE001 - not swallowed: the attempt fails of it
-        log.warning("middleware.failed", task_type=ran.message.task_name, error=type(error).__name__)
+        kind = type(error).__name__
+        log.warning("middleware.failed", task_id=ran.message.task_id, task_type=ran.message.task_name, error=kind)
         if not ran.was_stopped:
             if error.__context__ is None:
                 error.__context__ = ran.error

@@ -9,6 +9,7 @@ again item by item, so that one bad item fails alone; a server that is away fail
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from horarium.errors import Unavailable
@@ -39,7 +40,8 @@ class Batcher(Generic[Item, Answer]):
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all())
+            # a context of its own: it sends for all who ask, and what it logs is not the first one's alone
+            self._sender = asyncio.create_task(self._send_all(), context=contextvars.Context())
         return await answer
 
     async def _send_all(self) -> None:

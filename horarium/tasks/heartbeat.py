@@ -102,7 +102,7 @@ class Heartbeat:
         refused = await _refusal(self.workers.beat(self.describe()))
         if self._by_postgres != (refused is not None):
             self._by_postgres = not self._by_postgres
-            log.warning("heartbeat.moved", worker=self.worker, to="postgres" if refused else "redis", error=refused)
+            log.warning("heartbeat.moved", worker=self.worker, server="postgres" if refused else "redis", error=refused)
         return refused is None or await _refusal(self._tell_postgres()) is None
 
     async def _tell_postgres(self) -> None:
@@ -112,7 +112,7 @@ class Heartbeat:
     def _fence(self) -> None:
         if not self._is_fenced:
             self._is_fenced = True
-            log.error("worker.fenced", worker=self.worker, stopped=self.fenced.fence())
+            log.error("worker.fenced", worker=self.worker, executions=self.fenced.fence())
 
     def _lift_fence(self) -> None:
         if self._is_fenced:

@@ -60,10 +60,10 @@ class Ledger:
         self, database: Database, broker: Publisher, timeouts: TimeoutIndex, worker: str, tell: Tell = untold
     ) -> None:
         self.reports = Reports(database, tell)
+        self.worker = worker
         self._database = database
         self._broker = broker
         self._deadlines = Deadlines(timeouts)
-        self._worker = worker
         self._tell = tell
         self._limited = LimitedClaims(database, broker, worker, tell)
         self._claims: Batcher[Claim, Attempt | Limited | None] = Batcher(self._claim_all)
@@ -105,7 +105,7 @@ class Ledger:
                 connection,
                 ids=[claim.execution_id for claim in claims],
                 attempts=[claim.attempt for claim in claims],
-                worker=self._worker,
+                worker=self.worker,
             )
         reasons = {Claim(row["id"], row["attempt"]): row["cancel_reason"] for row in rows}
         return {claim: SUPERSEDED if reason is None else Cancelled(reason) for claim, reason in reasons.items()}
@@ -113,7 +113,7 @@ class Ledger:
     async def let_go_rest(self, in_hand: Sequence[UUID]) -> int:
         """Hold nothing but what is in hand; returns how many executions are free for it. Raises Unavailable."""
         async with self._database.connection() as connection:
-            return len(await QUERIES.execution_let_go_rest.rows(connection, in_hand=list(in_hand), worker=self._worker))
+            return len(await QUERIES.execution_let_go_rest.rows(connection, in_hand=list(in_hand), worker=self.worker))
 
     async def follow_deadlines(self) -> None:
         """Bring the timeout index up to date; raises Unavailable, and the sweeper does it then."""
@@ -122,13 +122,13 @@ class Ledger:
     async def _let_go(self, execution_id: UUID) -> None:
         """Whoever ended the attempt without us may have kept its slot until it is over here too: it is."""
         async with self._database.connection() as connection:
-            await QUERIES.execution_let_go.rows(connection, ids=[execution_id], worker=self._worker)
+            await QUERIES.execution_let_go.rows(connection, ids=[execution_id], worker=self.worker)
 
     async def _claim_all(self, claims: Sequence[Claim]) -> list[Attempt | Limited | None]:
         async with self._database.connection() as connection:
             limited = await self._limited.concerned(connection, claims)
             plain = [claim for claim in claims if claim.execution_id not in limited] if limited else claims
-            attempts = await executions.claim(connection, self._worker, plain) if plain else []
+            attempts = await executions.claim(connection, self.worker, plain) if plain else []
         self._begun(attempts)
         others = iter(attempts)
         return ["limited" if claim.execution_id in limited else next(others) for claim in claims]
@@ -141,7 +141,7 @@ class Ledger:
 
     async def _claim_kicks(self, kicks: Sequence[Kicked]) -> list[Attempt | Claim | None]:
         async with self._database.connection() as connection:
-            answers = await claim_kicked(connection, self._worker, kicks)
+            answers = await claim_kicked(connection, self.worker, kicks)
         self._begun([answer for answer in answers if not isinstance(answer, Claim)])
         return answers
 
@@ -150,7 +150,7 @@ class Ledger:
         won = [attempt for attempt in attempts if attempt is not None]
         if won:
             self._deadlines.begun(won)
-            self._tell(Moved.now("running", won, worker=self._worker))
+            self._tell(Moved.now("running", won, worker=self.worker))
 
     async def _finish_all(self, finishes: Sequence[Finish]) -> list[Finished | None]:
         async with self._database.connection() as connection:
@@ -168,4 +168,4 @@ class Ledger:
         try:
             await send_next(self._database, self._broker, sorted(awaited), self._tell)
         except Unavailable as error:
-            log.warning("next_turn.left", worker=self._worker, configs=len(awaited), error=str(error))
+            log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=str(error))

@@ -12,11 +12,14 @@ telling keys, and whatever looks like a secret.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, cast
 
+from structlog.contextvars import get_contextvars
 from structlog.processors import format_exc_info
 
 from horarium.logs import redact
+from horarium.stages import BOUND
 from horarium.tasks.report import current, encoded_line
 
 if TYPE_CHECKING:
@@ -41,8 +44,10 @@ class _CaptureHandler(logging.Handler):
             return
         try:
             reporter.log(encoded_line(record.created, record.levelname.lower(), record.name, _text(record)))
-        except Exception:  # noqa: BLE001 - not swallowed: logging's own way, the task has no fault in it
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 - not swallowed: kept in place of the line
+            # not by logging's own way, which prints the arguments as they are
+            told = f"a line of {record.name} cannot be written: {type(error).__name__}"
+            reporter.log(encoded_line(time.time(), "error", __name__, told))
 
 
 _handler = _CaptureHandler(logging.INFO)
@@ -79,13 +84,16 @@ def _text(record: logging.LogRecord) -> str:
 def _event_text(event: Mapping[str, Any]) -> str:
     """An event of structlog: its name, and what goes with it as `key=value`."""
     known = format_exc_info(cast("Any", None), "", dict(event))
-    shown = cast("dict[str, Any]", redact({key: held for key, held in known.items() if not _is_hidden(key)}))
+    bound = get_contextvars()
+    said = {key: held for key, held in known.items() if not _is_hidden(key, held, bound)}
+    shown = cast("dict[str, Any]", redact(said))
     words = [str(known["event"]), *(f"{key}={_word(held)}" for key, held in shown.items())]
     return _masked(" ".join(words), known.get("exception"), known.get("stack"))
 
 
-def _is_hidden(key: str) -> bool:
-    return key in NOT_SHOWN or key.startswith("_")
+def _is_hidden(key: str, held: object, bound: Mapping[str, object]) -> bool:
+    """Whether it is no word of the task's: what every line has, and the ids of the attempt whose line it is."""
+    return key in NOT_SHOWN or key.startswith("_") or (key in BOUND and held == bound.get(key))
 
 
 def _word(value: object) -> str:

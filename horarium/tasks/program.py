@@ -138,4 +138,4 @@ class _Program(asyncio.SubprocessProtocol):
         try:
             await asyncio.wait_for(self._exited.wait(), KILL_SECONDS)
         except TimeoutError:
-            log.error("program.outlives_its_kill", seconds=KILL_SECONDS)  # noqa: TRY400 - it says all there is
+            log.error("program.outlives_its_kill", waited_seconds=KILL_SECONDS)  # noqa: TRY400 - it says all there is

@@ -37,15 +37,17 @@ from horarium.endings import tell_ending
 from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
+from horarium.stages import bind_ids, tell_started
 from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
+from horarium.tasks.to_the_end import to_the_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from uuid import UUID
 
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 
     from horarium.keyspace.history import HistoryEvent
     from horarium.live_events import Moved
-    from horarium.outcome import Attempt, Ending, Outcome
+    from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.tasks.kicked import Kick
     from horarium.tasks.ledger import Ledger
@@ -228,10 +230,12 @@ class LedgerReceiver(TaskiqReceiver):
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
+            bind_ids(attempt)  # never unbound: each message is worked on in a task, and so in a context, of its own
+            tell_started(attempt, self._ledger.worker)
             with self._ledger.reports.running(attempt):
                 ran = await self._run(attempt, work)
             crashpoint("receiver.ran")
-            await _to_the_end(self._end(attempt, work, ran))
+            await to_the_end(self._end(attempt, work, ran))
             crashpoint("receiver.finished")
         await acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
@@ -244,7 +248,7 @@ class LedgerReceiver(TaskiqReceiver):
         except asyncio.CancelledError:
             attempt = await claiming
             if attempt is not None:
-                await self._write(attempt, work, HandBack("worker_stopped"))
+                await self._write(attempt, work, Ran(work.message, HandBack("worker_stopped")))
             raise
 
     async def _won(self, work: _Work) -> Attempt | None:
@@ -286,7 +290,7 @@ class LedgerReceiver(TaskiqReceiver):
             kick = None if claim is not None else kicked(parsed, self._signature(parsed.task_name))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # not the error's own words: they quote the message, and with it parameters that may be secrets
-            log.warning("message.unreadable", error=type(error).__name__, length=len(data))
+            log.warning("message.unreadable", error=type(error).__name__, bytes=len(data))
             return None
         execution_id = cast("Kick", kick).row.execution_id if claim is None else claim.execution_id
         is_external = kick is not None or take_off_labels(parsed)
@@ -356,11 +360,12 @@ class LedgerReceiver(TaskiqReceiver):
     async def _end(self, attempt: Attempt, work: _Work, ran: Ran) -> None:
         """Tell the app, then the ledger, then whoever waits for the result of what is final."""
         result = await settle(self.broker, ran, external=work.is_external)
-        finished = await self._write(attempt, work, ran.outcome)
+        finished = await self._write(attempt, work, ran)
         if result is not None and finished is not None and finished.completed_at is not None:
             await save(self.broker, ran, result)
 
-    async def _write(self, attempt: Attempt, work: _Work, outcome: Outcome) -> Finished | None:
+    async def _write(self, attempt: Attempt, work: _Work, ran: Ran) -> Finished | None:
+        outcome = ran.outcome
         if isinstance(outcome, HandBack) and work.kick is not None and not work.kick.can_be_sent_again:
             outcome = Unsuccessful("lost", f"its worker stopped it, and {NO_JSON}", outcome.reason)
         ending = decide(attempt, outcome)
@@ -368,13 +373,14 @@ class LedgerReceiver(TaskiqReceiver):
             finished = await self._finish(attempt, ending)
         except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
             kind = type(error).__name__
-            log.error("finish.impossible", execution=str(attempt.task_id), error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
+            log.error("finish.impossible", task_id=str(attempt.task_id), attempt=attempt.attempt, error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
             ending = decide(attempt, UNSTORABLE)
             finished = await self._finish(attempt, ending)
         if finished is None:
-            log.warning("finish.refused", execution=str(attempt.task_id), attempt=attempt.attempt)
+            log.warning("finish.refused", task_id=str(attempt.task_id), attempt=attempt.attempt)
         else:
-            tell_ending(attempt, ending, finished, self._on_event)
+            worker, seconds = self._ledger.worker, ran.seconds
+            tell_ending(attempt, ending, finished, self._on_event, worker=worker, seconds=seconds)
         return finished
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
@@ -383,17 +389,7 @@ class LedgerReceiver(TaskiqReceiver):
             try:
                 return await self._ledger.finish(attempt, ending)
             except Unavailable as error:
-                log.warning("finish.waits", execution=str(attempt.task_id), error=str(error))
+                log.warning("finish.waits", task_id=str(attempt.task_id), attempt=attempt.attempt, error=str(error))
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` even when cancelled meanwhile, and be cancelled after it: a result is not left half-written."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

@@ -157,7 +157,7 @@ class TaskTypes:
             except ConfigurationError as error:
                 if queue_of is None:
                     raise
-                log.warning("task_type.left_out", task=name, error=str(error))
+                log.warning("task_type.left_out", task_type=name, error=str(error))
 
     def all(self) -> tuple[TaskType, ...]:
         """Every task type, by name."""

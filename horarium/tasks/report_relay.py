@@ -19,14 +19,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+from structlog.contextvars import bound_contextvars
 
 from horarium.logs import configure_logging, configured_logging
 from horarium.tasks.log_capture import capture_level, capture_logs, capture_logs_from
 from horarium.tasks.report import NewestLines, Report, current
+from horarium.uncaught import log_uncaught
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Relay", "RelayConfig", "call_heard", "set_up_relay"]
 
@@ -124,17 +126,19 @@ def set_up_relay(config: RelayConfig) -> None:
     config.end.set_inheritable(False)
     if config.logging:
         configure_logging(**config.logging)
+        log_uncaught()
     capture_logs_from(config.capture_level)
     _config[:] = [config]
 
 
-def call_heard(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call a function, in a process of the pool, and send what it says of itself."""
+def call_heard(name: str, ids: Mapping[str, object], function: Callable[[bytes], bytes], call: bytes) -> bytes:
+    """Call a function, in a process of the pool, and send what it says of itself; its lines carry the `ids`."""
     capture_logs()
     voice = _Voice(name, _config[0].end)
     entered = current.set(voice)
     try:
-        return function(*args, **kwargs)
+        with bound_contextvars(**ids):
+            return function(call)
     finally:
         current.reset(entered)
         voice.end()

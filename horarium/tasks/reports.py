@@ -144,7 +144,7 @@ class Reports:
         self._left[_claim(report.attempt)] = report
         while len(self._left) > MOST_LEFT:
             given_up = self._left.pop(next(iter(self._left))).attempt
-            log.warning("report.given_up", execution=str(given_up.execution_id), attempt=given_up.attempt)
+            log.warning("report.given_up", task_id=str(given_up.task_id), attempt=given_up.attempt)
 
     async def _write_soon(self, reports: Sequence[Report]) -> None:
         """Write them, and wait for it only so long."""
@@ -163,11 +163,11 @@ class Reports:
             await self._writes.submit(report)
         except Unavailable as error:
             self._away(str(error))
-        except Exception as error:  # noqa: BLE001 - not swallowed: logged, not by its words, which quote the values
-            claim = _claim(report.attempt)
-            log.error("report.impossible", execution=str(claim.execution_id), error=type(error).__name__)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - not swallowed: logged
+            attempt, kind = report.attempt, type(error).__name__
+            log.error("report.impossible", task_id=str(attempt.task_id), attempt=attempt.attempt, error=kind)  # noqa: TRY400 - not its words: a database quotes the values it refuses
             report.give_up()
-            self._left.pop(claim, None)
+            self._left.pop(_claim(attempt), None)
 
     def _away(self, error: str) -> None:
         """Say once that reports wait; until one is written, no finish waits for its own."""

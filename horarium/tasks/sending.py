@@ -15,6 +15,7 @@ import structlog
 from horarium.crashpoints import crashpoint
 from horarium.live_events import Moved, Tell, untold
 from horarium.sql.executions import Claim, mark_queued, refuse, release_buffered
+from horarium.stages import tell_published
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 
@@ -57,6 +58,7 @@ async def _sent(database: Database, messages: Sequence[TaskMessage], tell: Tell)
         return
     async with database.connection() as connection:
         await mark_queued(connection, [Claim(m.execution_id, m.attempt) for m in messages])
+    tell_published(messages)
     tell(Moved.now("queued", messages))
 
 
@@ -67,7 +69,7 @@ async def _refuse(database: Database, messages: Sequence[TaskMessage], errors: M
     async with database.connection() as connection:
         await refuse(connection, {Claim(m.execution_id, m.attempt): errors[m.execution_id] for m in messages})
     for message in messages:
-        log.error("execution.not_sendable", execution=str(message.execution_id), config_id=message.config_id)
+        log.error("execution.not_sendable", task_id=str(message.task_id), config_id=message.config_id)
     tell(Moved.now("failed", messages, reason="not_sendable"))
 
 

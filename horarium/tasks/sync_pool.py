@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pebble import ProcessPool
 
+from horarium.stages import ids_of
 from horarium.tasks.packed import call_packed, packed, unpacked
 from horarium.tasks.process_group import GroupContext, lead_group
 from horarium.tasks.report import Report, current
@@ -63,7 +64,8 @@ class SyncPool:
         if not isinstance(report, Report):
             return unpacked(await _ended(pool.schedule(call_packed, args=[call])))
         with relay.hearing(report) as name:
-            return unpacked(await _ended(pool.schedule(call_heard, args=[name, call_packed, [call], {}])))
+            told = [name, ids_of(report.attempt), call_packed, call]
+            return unpacked(await _ended(pool.schedule(call_heard, args=told)))
 
     def stop(self) -> None:
         """Kill whatever still runs."""
@@ -107,10 +109,10 @@ async def _ended(future: concurrent.futures.Future[Any]) -> Any:
 async def _kill(future: concurrent.futures.Future[Any]) -> None:
     """Cancel a call once it runs, and wait until pebble has seen its process end."""
     if not await _within(START_SECONDS, lambda: future.running() or future.done()):
-        log.warning("sync_pool.slow_start", seconds=START_SECONDS)
+        log.warning("sync_pool.slow_start", waited_seconds=START_SECONDS)
     future.cancel()
     if not await _within(KILL_SECONDS, lambda: bool(concurrent.futures.wait([future], timeout=0).done)):
-        log.error("sync_pool.process_outlives_its_kill", seconds=KILL_SECONDS)
+        log.error("sync_pool.process_outlives_its_kill", waited_seconds=KILL_SECONDS)
 
 
 async def _within(seconds: float, happened: Callable[[], bool]) -> bool:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
-from horarium.endings import _in_short
+from horarium.endings import _in_short, tell_ending
+from horarium.outcome import Attempt, Unsuccessful, decide
+from horarium.sql.executions import Finished
+
+if TYPE_CHECKING:
+    from horarium.keyspace.history import HistoryEvent
+    from horarium.live_events import Moved
+
+NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 
 
 class TaskError(Exception):
@@ -43,3 +55,35 @@ def test_of_an_exception_the_log_has_the_type_alone(error: str) -> None:
 @pytest.mark.parametrize("error", ["ran longer than 5 s", "its worker is gone", None])
 def test_our_own_words_are_told_whole(error: str | None) -> None:
     assert _in_short(error) == error
+
+
+def test_an_attempt_that_is_tried_again_says_of_which_worker_how_long_and_when() -> None:
+    """The one line that every attempt has at info leads from its tick to its worker."""
+    # given
+    attempt = Attempt(UUID(int=1), 1, 7, "test", NOON, 60, 2, 10, NOON, NOON)
+    ending = decide(attempt, Unsuccessful("failed", "no luck"), rand=lambda: 0.5)
+    told: list[HistoryEvent | Moved] = []
+
+    # when
+    with capture_logs() as lines:
+        finished = Finished("retrying", None, 1, 7, None, awaited=False)
+        tell_ending(attempt, ending, finished, told.append, worker="w1", seconds=0.25)
+
+    # then
+    assert lines == [
+        {
+            "event": "execution.ended",
+            "log_level": "warning",
+            "task_id": str(UUID(int=1)),
+            "config_id": 7,
+            "attempt": 1,
+            "task_type": "test",
+            "tick_at": "2024-05-08T12:00:00+00:00",
+            "worker": "w1",
+            "ended_as": "failed",
+            "status": "retrying",
+            "duration_ms": 250.0,
+            "retry_in_seconds": 10.0,
+            "error": "no luck",
+        }
+    ]

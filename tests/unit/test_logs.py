@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -220,6 +223,43 @@ def test_what_json_cannot_hold_is_still_written(capsys: pytest.CaptureFixture[st
     assert line["big"] == 2**70
     assert line["broken"] == "\ud800"
     assert line["keys"] == {"1": [2]}
+
+
+def test_of_a_line_that_cannot_be_made_another_one_tells_and_not_with_its_arguments(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Logging's own complaint prints them as they are, and one may be a secret."""
+    configure_logging("json", "info")
+    (handler,) = [each for each in logging.getLogger().handlers if type(each).__module__ == "horarium.logs"]
+
+    handler.handle(logging.LogRecord("app", logging.WARNING, "app.py", 7, "%d tries", ("hunter2",), None))
+
+    text = capsys.readouterr().err
+    line = json.loads(text)
+    assert (line["event"], line["level"], line["error"]) == ("line.unwritable", "error", "TypeError")
+    assert line["where"] == "app:7"
+    assert "hunter2" not in text
+
+
+class FullDisk(io.StringIO):
+    """A stderr that takes nothing."""
+
+    tries = 0
+
+    def write(self, text: str) -> int:
+        self.tries += 1
+        raise OSError(errno.ENOSPC, f"no space for {len(text)} characters")
+
+
+def test_a_full_disk_under_the_log_costs_the_line_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nowhere to say so, and nobody is kept from the work."""
+    disk = FullDisk()
+    monkeypatch.setattr(sys, "stderr", disk)
+    configure_logging("json", "info")
+
+    structlog.get_logger("horarium").info("said.to_nobody")
+
+    assert disk.tries == 1
 
 
 def test_capture_logs_sees_the_events_of_a_logger_already_in_use() -> None:

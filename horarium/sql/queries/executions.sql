@@ -198,7 +198,7 @@ WHERE id IN (
     ORDER BY w.id
     FOR UPDATE
 )
-RETURNING id;
+RETURNING id, message_id;
 
 -- name: execution_claim(ids, attempts, worker)
 -- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not

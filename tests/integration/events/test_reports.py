@@ -123,7 +123,7 @@ async def test_a_worker_that_is_killed_leaves_what_its_tasks_said_and_plain_func
 ) -> None:
     house_and_worker = a_house_and_a_worker(emptied_ledger, redis_url, redis_prefix, tmp_path / "data")
     async with house_and_worker as (house, worker):
-        _, plain = await started(house, "test.plain_speaks")
+        config, plain = await started(house, "test.plain_speaks")
         await ended(house, plain)
         _, task_id = await started(house, "test.reports", mark=str(tmp_path / "never"), name="it")
         await log_of(house, task_id, 3)
@@ -141,4 +141,5 @@ async def test_a_worker_that_is_killed_leaves_what_its_tasks_said_and_plain_func
     assert execution["progress"] == 0.25
     assert [line["text"] for line in of_plain["items"]] == ["plain words", "plain.event size=3 token=***"]
     assert "plain words" not in worker.log, "it is INFO, of a library to us"
-    assert '"event":"plain.event"' in worker.log
+    (event,) = (line for line in worker.events if line["event"] == "plain.event")
+    assert (event["task_id"], event["config_id"], event["attempt"]) == (plain, config, 1), "the ids come along"

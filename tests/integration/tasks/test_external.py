@@ -145,7 +145,7 @@ async def test_a_message_that_two_workers_get_is_run_by_one(
 ) -> None:
     async with a_workbench(emptied_ledger, redis_url, redis_prefix + "other:") as other:
         an_app(other.broker)
-        other.ledger._worker = "another worker"
+        other.ledger.worker = "another worker"
         twins = [an_app(each.broker).kicker("notes").with_task_id(A_HEX) for each in (bench, other)]
 
         await asyncio.gather(*(twin.kiq(str(tmp_path / "notes"), 0.3) for twin in twins))

@@ -159,7 +159,9 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_our
             await client.aclose()
             assert await server.holds(0)
 
-    assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [("request.answered", "info", 400)]
+    assert [(line["event"], line["log_level"], line["http_status"]) for line in logs] == [
+        ("request.answered", "info", 400)
+    ]
 
 
 async def test_an_answer_that_is_not_read_ends_its_connection_though_it_would_wait_for_ever_to_be_sent() -> None:

@@ -138,14 +138,14 @@ async def test_a_name_that_is_not_is_replaced(name: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "line"),
     [
-        ("GET", "/livez", {"log_level": "debug", "route": "/livez", "status": 200}),
+        ("GET", "/livez", {"log_level": "debug", "route": "/livez", "http_status": 200}),
         (
             "GET",
             "/api/v1/task-configs/7?token=c4n4ry",
-            {"log_level": "info", "route": "/api/v1/task-configs/{config_id}", "status": 401},
+            {"log_level": "info", "route": "/api/v1/task-configs/{config_id}", "http_status": 401},
         ),
-        ("POST", LOGIN, {"log_level": "info", "route": LOGIN, "status": 415}),
-        ("GET", "/c4n4ry?c4n4ry=c4n4ry", {"log_level": "info", "route": None, "status": 404}),
+        ("POST", LOGIN, {"log_level": "info", "route": LOGIN, "http_status": 415}),
+        ("GET", "/c4n4ry?c4n4ry=c4n4ry", {"log_level": "info", "route": None, "http_status": 404}),
     ],
 )
 async def test_a_request_leaves_one_line_that_names_its_route_and_nothing_it_brought(

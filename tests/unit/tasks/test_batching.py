@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING
 
 import anyio
@@ -52,6 +53,21 @@ class Doubling:
 
 async def submit_all(batcher: Batcher[int, int], items: Sequence[int]) -> list[int | BaseException]:
     return list(await asyncio.gather(*(batcher.submit(item) for item in items), return_exceptions=True))
+
+
+async def test_a_batch_is_sent_in_nobodys_name() -> None:
+    """What is logged meanwhile is not of the one who happened to ask first."""
+    asker: contextvars.ContextVar[str] = contextvars.ContextVar("asker", default="nobody")
+    seen: list[str] = []
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        seen.append(asker.get())
+        return items
+
+    asker.set("the first")
+    await Batcher(flush).submit(1)
+
+    assert seen == ["nobody"]
 
 
 async def test_an_idle_batcher_sends_one_item_at_once() -> None:
