@@ -29,6 +29,7 @@ from horarium.messages import Publish
 from horarium.sql.queries import QUERIES
 from horarium.tasks.kicked import NO_JSON
 from horarium.tasks.message import TaskMessage
+from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -78,6 +79,7 @@ class Executions:
             )
             if row is None:
                 return await _earlier_retry(connection, old, idempotency_key)
+            await note_trace(connection, [row["id"]])
             await note(connection, by, "execution.retried", _target(old), after={"task_id": str(row["id"])})
             crashpoint("executions.retry_inserted")
         crashpoint("executions.retry_committed")

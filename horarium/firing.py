@@ -218,6 +218,8 @@ class Firing:
                 parameters=spec.parameters,
                 queue=spec.queue,
                 priority=spec.priority,
+                unsent=True,
+                config_name=spec.name,
             )
             for row, decision in zip(self.rows, self.decisions, strict=True)
             if decision == "run"

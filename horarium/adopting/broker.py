@@ -31,6 +31,7 @@ from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.unsent import Unsent
+from horarium.tracing.within import within
 from horarium.troubles import reason
 
 if TYPE_CHECKING:
@@ -211,19 +212,23 @@ class AdoptedBroker:
     async def _send(self, message: TaskMessage, batch: _Batch) -> None:
         """Send one message, and note what became of it."""
         async with self._seats:
-            try:
-                made = await self._made(message)
-                await self._kick(self.app.formatter.dumps(made))
-            except AWAY as error:
-                log.warning("message.not_sent", execution=str(message.execution_id), error=type(error).__name__)
-                batch.away = True
-            except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
-                # not its words: they may quote parameters; whoever may read the execution finds them there
-                log.error("message.refused", execution=str(message.execution_id), error=type(error).__name__)  # noqa: TRY400
-                batch.refused[message.execution_id] = f"cannot be sent: {type(error).__name__}: {error}"
-            else:
-                batch.sent.add(message.execution_id)
-                await self._told_of(made)
+            with within(message.trace):  # which the app's own middlewares take up
+                await self._send_made(message, batch)
+
+    async def _send_made(self, message: TaskMessage, batch: _Batch) -> None:
+        try:
+            made = await self._made(message)
+            await self._kick(self.app.formatter.dumps(made))
+        except AWAY as error:
+            log.warning("message.not_sent", execution=str(message.execution_id), error=type(error).__name__)
+            batch.away = True
+        except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
+            # not its words: they may quote parameters; whoever may read the execution finds them there
+            log.error("message.refused", execution=str(message.execution_id), error=type(error).__name__)  # noqa: TRY400
+            batch.refused[message.execution_id] = f"cannot be sent: {type(error).__name__}: {error}"
+        else:
+            batch.sent.add(message.execution_id)
+            await self._told_of(made)
 
     async def _kick(self, message: BrokerMessage) -> None:
         """Hand a message to the app's broker; whatever is not said of the message itself is its server being away.

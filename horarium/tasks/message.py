@@ -6,6 +6,9 @@ which at ten thousand due in a second is most of the second. `Formatter` reads i
 
 What an app has kicked by itself is sent again as the app wrote it, under the app's own id; three labels say which
 attempt of which execution it is now.
+
+Where the run belongs into a trace, the labels have the W3C headers of it too (`tracing/`), as taskiq's own middleware for
+OpenTelemetry writes and reads them.
 """
 
 from __future__ import annotations
@@ -34,7 +37,11 @@ RETRIES, REQUEUES = "_retries", "X-Taskiq-requeue"
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of."""
+    """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of.
+
+    `trace` is what it carries of the trace that its run belongs into, and `link` that of the request which asked for it,
+    where its trace is another. `unsent`: no message of the execution was sent before this one.
+    """
 
     execution_id: UUID
     attempt: int
@@ -47,10 +54,15 @@ class TaskMessage:
     priority: int
     message_id: UUID | None = None
     kicked: dict[str, Any] | None = None
+    trace: dict[str, str] | None = None
+    link: dict[str, str] | None = None
+    unsent: bool = False
+    config_name: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
         """The message of a row of the ledger."""
+        asked = row.get("trace_context") or {}
         return cls(
             execution_id=row["id"],
             attempt=row["attempt"],
@@ -63,6 +75,9 @@ class TaskMessage:
             priority=row["priority"],
             message_id=row["message_id"],
             kicked=row["message"],
+            trace=asked.get("parent"),
+            link=asked.get("link"),
+            unsent=bool(row.get("unsent")),
         )
 
     @property
@@ -72,13 +87,14 @@ class TaskMessage:
 
     def labels(self) -> dict[str, Any]:
         """What the message of a config says of itself beside its id."""
-        return {
+        own = {
             "config_id": self.config_id,
             "task_type": self.task_type,
             "scheduler_type": self.scheduler_type,
             "tick_at": self.tick_at,
             "attempt": self.attempt,
         }
+        return own if self.trace is None else own | self.trace
 
     def fields(self) -> dict[str, Any]:
         """The fields of a `taskiq.message.TaskiqMessage`."""
@@ -107,7 +123,7 @@ class TaskMessage:
         return {
             "task_id": str(self.execution_id) if again else kicked["task_id"],
             "task_name": self.task_type,
-            "labels": labels | ours,
+            "labels": labels | ours | (self.trace or {}),
             "labels_types": types,
             "args": kicked["args"],
             "kwargs": kicked["kwargs"],
