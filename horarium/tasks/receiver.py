@@ -39,7 +39,7 @@ from horarium.sql.executions import Claim
 from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
-from horarium.tasks.intake import Intake
+from horarium.tasks.intake import Intake, whole_context
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
 from horarium.tasks.work import Work
@@ -376,7 +376,7 @@ class LedgerReceiver(TaskiqReceiver):
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await `work` even when cancelled meanwhile, and be cancelled after it: a result is not left half-written."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.get_running_loop().create_task(work, context=whole_context.get())
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
