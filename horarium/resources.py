@@ -274,7 +274,8 @@ async def open_resources(
         _adopted(settings, role) if hosted_by is None else AdoptedBroker.hosted(hosted_by)
     )  # first: its tasks are told from the start whether they are in a worker
     import_task_modules(settings.task_modules)
-    tracing = start_tracing(SERVICE if role == "up" else WORKER_SERVICE) if settings.tracing else None
+    works_alone = role == "worker" or hosted_by is not None
+    tracing = start_tracing(WORKER_SERVICE if works_alone else SERVICE) if settings.tracing else None
     postgres = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
     redis = EmbeddedRedis(settings.data_dir) if settings.redis_url is None else None
     redis_url = redis.url if redis is not None else _secret(settings.redis_url)

@@ -17,18 +17,17 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from opentelemetry import propagate, trace
-from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from horarium.outcome import Refused, Unsuccessful
 from horarium.tracing.carried import carried
-from horarium.tracing.derived import derived, made_at_ns
-from horarium.tracing.provider import given
+from horarium.tracing.derived import made_at_ns
+from horarium.tracing.places import Places, carrier_of, current
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -77,11 +76,14 @@ class Sending:
 class Tracing:
     """Makes the spans of one process, through a provider that is shut down at the end where it is `ours`."""
 
-    def __init__(self, provider: TracerProvider, ours: bool = False) -> None:  # noqa: FBT001, FBT002 - as the provider's maker answers
+    def __init__(self, provider: TracerProvider, *, ours: bool = False) -> None:
         self._provider = provider
         self._ours = ours
-        self._tracer = provider.get_tracer("horarium", version("horarium"))
-        self._fields = tuple(propagate.get_global_textmap().fields)
+        self._places = Places(provider)
+
+    def here(self) -> dict[str, str]:
+        """What is carried of the span in which we are, whoever has made it."""
+        return carrier_of(trace.get_current_span())
 
     async def stop(self) -> None:
         """Send what is left, for a moment at most; a collector that is away keeps no process from ending."""
@@ -93,8 +95,6 @@ class Tracing:
             while stopping.is_alive():
                 await anyio.sleep(0.01)
 
-    # Requests
-
     @contextmanager
     def request(self, headers: Mapping[str, str], method: str, route: str | None, scheme: str) -> Iterator[Span]:
         """One request, in the trace that its headers name; what it makes writes that down."""
@@ -102,15 +102,15 @@ class Tracing:
         said = {"http.request.method": known, "http.route": route, "url.scheme": scheme}
         name = "HTTP" if known == "_OTHER" else known
         context = propagate.extract(headers, context=Context())
-        span = self._tracer.start_span(
+        span = self._places.tracer.start_span(
             f"{name} {route}" if route else name, context=context, kind=SpanKind.SERVER, attributes=_known(said)
         )
-        with self._current(span, context):
+        with current(span, context):
             yield span
 
     @staticmethod
     def answered(span: Span, status: int) -> None:
-        """What the request was answered with."""
+        """Say what the request was answered with."""
         span.set_attribute("http.response.status_code", status)
         if status >= 500:
             span.set_attribute("error.type", str(status))
@@ -125,7 +125,7 @@ class Tracing:
 
     def _begin(self, message: TaskMessage, system: str) -> tuple[TaskMessage, tuple[Span, ...]]:
         parent, first = self._place(message)
-        publish = self._tracer.start_span(
+        publish = self._places.tracer.start_span(
             f"publish {message.queue}",
             context=parent,
             kind=SpanKind.PRODUCER,
@@ -138,17 +138,17 @@ class Tracing:
                 "horarium.attempt": message.attempt,
             },
         )
-        return replace(message, trace=self._headers(publish)), (publish, *first)
+        return replace(message, trace=carrier_of(publish)), (publish, *first)
 
     def _place(self, message: TaskMessage) -> tuple[Context, tuple[Span, ...]]:
         """What is before the message in its trace; and the span that begins it, where this message does."""
-        before = self._read(message.trace) or self._read(message.kicked["labels"] if message.kicked else None)
+        before = self._places.read(message.trace) or self._places.read(message.kicked["labels"] if message.kicked else None)
         if before is not None:
             return before, ()
         if not message.unsent or message.kicked is not None:
-            return self._computed(message.execution_id, message.task_type), ()
-        link = self._read(message.link)
-        first = self._first(
+            return self._places.computed(message.execution_id, message.task_type), ()
+        link = self._places.read(message.link)
+        first = self._places.first(
             message.execution_id,
             message.task_type,
             start_time=made_at_ns(message.execution_id),
@@ -173,14 +173,14 @@ class Tracing:
             "horarium.attempt": attempt.attempt,
             "horarium.lateness_seconds": attempt.lateness_seconds,
         }
-        context = self._read(labels)
+        context = self._places.read(labels)
         options: dict[str, Any] = {"kind": SpanKind.CONSUMER, "attributes": _known(said)}
         if context is None and attempt.attempt == 1:  # whoever sent it traces nothing
-            span = self._first(attempt.execution_id, attempt.task_type, verb="run", **options)
+            span = self._places.first(attempt.execution_id, attempt.task_type, verb="run", **options)
         else:
-            context = context or self._computed(attempt.execution_id, attempt.task_type)
-            span = self._tracer.start_span(f"run {attempt.task_type}", context=context, **options)
-        with self._current(span, context or Context()):
+            context = context or self._places.computed(attempt.execution_id, attempt.task_type)
+            span = self._places.tracer.start_span(f"run {attempt.task_type}", context=context, **options)
+        with current(span, context or Context()):
             labels.update(carried.get() or {})
             entered = _run.set(span)
             try:
@@ -206,54 +206,6 @@ class Tracing:
         span = _run.get()
         if span is not None:
             span.set_attribute("horarium.status", "superseded" if finished is None else finished.status)
-
-    # Contexts
-
-    def here(self) -> dict[str, str]:
-        """What is carried of the span in which we are, whoever has made it."""
-        return self._headers(trace.get_current_span())
-
-    @contextmanager
-    def _current(self, span: Span, context: Context) -> Iterator[None]:
-        """The span is the current one until the block ends, and is carried along; then it ends."""
-        entered = attach(trace.set_span_in_context(span, context))
-        carries = carried.set(self._headers(span))
-        try:
-            yield
-        finally:
-            carried.reset(carries)
-            detach(entered)
-            span.end()
-
-    def _first(self, execution_id: UUID, task_type: str, *, verb: str = "tick", **options: Any) -> Span:
-        """The span that begins the trace of an execution."""
-        entered = given.set(derived(execution_id))
-        try:
-            return self._tracer.start_span(f"{verb} {task_type}", context=Context(), **options)
-        finally:
-            given.reset(entered)
-
-    def _computed(self, execution_id: UUID, task_type: str) -> Context:
-        """The trace of an execution as it must have begun, kept or not: samplers decide by its id."""
-        ids = derived(execution_id)
-        decided = self._provider.sampler.should_sample(Context(), ids.trace_id, f"tick {task_type}")
-        flags = TraceFlags.SAMPLED if decided.decision.is_sampled() else TraceFlags.DEFAULT
-        first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=TraceFlags(flags))
-        return trace.set_span_in_context(NonRecordingSpan(first), Context())
-
-    def _read(self, headers: Mapping[str, Any] | None) -> Context | None:
-        """The trace that these name; None where they name none. Labels are anybody's, and need not be texts."""
-        if headers is None:
-            return None
-        texts = {name: headers[name] for name in self._fields if isinstance(headers.get(name), str)}
-        context = propagate.extract(texts, context=Context())
-        return context if trace.get_current_span(context).get_span_context().is_valid else None
-
-    def _headers(self, span: Span) -> dict[str, str]:
-        """What is carried of the trace: of the caller's baggage nothing, which is his and may be anything."""
-        headers: dict[str, str] = {}
-        propagate.inject(headers, trace.set_span_in_context(span, Context()))
-        return headers
 
 
 def _described(message: TaskMessage) -> dict[str, Any]:

@@ -23,4 +23,5 @@ def start_tracing(service: str) -> Tracing:
         from horarium.tracing.spans import Tracing  # noqa: PLC0415 - as above
     except ImportError as error:
         raise ConfigurationError(f"HORARIUM_TRACING: OpenTelemetry is not there ({error}); {INSTALL}") from error
-    return Tracing(*tracer_provider(service))
+    provider, ours = tracer_provider(service)
+    return Tracing(provider, ours=ours)

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from opentelemetry import trace
 from redis.asyncio import Redis
 from taskiq.kicker import AsyncKicker
@@ -17,6 +19,7 @@ from uuid_utils.compat import uuid7
 
 from horarium.adopting.broker import AdoptedBroker
 from horarium.tasks.message import TaskMessage
+from horarium.tasks.shell import Shell
 from horarium.tasks.traced import KickedHere, TracedPublisher, TracedReceiver
 from tests.support.adopted_app import app_over
 from tests.support.spans import TracedProcess
@@ -84,6 +87,27 @@ async def test_what_is_kicked_within_a_run_is_in_its_trace(bench: Workbench, pro
 
     [request, run] = process.spans
     assert (run.name, run.trace, run.parent) == ("run echo", request.trace, request.id)
+
+
+async def test_whom_a_task_asks_for_something_is_told_the_trace(bench: Workbench, process: TracedProcess) -> None:
+    """A server by the header, a program by the variable."""
+    bench.broker.add_dependency_context({Shell: Shell(allowed=True)})
+    told: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        told.append(request.headers["traceparent"])
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with TestServer(app) as server:
+        await bench.run("http_request", {"url": str(server.make_url("/"))})
+    row = await bench.run("shell_command", {"argv": ["sh", "-c", "echo $TRACEPARENT"]})
+    told.append(row["result"]["stdout"].strip())
+    await eventually(bench.all_acknowledged)
+
+    runs = [span for span in process.spans if span.name.startswith("run")]
+    assert told == [f"00-{span.trace}-{span.id}-01" for span in runs]
 
 
 async def test_an_apps_own_span_of_sending_is_between_our_message_and_our_run(
