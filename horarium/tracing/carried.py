@@ -28,6 +28,6 @@ async def note_trace(connection: Connection, execution_ids: Sequence[UUID], *, a
     `apart`: they are many, and each has a trace of its own that names this one.
     """
     trace = carried.get()
-    if trace is not None and execution_ids:
+    if trace and execution_ids:
         context = {"link" if apart else "parent": trace}
         await QUERIES.execution_note_trace.rows(connection, ids=list(execution_ids), trace_context=context)
