@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from horarium.settings import Settings
     from horarium.tasks.broker import Broker, Publisher
     from horarium.tasks.registry import Tasks, TaskTypes
+    from horarium.tracing.spans import Tracing
 
 __all__ = ["Resources", "open_resources"]
 

@@ -62,7 +62,7 @@ HOLDS_SECONDS = 2.0
 class WorkerConfig:
     """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops.
 
-    `id` is its process', and `inline` says that it has that process not to itself. Where there is `tracing`, runs are spans.
+    `id` is its process', and `inline` says that it has that process not to itself. With `tracing`, runs are spans.
     """
 
     id: str
@@ -129,8 +129,9 @@ class Worker:
         if config.tracing is None:
             pool, ledger = SyncPool(config.sync_processes), self._ledger(broker, worker_id)
             return pool, ledger, LedgerReceiver(taskiq_broker(broker), ledger, pool, record, **options)
-        pool, ledger = TracedSyncPool(config.sync_processes), self._ledger(
-            TracedPublisher(broker, config.tracing), worker_id
+        pool, ledger = (
+            TracedSyncPool(config.sync_processes),
+            self._ledger(TracedPublisher(broker, config.tracing), worker_id),
         )
         return pool, ledger, TracedReceiver.over(broker, ledger, pool, record, tracing=config.tracing, **options)
 

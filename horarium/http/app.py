@@ -72,9 +72,7 @@ _RESOURCES: tuple[Route, ...] = (
 ROUTES = (*_RESOURCES, openapi_route(_RESOURCES))
 
 
-def make_app(
-    services: Services, cors_origins: Collection[str] = (), tracing: Tracing | None = None
-) -> web.Application:
+def make_app(services: Services, cors_origins: Collection[str] = (), tracing: Tracing | None = None) -> web.Application:
     """The application over these services; pages of these origins may call it from a browser."""
     preflight, mark = cors(cors_origins)
     outermost = () if tracing is None else (traced(tracing),)

@@ -1,7 +1,7 @@
 """A span of each request to the API, where it is traced: named by its route's template, as every line of the log is.
 
-OpenTelemetry's own instrumentation of aiohttp is not used: it describes a request by its path and query, where people put
-tokens, calls a route by the name of its function, and is put in place by replacing `web.Application` for all.
+OpenTelemetry's own instrumentation of aiohttp is not used: it describes a request by its path and query, where people
+put tokens, calls a route by the name of its function, and is put in place by replacing `web.Application` for all.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ taskiq's receiver makes four tasks and two queues' worth of hand-overs of every 
 two steps. Here one task reads and is cancelled to stop; what it cannot have handed on is not acknowledged, and so
 delivered again. A page of messages that was read at once is begun at once, and then claimed in one statement.
 
-What is done for a message in a second task (`whole_context`) can have the context of its first one, and not a copy: an app's
-middleware may set a context variable before a run and reset it after.
+What is done for a message in a second task (`whole_context`) can have the context of its first one, and not a copy: an
+app's middleware may set a context variable before a run and reset it after.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ which at ten thousand due in a second is most of the second. `Formatter` reads i
 What an app has kicked by itself is sent again as the app wrote it, under the app's own id; three labels say which
 attempt of which execution it is now.
 
-Where the run belongs into a trace, the labels have the W3C headers of it too (`tracing/`), as taskiq's own middleware for
-OpenTelemetry writes and reads them.
+Where the run belongs into a trace, the labels have the W3C headers of it too (`tracing/`), as taskiq's own middleware
+for OpenTelemetry writes and reads them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ RETRIES, REQUEUES = "_retries", "X-Taskiq-requeue"
 class TaskMessage:
     """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of.
 
-    `trace` is what it carries of the trace that its run belongs into, and `link` that of the request which asked for it,
-    where its trace is another. `unsent`: no message of the execution was sent before this one.
+    `trace` is what it carries of the trace that its run belongs into, and `link` that of the request which asked for
+    it, where its trace is another. `unsent`: no message of the execution was sent before this one.
     """
 
     execution_id: UUID

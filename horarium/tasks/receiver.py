@@ -273,7 +273,7 @@ class LedgerReceiver(TaskiqReceiver):
             # not the error's own words: they quote the message, and with it parameters that may be secrets
             log.warning("message.unreadable", error=type(error).__name__, length=len(data))
             return None
-        execution_id = cast("Kick", kick).row.execution_id if claim is None else claim.execution_id
+        execution_id = kick.row.execution_id if kick is not None else cast("Claim", claim).execution_id
         is_external = kick is not None or take_off_labels(parsed)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         return Work(parsed, claim, kick, ack, is_external, execution_id, task)

@@ -1,8 +1,9 @@
 """The trace of an execution, computed from its id: any process knows it at any time, and nobody has to keep it.
 
-So a message that was lost and is sent again an hour later, by another process, is in the same trace as its tick. The id
-itself would be a valid trace id, and a bad one: samplers compare the lower 64 bits with a threshold, and of those a UUID
-fixes the first two, so that a tenth of the traces would be none of them. Hence its hash.
+So a message that was lost and is sent again an hour later, by another process, is in the same trace as its tick. The
+id itself would be a valid trace id, and a bad one: samplers compare the lower 64 bits with a threshold, and of those a
+UUID fixes the first two, so that a tenth of the traces would be none of them. Hence its hash, which is as random as the
+74 random bits of the id.
 """
 
 from __future__ import annotations

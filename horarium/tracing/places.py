@@ -44,8 +44,8 @@ class Places:
         """The trace of an execution as it must have begun, kept or not: samplers decide by its id."""
         ids = derived(execution_id)
         decided = self._sampler.should_sample(Context(), ids.trace_id, f"tick {task_type}")
-        flags = TraceFlags(TraceFlags.SAMPLED if decided.decision.is_sampled() else TraceFlags.DEFAULT)
-        first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=flags)
+        flags = TraceFlags.RANDOM_TRACE_ID | (TraceFlags.SAMPLED if decided.decision.is_sampled() else 0)
+        first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=TraceFlags(flags))
         return trace.set_span_in_context(NonRecordingSpan(first), Context())
 
     def first(self, execution_id: UUID, task_type: str, *, verb: str = "tick", **options: Any) -> Span:

@@ -1,12 +1,12 @@
 """OpenTelemetry's tracer provider: the one that is there already, or else one that its own variables describe.
 
-An app that has made one (in its code, or by `opentelemetry-instrument`) has said where its spans go, and ours go the same
-way. Otherwise ours becomes the process' own, so that what tasks trace by themselves goes with ours: OTLP over HTTP, with
-everything that OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_BSP_*, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and
-OTEL_SDK_DISABLED say, which the SDK reads.
+An app that has made one (in its code, or by `opentelemetry-instrument`) has said where its spans go, and ours go the
+same way. Otherwise ours becomes the process' own, so that what tasks trace by themselves goes with ours: OTLP over
+HTTP, with everything that OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_BSP_*, OTEL_SERVICE_NAME,
+OTEL_RESOURCE_ATTRIBUTES and OTEL_SDK_DISABLED say, which the SDK reads.
 
-Spans are sent by a thread of the SDK's, from a queue with a bound: what does not fit in is dropped, and the SDK says so.
-Nothing that is scheduled ever waits for a collector.
+Spans are sent by a thread of the SDK's, from a queue with a bound: what does not fit in is dropped, and the SDK says
+so. Nothing that is scheduled ever waits for a collector.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class GivenIds(IdGenerator):
         """An id for a span."""
         ids = given.get()
         return self._otherwise.generate_span_id() if ids is None else ids.span_id
+
+    def is_trace_id_random(self) -> bool:
+        """Whether the id of the trace that is being made is as good as random (W3C's flag)."""
+        return given.get() is not None or self._otherwise.is_trace_id_random()
 
 
 def tracer_provider(service: str) -> tuple[TracerProvider, bool]:

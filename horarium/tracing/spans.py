@@ -5,8 +5,8 @@
     └─ publish default                        each message of it
        └─ run reports.send_daily              each attempt, in whichever process; what the task traces is below it
 
-Whether a trace is kept is decided once, at its first span, and travels with it. A span says which execution it is of and
-what became of it, never what with: no parameter, result, path, query, header or exception's message is in one.
+Whether a trace is kept is decided once, at its first span, and travels with it. A span says which execution it is of
+and what became of it, never what with: no parameter, result, path, query, header or exception's message is in one.
 
 A backfill makes thousands of executions in one request, so each has a trace of its own, and names that of the request.
 """
@@ -92,7 +92,7 @@ class Tracing:
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
         with anyio.move_on_after(STOP_SECONDS, shield=True):
-            while stopping.is_alive():
+            while stopping.is_alive():  # noqa: ASYNC110 - a thread that may outlive this loop sets no event of it
                 await anyio.sleep(0.01)
 
     @contextmanager
@@ -142,7 +142,9 @@ class Tracing:
 
     def _place(self, message: TaskMessage) -> tuple[Context, tuple[Span, ...]]:
         """What is before the message in its trace; and the span that begins it, where this message does."""
-        before = self._places.read(message.trace) or self._places.read(message.kicked["labels"] if message.kicked else None)
+        before = self._places.read(message.trace) or self._places.read(
+            message.kicked["labels"] if message.kicked else None
+        )
         if before is not None:
             return before, ()
         if not message.unsent or message.kicked is not None:

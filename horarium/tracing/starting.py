@@ -17,7 +17,7 @@ INSTALL = "pip install 'horarium[opentelemetry]'"
 
 
 def start_tracing(service: str) -> Tracing:
-    """Trace from now on, as a service of this name unless an OTEL_ variable gives another; raises ConfigurationError."""
+    """Trace from now on, as a service of this name unless a variable gives another; raises ConfigurationError."""
     try:
         from horarium.tracing.provider import tracer_provider  # noqa: PLC0415 - an optional extra
         from horarium.tracing.spans import Tracing  # noqa: PLC0415 - as above

@@ -2,8 +2,8 @@
 
 OpenTelemetry is asked only where somebody, we or the app, has loaded it: without it nobody could look.
 
-A plain function runs in a process of its own (`tasks/sync_pool.py`). Its spans are sent from there, as the worker sends its
-own; that process ends by being killed, and takes along what it had not sent yet, which is a few seconds' worth.
+A plain function runs in a process of its own (`tasks/sync_pool.py`). Its spans are sent from there, as the worker sends
+its own; that process ends by being killed, and takes along what it had not sent yet, which is a few seconds' worth.
 """
 
 from __future__ import annotations

@@ -90,7 +90,10 @@ def test_a_run_by_hand_and_its_retry_are_one_trace_with_the_request_and_its_call
     assert {span.service for span in (*spans[run], *spans["own"])} == {"horarium-worker"}
     assert ended["status"] == "success"
     said = {span.attributes["horarium.attempt"]: span for span in spans[run]}
-    assert {number: span.attributes["horarium.status"] for number, span in said.items()} == {1: "retrying", 2: "success"}
+    assert {number: span.attributes["horarium.status"] for number, span in said.items()} == {
+        1: "retrying",
+        2: "success",
+    }
     assert (said[1].attributes["error.type"], said[1].fails, said[2].fails) == ("ValueError", True, False)
     lines = [line for line in house.started["worker"].events if line["event"] == "execution.ended"]
     assert [line["span_id"] for line in lines if line.get("trace_id") == CALLER] == [said[1].id, said[2].id]

@@ -47,7 +47,7 @@ def process() -> TracedProcess:
 
 @pytest.fixture
 def theirs(process: TracedProcess) -> OpenTelemetryMiddleware:
-    """taskiq's own middleware, in the same process."""
+    """The middleware of taskiq itself, in the same process."""
     return OpenTelemetryMiddleware(tracer=process.provider.get_tracer("app"))
 
 
@@ -107,7 +107,7 @@ async def test_whom_a_task_asks_for_something_is_told_the_trace(bench: Workbench
     await eventually(bench.all_acknowledged)
 
     runs = [span for span in process.spans if span.name.startswith("run")]
-    assert told == [f"00-{span.trace}-{span.id}-01" for span in runs]
+    assert told == [f"00-{span.trace}-{span.id}-03" for span in runs]
 
 
 async def test_an_apps_own_span_of_sending_is_between_our_message_and_our_run(
@@ -125,7 +125,7 @@ async def test_an_apps_own_span_of_sending_is_between_our_message_and_our_run(
     spans = {span.name: span for span in process.spans}
     publish, send = spans["publish default"], spans["send/app.greet"]
     assert (send.trace, send.parent) == (publish.trace, publish.id)
-    assert labels["traceparent"] == f"00-{send.trace}-{send.id}-01"
+    assert labels["traceparent"] == f"00-{send.trace}-{send.id}-03"
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 

@@ -1,4 +1,4 @@
-"""Tracing that is off: nothing of OpenTelemetry is there, and the plain parts are at work."""
+"""Horarium where OpenTelemetry is not installed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ import sys
 
 SOURCE = """
 import sys
-import horarium.commands.up, horarium.commands.one_worker, horarium.hosted, horarium.tasks.traced, horarium.http.traced
-print([name for name in sys.modules if name.partition(".")[0] == "opentelemetry"])
+sys.modules["opentelemetry"] = None  # as if it were not there: no import of it, or of what is in it, succeeds
+import horarium.commands.up, horarium.commands.one_worker, horarium.hosted
+from horarium.errors import ConfigurationError
+from horarium.tracing.starting import start_tracing
+print([name for name in sys.modules if name.startswith("opentelemetry.")])
+try:
+    start_tracing("horarium")
+except ConfigurationError as error:
+    print(error)
 """
 
 
-def test_what_runs_a_supervisor_or_a_worker_imports_nothing_of_opentelemetry() -> None:
-    """So nothing can be made or sent; it is there for the tests, and a process whose settings ask for it."""
+def test_without_the_extra_all_works_but_tracing_which_says_what_to_install() -> None:
     ran = subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True, timeout=15)  # noqa: S603 - ours
 
-    assert ran.stdout == "[]\n"
+    loaded, refusal = ran.stdout.splitlines()
+    assert loaded == "[]"
+    assert refusal.startswith("HORARIUM_TRACING: OpenTelemetry is not there")
+    assert refusal.endswith("pip install 'horarium[opentelemetry]'")

@@ -12,14 +12,13 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from taskiq import TaskiqMessage
 from uuid_utils.compat import uuid7
 
-from horarium.errors import ConfigurationError, Unavailable
+from horarium.errors import Unavailable
 from horarium.outcome import Attempt, Succeeded, Unsuccessful
 from horarium.sql.executions import Finished
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from horarium.tracing.carried import carried
 from horarium.tracing.derived import derived, made_at_ns
-from horarium.tracing.starting import start_tracing
 from tests.support.spans import TracedProcess
 
 if TYPE_CHECKING:
@@ -45,7 +44,16 @@ def sent(process: TracedProcess, message: TaskMessage) -> TaskMessage:
 
 def attempt_of(message: TaskMessage) -> Attempt:
     return Attempt(
-        message.execution_id, message.attempt, message.config_id, message.task_type, message.tick_at, 60, 1, 1, TICK, TICK
+        message.execution_id,
+        message.attempt,
+        message.config_id,
+        message.task_type,
+        message.tick_at,
+        60,
+        1,
+        1,
+        TICK,
+        TICK,
     )
 
 
@@ -107,21 +115,25 @@ def test_spans_say_which_execution_it_is_and_what_became_of_it_and_never_what_wi
     assert publish.attributes["messaging.system"] == "redis"
     assert publish.attributes["messaging.destination.name"] == "slow"
     assert publish.attributes["messaging.message.id"] == str(message.execution_id)
-    assert (run.attributes["horarium.status"], run.attributes["error.type"], run.fails) == ("retrying", "ValueError", True)
+    assert (run.attributes["horarium.status"], run.attributes["error.type"], run.fails) == (
+        "retrying",
+        "ValueError",
+        True,
+    )
     assert "hunter2" not in "".join(span.to_json() for span in process.finished)
 
 
 def test_a_ratio_of_the_traces_is_kept_and_each_of_them_whole() -> None:
-    """Ids are UUIDs, whose lower half begins with two bits that are always the same: taken as they are, none is kept."""
+    """Ids are UUIDs, whose lower half begins with two bits that never change: taken as they are, none is kept."""
     dispatcher, publisher, worker = (TracedProcess(ParentBased(TraceIdRatioBased(0.1))) for _ in range(3))
-    messages = [tick() for _ in range(2000)]
+    messages = [tick() for _ in range(500)]
 
     for message in messages:
         ran(worker, sent(dispatcher, message))
         sent(publisher, replace(message, attempt=2, unsent=False))
 
     kept = {span.trace for span in dispatcher.spans}
-    assert 120 < len(kept) < 280
+    assert 20 < len(kept) < 85
     assert {span.trace for span in worker.spans} == {span.trace for span in publisher.spans} == kept
     assert len(worker.spans) == len(kept)
 
@@ -139,7 +151,10 @@ def test_what_could_not_be_sent_has_its_first_span_from_whoever_sends_it() -> No
     assert [(span.name, span.fails) for span in dispatcher.spans] == [
         ("publish slow", True), ("publish slow", True), ("tick reports.send", True),
     ]  # fmt: skip
-    assert [(span.name, span.fails) for span in publisher.spans] == [("publish slow", False), ("tick reports.send", False)]
+    assert [(span.name, span.fails) for span in publisher.spans] == [
+        ("publish slow", False),
+        ("tick reports.send", False),
+    ]
     assert {span.parent for span in dispatcher.spans[:1]} == {publisher.spans[1].id}
 
 
@@ -184,7 +199,7 @@ def test_a_run_whose_message_carries_no_trace_begins_it(labels: dict[str, Any]) 
     run, publish = worker.spans
     assert (run.trace, run.parent) == (f"{derived(message.execution_id).trace_id:032x}", "")
     assert publish.parent == run.id
-    assert inside["traceparent"] == f"00-{run.trace}-{run.id}-01"
+    assert inside["traceparent"] == f"00-{run.trace}-{run.id}-03"
 
 
 def test_what_an_app_has_kicked_is_in_the_trace_that_it_came_with_when_it_is_sent_again() -> None:
@@ -208,10 +223,3 @@ def test_of_what_a_caller_puts_into_the_trace_nothing_but_the_trace_goes_on() ->
 
     assert set(asked or {}) == {"traceparent"}
     assert "baggage" in propagate.get_global_textmap().fields
-
-
-def test_a_switch_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "horarium.tracing.provider", None)
-
-    with pytest.raises(ConfigurationError, match=r"pip install 'horarium\[opentelemetry\]'"):
-        start_tracing("horarium")
