@@ -13,7 +13,7 @@ import os
 import socket
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -125,7 +125,7 @@ class Worker:
     def _parts(self, worker_id: str) -> tuple[SyncPool, Ledger, LedgerReceiver]:
         """What runs messages: plain, or with spans around it."""
         config, broker, record = self._config, self._broker, self._mailboxes.record
-        options = {"concurrency": config.concurrency, "drain_seconds": config.drain_seconds}
+        options: dict[str, Any] = {"concurrency": config.concurrency, "drain_seconds": config.drain_seconds}
         if config.tracing is None:
             pool, ledger = SyncPool(config.sync_processes), self._ledger(broker, worker_id)
             return pool, ledger, LedgerReceiver(taskiq_broker(broker), ledger, pool, record, **options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from horarium.tracing.carried import carried
@@ -44,7 +45,9 @@ class Places:
         """The trace of an execution as it must have begun, kept or not: samplers decide by its id."""
         ids = derived(execution_id)
         decided = self._sampler.should_sample(Context(), ids.trace_id, f"tick {task_type}")
-        flags = TraceFlags.RANDOM_TRACE_ID | (TraceFlags.SAMPLED if decided.decision.is_sampled() else 0)
+        flags = TraceFlags.RANDOM_TRACE_ID | (
+            TraceFlags.SAMPLED if decided.decision is Decision.RECORD_AND_SAMPLE else 0
+        )
         first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=TraceFlags(flags))
         return trace.set_span_in_context(NonRecordingSpan(first), Context())
 

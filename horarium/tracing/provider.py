@@ -56,8 +56,8 @@ def tracer_provider(service: str) -> tuple[TracerProvider, bool]:
     """The provider, and whether it is ours to shut down."""
     found = trace.get_tracer_provider()
     if isinstance(found, TracerProvider):
-        if not isinstance(found.id_generator, GivenIds):
-            found.id_generator = GivenIds(found.id_generator)  # as tracers take it from here that are asked for later
+        if not isinstance(found.id_generator, GivenIds):  # where tracers take it from that are asked for later
+            found.id_generator = GivenIds(found.id_generator)  # type: ignore[assignment]  # inferred from its default
         return found, False
     made = TracerProvider(
         resource=_resource(service), id_generator=GivenIds(RandomIdGenerator()), shutdown_on_exit=False

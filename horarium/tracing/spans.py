@@ -1,6 +1,6 @@
 """The spans of Horarium, named and described by OpenTelemetry's conventions for HTTP servers and for messaging.
 
-    POST /api/v1/task-configs/{id}/run        a request, in its caller's trace if it has one; or else
+    POST /api/v1/task-configs/{config_id}/run        a request, in its caller's trace if it has one; or else
     tick reports.send_daily                   an execution that nobody asked for, from its decision until it was sent
     └─ publish default                        each message of it
        └─ run reports.send_daily              each attempt, in whichever process; what the task traces is below it

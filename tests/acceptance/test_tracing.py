@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(90)
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 PASSWORD = "hunter2-of-a-parameter"
-ROUTE = "POST /api/v1/task-configs/{id}/run"
+ROUTE = "POST /api/v1/task-configs/{config_id}/run"
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,8 @@ def house(servers: Servers, collector: Collector) -> Iterator[ChaosHouse]:
 def trace_of(collector: Collector, trace: str, *names: str) -> dict[str, list[Seen]]:
     """The spans of a trace by name, once it has so many of each name."""
 
-    def whole() -> dict[str, list[Seen]] | None:
-        found = collector.of(trace)
-        return found if all(len(found.get(name, ())) >= names.count(name) for name in names) else None
-
-    return until(whole, within=15) or {}
+    until(lambda: all(len(collector.of(trace).get(name, ())) >= names.count(name) for name in names), within=15)
+    return collector.of(trace)
 
 
 def test_a_run_by_hand_and_its_retry_are_one_trace_with_the_request_and_its_caller(

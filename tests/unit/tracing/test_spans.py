@@ -160,7 +160,7 @@ def test_what_could_not_be_sent_has_its_first_span_from_whoever_sends_it() -> No
 
 def test_a_request_is_named_by_its_route_in_the_trace_of_its_caller_and_carries_itself_along() -> None:
     process = TracedProcess()
-    route = "/api/v1/task-configs/{id}/run"
+    route = "/api/v1/task-configs/{config_id}/run"
 
     with process.tracing.request(HEADERS, "POST", route, "http") as span:
         process.tracing.answered(span, 202)
