@@ -226,9 +226,11 @@ def _console(*, colors: bool) -> list[Processor]:
 
 
 def _in_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Say in which trace it happened, where that is kept. OpenTelemetry is asked only if somebody has loaded it."""
-    asked = getattr(sys.modules.get("opentelemetry.trace"), "get_current_span", None)
-    if asked is not None and (context := asked().get_span_context()).trace_flags.sampled:
+    """Say in which trace it happened, where that is kept. OpenTelemetry is asked only if somebody traces with it."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return event
+    context = sys.modules["opentelemetry.trace"].get_current_span().get_span_context()
+    if context.trace_flags.sampled:
         event["trace_id"], event["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
     return event
 

@@ -212,7 +212,7 @@ class AdoptedBroker:
     async def _send(self, message: TaskMessage, batch: _Batch) -> None:
         """Send one message, and note what became of it."""
         async with self._seats:
-            with within(message.trace):  # which the app's own middlewares take up
+            with within(message.trace.headers if message.trace else None):  # which the app's own middlewares take up
                 await self._send_made(message, batch)
 
     async def _send_made(self, message: TaskMessage, batch: _Batch) -> None:

@@ -25,6 +25,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from horarium.outcome import Refused, Unsuccessful
+from horarium.tasks.message import Trace
 from horarium.tracing.carried import carried
 from horarium.tracing.derived import made_at_ns
 from horarium.tracing.places import Places, carrier_of, current
@@ -138,18 +139,18 @@ class Tracing:
                 "horarium.attempt": message.attempt,
             },
         )
-        return replace(message, trace=carrier_of(publish)), (publish, *first)
+        return replace(message, trace=Trace(carrier_of(publish))), (publish, *first)
 
     def _place(self, message: TaskMessage) -> tuple[Context, tuple[Span, ...]]:
         """What is before the message in its trace; and the span that begins it, where this message does."""
-        before = self._places.read(message.trace) or self._places.read(
-            message.kicked["labels"] if message.kicked else None
-        )
+        before = self._places.read(message.trace.headers if message.trace else None)
+        if before is None and message.kicked is not None:
+            before = self._places.read(message.kicked["labels"])
         if before is not None:
             return before, ()
-        if not message.unsent or message.kicked is not None:
+        if message.begins is None or message.kicked is not None:
             return self._places.computed(message.execution_id, message.task_type), ()
-        link = self._places.read(message.link)
+        link = self._places.read(message.trace.link if message.trace else None)
         first = self._places.first(
             message.execution_id,
             message.task_type,
@@ -219,7 +220,7 @@ def _described(message: TaskMessage) -> dict[str, Any]:
             "horarium.execution.id": str(message.execution_id),
             "horarium.task_type": message.task_type,
             "horarium.config.id": message.config_id,
-            "horarium.config.name": message.config_name,
+            "horarium.config.name": message.begins or None,
             "horarium.scheduler_type": message.scheduler_type,
             "horarium.tick_at": None if tick_at is None else tick_at.isoformat(),
             "horarium.lateness_seconds": None if tick_at is None else max(made_at - tick_at.timestamp(), 0.0),

@@ -58,7 +58,6 @@ def house(servers: Servers, collector: Collector) -> Iterator[ChaosHouse]:
 
 def trace_of(collector: Collector, trace: str, *names: str) -> dict[str, list[Seen]]:
     """The spans of a trace by name, once it has so many of each name."""
-
     until(lambda: all(len(collector.of(trace).get(name, ())) >= names.count(name) for name in names), within=15)
     return collector.of(trace)
 

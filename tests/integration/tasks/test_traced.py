@@ -116,7 +116,7 @@ async def test_an_apps_own_span_of_sending_is_between_our_message_and_our_run(
     app = app_over(RedisStreamBroker(redis_url, queue_name=redis_prefix)).broker
     app.add_middlewares(theirs)
     adopted = AdoptedBroker(app, works=False, sends=True)
-    message = TaskMessage(uuid7(), 1, 7, "app.greet", "manual", None, {"message": "hello"}, "default", 5, unsent=True)
+    message = TaskMessage(uuid7(), 1, 7, "app.greet", "manual", None, {"message": "hello"}, "default", 5, begins="")
 
     await TracedPublisher(adopted, process.tracing).publish([message])
     labels = await the_labels_of_the_message_in(app)

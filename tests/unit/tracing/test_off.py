@@ -1,28 +1,35 @@
-"""Horarium where OpenTelemetry is not installed."""
+"""Tracing that is off, and OpenTelemetry not installed: nothing asks for it."""
 
 from __future__ import annotations
 
-import subprocess
+import re
 import sys
+from pathlib import Path
 
-SOURCE = """
-import sys
-sys.modules["opentelemetry"] = None  # as if it were not there: no import of it, or of what is in it, succeeds
-import horarium.commands.up, horarium.commands.one_worker, horarium.hosted
+import pytest
+
+import horarium
 from horarium.errors import ConfigurationError
 from horarium.tracing.starting import start_tracing
-print([name for name in sys.modules if name.startswith("opentelemetry.")])
-try:
-    start_tracing("horarium")
-except ConfigurationError as error:
-    print(error)
-"""
+
+PACKAGE = Path(horarium.__file__).parent
+NEED_IT = {"tracing/places.py", "tracing/provider.py", "tracing/spans.py"}
+AT_IMPORT = re.compile(
+    r"^(?:from|import) (?:opentelemetry|horarium\.tracing\.(?:places|provider|spans))\b", re.MULTILINE
+)
 
 
-def test_without_the_extra_all_works_but_tracing_which_says_what_to_install() -> None:
-    ran = subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True, timeout=15)  # noqa: S603 - ours
+def test_nothing_imports_opentelemetry_but_what_is_asked_for_by_a_process_that_traces() -> None:
+    """What stands in a function or under TYPE_CHECKING is indented."""
+    importing = {
+        path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if AT_IMPORT.search(path.read_text())
+    }
 
-    loaded, refusal = ran.stdout.splitlines()
-    assert loaded == "[]"
-    assert refusal.startswith("HORARIUM_TRACING: OpenTelemetry is not there")
-    assert refusal.endswith("pip install 'horarium[opentelemetry]'")
+    assert importing == NEED_IT
+
+
+def test_a_switch_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "horarium.tracing.provider", None)  # as an import that fails
+
+    with pytest.raises(ConfigurationError, match=r"pip install 'horarium\[opentelemetry\]'"):
+        start_tracing("horarium")

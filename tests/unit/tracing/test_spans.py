@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from horarium.errors import Unavailable
 from horarium.outcome import Attempt, Succeeded, Unsuccessful
 from horarium.sql.executions import Finished
-from horarium.tasks.message import TaskMessage
+from horarium.tasks.message import TaskMessage, Trace
 from horarium.tasks.unsent import Unsent
 from horarium.tracing.carried import carried
 from horarium.tracing.derived import derived, made_at_ns
@@ -31,8 +31,10 @@ HEADERS = {"traceparent": f"00-{CALLER}-b7ad6b7169203331-01"}
 
 def tick(**fields: Any) -> TaskMessage:
     """The message of a tick that was decided just now, as the dispatcher makes it."""
-    made = TaskMessage(uuid7(), 1, 7, "reports.send", "cron", TICK, {"password": "hunter2"}, "slow", 5, unsent=True)
-    return replace(made, config_name="daily report", **fields)
+    made = TaskMessage(
+        uuid7(), 1, 7, "reports.send", "cron", TICK, {"password": "hunter2"}, "slow", 5, begins="daily report"
+    )
+    return replace(made, **fields)
 
 
 def sent(process: TracedProcess, message: TaskMessage) -> TaskMessage:
@@ -82,7 +84,7 @@ def test_a_tick_its_messages_and_its_attempts_are_one_trace_whoever_makes_them()
     message = tick()
 
     ran(worker, sent(dispatcher, message), ValueError("hunter2"))
-    ran(worker, sent(publisher, replace(message, attempt=2, unsent=False)))
+    ran(worker, sent(publisher, replace(message, attempt=2, begins=None)))
 
     spans = [*dispatcher.spans, *publisher.spans, *worker.spans]
     assert {span.trace for span in spans} == {f"{derived(message.execution_id).trace_id:032x}"}
@@ -130,7 +132,7 @@ def test_a_ratio_of_the_traces_is_kept_and_each_of_them_whole() -> None:
 
     for message in messages:
         ran(worker, sent(dispatcher, message))
-        sent(publisher, replace(message, attempt=2, unsent=False))
+        sent(publisher, replace(message, attempt=2, begins=None))
 
     kept = {span.trace for span in dispatcher.spans}
     assert 20 < len(kept) < 85
@@ -165,7 +167,7 @@ def test_a_request_is_named_by_its_route_in_the_trace_of_its_caller_and_carries_
     with process.tracing.request(HEADERS, "POST", route, "http") as span:
         process.tracing.answered(span, 202)
         asked = carried.get()
-    ran(process, sent(process, tick(trace=asked)))
+    ran(process, sent(process, tick(trace=Trace(asked or {}))))
 
     request, publish, run = process.spans
     assert (request.name, request.trace) == (f"POST {route}", CALLER)
@@ -179,7 +181,7 @@ def test_a_request_is_named_by_its_route_in_the_trace_of_its_caller_and_carries_
 def test_the_executions_of_a_backfill_have_a_trace_each_that_names_the_request() -> None:
     process = TracedProcess()
 
-    sent(process, tick(link=HEADERS))
+    sent(process, tick(trace=Trace({}, HEADERS)))
 
     [_, first] = process.finished
     assert [f"{link.context.trace_id:032x}" for link in first.links] == [CALLER]
@@ -194,7 +196,7 @@ def test_a_run_whose_message_carries_no_trace_begins_it(labels: dict[str, Any]) 
 
     with worker.tracing.run(attempt_of(message), labels, "redis"):
         inside = dict(labels)
-    sent(worker, replace(message, attempt=2, unsent=False))
+    sent(worker, replace(message, attempt=2, begins=None))
 
     run, publish = worker.spans
     assert (run.trace, run.parent) == (f"{derived(message.execution_id).trace_id:032x}", "")
@@ -206,7 +208,7 @@ def test_what_an_app_has_kicked_is_in_the_trace_that_it_came_with_when_it_is_sen
     process = TracedProcess()
     kicked = {"task_id": "a", "labels": dict(HEADERS), "labels_types": {}, "args": [], "kwargs": {}}
 
-    again = sent(process, tick(kicked=kicked, attempt=2, unsent=False))
+    again = sent(process, tick(kicked=kicked, attempt=2, begins=None))
 
     [publish] = process.spans
     assert (publish.trace, publish.parent) == (CALLER, "b7ad6b7169203331")
