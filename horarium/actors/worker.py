@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from horarium.messages import Mailboxes
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
-    from horarium.tasks.broker import Broker, Publisher
+    from horarium.tasks.broker import Broker
     from horarium.tracing.spans import Tracing
 
 __all__ = ["Worker", "WorkerConfig"]
@@ -127,16 +127,12 @@ class Worker:
         config, broker, record = self._config, self._broker, self._mailboxes.record
         options: dict[str, Any] = {"concurrency": config.concurrency, "drain_seconds": config.drain_seconds}
         if config.tracing is None:
-            pool, ledger = SyncPool(config.sync_processes), self._ledger(broker, worker_id)
+            pool = SyncPool(config.sync_processes)
+            ledger = Ledger(self._database, broker, self._timeouts, worker_id, record)
             return pool, ledger, LedgerReceiver(taskiq_broker(broker), ledger, pool, record, **options)
-        pool, ledger = (
-            TracedSyncPool(config.sync_processes),
-            self._ledger(TracedPublisher(broker, config.tracing), worker_id),
-        )
+        pool, sender = TracedSyncPool(config.sync_processes), TracedPublisher(broker, config.tracing)
+        ledger = Ledger(self._database, sender, self._timeouts, worker_id, record)
         return pool, ledger, TracedReceiver.over(broker, ledger, pool, record, tracing=config.tracing, **options)
-
-    def _ledger(self, sender: Publisher, worker_id: str) -> Ledger:
-        return Ledger(self._database, sender, self._timeouts, worker_id, self._mailboxes.record)
 
     def _heartbeat(self, worker_id: str, receiver: LedgerReceiver, listening: Listening) -> Heartbeat:
         config, started_at = self._config, self._clock().isoformat()
