@@ -35,6 +35,7 @@ from horarium.schedule import ScheduleError, parse_schedule, ticks_between
 from horarium.sql.executions import insert_backfill, last_ticks, release_buffered
 from horarium.sql.queries import QUERIES
 from horarium.stages import NAMED
+from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,6 +158,7 @@ async def _write(
     made = await insert_backfill(
         connection, config_id, list(zip(ids, ticks, strict=True)), buffered=overlap != "allow_all"
     )
+    await note_trace(connection, made, apart=True)
     if overlap == "allow_all" or not made:
         return made, made
     return made, [row["id"] for row in await release_buffered(connection, [config_id])]

@@ -30,6 +30,7 @@ from horarium.sql.queries import QUERIES
 from horarium.stages import tell_created, tell_stop_asked
 from horarium.tasks.kicked import NO_JSON
 from horarium.tasks.message import TaskMessage
+from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -81,6 +82,7 @@ class Executions:
             )
             if row is None:
                 return await _earlier_retry(connection, old, idempotency_key)
+            await note_trace(connection, [row["id"]])
             await note(connection, by, "execution.retried", _target(old), after={"task_id": str(row["id"])})
             crashpoint("executions.retry_inserted")
         crashpoint("executions.retry_committed")

@@ -218,6 +218,7 @@ class Firing:
                 parameters=spec.parameters,
                 queue=spec.queue,
                 priority=spec.priority,
+                begins=spec.name,
             )
             for row, decision in zip(self.rows, self.decisions, strict=True)
             if decision == "run"

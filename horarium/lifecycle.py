@@ -31,6 +31,7 @@ from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 from horarium.stages import tell_created
 from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
+from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,6 +188,7 @@ class TaskConfigs:
             )
             if execution_id is None:
                 return await _earlier_run(connection, config_id, idempotency_key, body.parameters)
+            await note_trace(connection, [execution_id])
             ran = {"task_id": str(execution_id)}
             await note(connection, by, "task_config.run", target_of(config), after=ran)
             crashpoint("lifecycle.run_inserted")

@@ -141,7 +141,7 @@ def join_logging(level: str) -> None:
         return
     as_text: list[Processor] = [format_exc_info, _redact_event, KeyValueRenderer(key_order=["event"])]
     structlog.configure(
-        processors=[filter_by_level, structlog.contextvars.merge_contextvars, *as_text],
+        processors=[filter_by_level, structlog.contextvars.merge_contextvars, _in_trace, *as_text],
         wrapper_class=BoundLogger,
         logger_factory=LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -213,6 +213,7 @@ def _common() -> list[Processor]:
     """What every event gets, ours or a library's."""
     return [
         structlog.contextvars.merge_contextvars,
+        _in_trace,
         add_logger_name,
         add_log_level,
         TimeStamper(fmt="iso", utc=True),
@@ -235,6 +236,16 @@ def _json() -> list[Processor]:
 def _console(*, colors: bool) -> list[Processor]:
     console = ConsoleRenderer(colors=colors, sort_keys=False, exception_formatter=plain_traceback)
     return [format_exc_info, _redact_event, console]
+
+
+def _in_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Say in which trace it happened, where that is kept. OpenTelemetry is asked only if somebody traces with it."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return event
+    context = sys.modules["opentelemetry.trace"].get_current_span().get_span_context()
+    if context.trace_flags.sampled:
+        event["trace_id"], event["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    return event
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

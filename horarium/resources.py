@@ -58,6 +58,8 @@ from horarium.tasks.egress import Egress
 from horarium.tasks.registry import import_task_modules
 from horarium.tasks.results import Results
 from horarium.tasks.shell import Shell
+from horarium.tasks.traced import KickedHere, TracedPublisher
+from horarium.tracing.starting import SERVICE, WORKER_SERVICE, start_tracing
 from horarium.views import Views
 from horarium.worker_control import WorkerControl
 
@@ -70,8 +72,9 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker
 
     from horarium.settings import Settings
-    from horarium.tasks.broker import Broker
+    from horarium.tasks.broker import Broker, Publisher
     from horarium.tasks.registry import Tasks, TaskTypes
+    from horarium.tracing.spans import Tracing
 
 __all__ = ["Resources", "open_resources"]
 
@@ -94,6 +97,7 @@ class Resources:
     task_types: TaskTypes
     embedded_postgres: EmbeddedPostgres | None = None
     embedded_redis: EmbeddedRedis | None = None
+    tracing: Tracing | None = None
     mailboxes: Mailboxes = field(default_factory=Mailboxes)
     clock: Callable[[], datetime] = utc_now
 
@@ -106,6 +110,11 @@ class Resources:
     def queues(self) -> tuple[str, ...]:
         """The queues that a worker of this process reads."""
         return self.receiver.queues if isinstance(self.receiver, AdoptedBroker) else self.settings.queues
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """What messages are sent through."""
+        return self.sender if self.tracing is None else TracedPublisher(self.sender, self.tracing)
 
     @cached_property
     def leadership(self) -> Leadership:
@@ -266,12 +275,16 @@ async def open_resources(
         _adopted(settings, role) if hosted_by is None else AdoptedBroker.hosted(hosted_by)
     )  # first: its tasks are told from the start whether they are in a worker
     import_task_modules(settings.task_modules)
+    works_alone = role == "worker" or hosted_by is not None
+    tracing = start_tracing(WORKER_SERVICE if works_alone else SERVICE) if settings.tracing else None
     postgres = EmbeddedPostgres(settings.data_dir) if settings.database_url is None else None
     redis = EmbeddedRedis(settings.data_dir) if settings.redis_url is None else None
     redis_url = redis.url if redis is not None else _secret(settings.redis_url)
     keys = Keys(settings.key_prefix)
     worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
     sender, receiver = (adopted, adopted) if adopted is not None else _own_brokers(settings, redis_url, keys, worker_id)
+    if adopted is None and tracing is not None:
+        taskiq_broker(sender).add_middlewares(KickedHere(tracing))
     taskiq_broker(receiver).add_dependency_context(
         {Egress: Egress(settings.http_allow), Shell: Shell(settings.allow_shell)}
     )
@@ -279,11 +292,15 @@ async def open_resources(
     task_types = known_task_types(adopted, allow_shell=settings.allow_shell)
     try:
         async with Database(postgres.url if postgres is not None else _secret(settings.database_url)) as database:
-            yield Resources(settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis)
+            yield Resources(
+                settings, database, client, keys, sender, receiver, worker_id, task_types, postgres, redis, tracing
+            )
     finally:
         await (sender.shutdown() if adopted is None else adopted.close())
         await client.aclose()
         await client.connection_pool.disconnect()
+        if tracing is not None:
+            await tracing.stop()
 
 
 def _adopted(settings: Settings, role: Role) -> AdoptedBroker | None:

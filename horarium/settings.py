@@ -227,6 +227,9 @@ class Settings(BaseSettings):
     task_log_level: Literal["debug", "info", "warning", "error", "off"] = "info"
     """The least severe line of a task that is kept with its execution; `off`: none."""
 
+    tracing: bool = False
+    """Whether requests, ticks and runs are traced, as the OTEL_ variables say; needs the extra `opentelemetry`."""
+
     api_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
     """Where the commands that ask a running Horarium find it; unset: where they are logged in."""
 

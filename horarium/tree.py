@@ -82,7 +82,11 @@ def supervisor_tree(
     bootstrap = Bootstrap(r.database, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password)
     services = partial(_services, r, supervisor, liveness)
     api = Api(
-        lambda: make_app(services(), r.settings.cors_origins), r.settings.host, r.settings.port, listening, liveness
+        lambda: make_app(services(), r.settings.cors_origins, r.tracing),
+        r.settings.host,
+        r.settings.port,
+        listening,
+        liveness,
     )
     return SupervisorSpec(
         "horarium",
@@ -136,9 +140,9 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     loader = ScheduleLoader(r.database, r.due_index, m, leadership=led)
     # A Postgres of our own has no other user, and the lock on its directory says that whoever ran it before is dead.
     leader = Leader(r.database, r.leadership, m, inherits=r.embedded_postgres is not None)
-    sender = MeasuredPublisher(r.sender, r.measures, r.clock)
+    sender = MeasuredPublisher(r.publisher, r.measures, r.clock)
     dispatcher = Dispatcher(r.database, r.due_index, sender, m, r.clock, leadership=led)
-    publisher = Publisher(r.database, r.sender, r.clock, leadership=led, tell=m.record)
+    publisher = Publisher(r.database, r.publisher, r.clock, leadership=led, tell=m.record)
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
     )
@@ -187,7 +191,9 @@ def _label_schedules(r: Resources) -> tuple[ChildSpec, ...]:
 def _worker(r: Resources, *, inline: bool) -> ChildSpec:
     """A worker; one that is not `inline` is done when it has drained, and the process with it."""
     s = r.settings
-    config = WorkerConfig(r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds, inline)
+    config = WorkerConfig(
+        r.worker_id, r.queues, s.worker_concurrency, s.sync_processes, s.drain_seconds, inline, r.tracing
+    )
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
     ends: dict[str, Any] = {} if inline else {"restart": "transient", "significant": True}
     return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0, **ends)

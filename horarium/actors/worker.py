@@ -13,7 +13,7 @@ import os
 import socket
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -28,6 +28,7 @@ from horarium.tasks.listening import Listening
 from horarium.tasks.orders import ORDERS_SECONDS, Orders
 from horarium.tasks.receiver import LedgerReceiver
 from horarium.tasks.sync_pool import SyncPool
+from horarium.tasks.traced import TracedPublisher, TracedReceiver, TracedSyncPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.supervisor import ChildContext
     from horarium.tasks.broker import Broker
+    from horarium.tracing.spans import Tracing
 
 __all__ = ["Worker", "WorkerConfig"]
 
@@ -60,7 +62,7 @@ HOLDS_SECONDS = 2.0
 class WorkerConfig:
     """Who a worker is and how much it takes on; `drain_seconds` is how long it lets tasks go on when it stops.
 
-    `id` is its process', and `inline` says that it has that process not to itself.
+    `id` is its process', and `inline` says that it has that process not to itself. With `tracing`, runs are spans.
     """
 
     id: str
@@ -69,6 +71,7 @@ class WorkerConfig:
     sync_processes: int
     drain_seconds: float
     inline: bool = False
+    tracing: Tracing | None = None
 
 
 class Worker:
@@ -98,16 +101,7 @@ class Worker:
         """Receive messages until asked to stop, or drained."""
         # an id of its own for each incarnation: what the one before left behind is nobody's, and its heartbeat ends
         worker_id = f"{self._config.id}:{context.incarnation}"
-        sync_pool = SyncPool(self._config.sync_processes)
-        ledger = Ledger(self._database, self._broker, self._timeouts, worker_id, self._mailboxes.record)
-        receiver = LedgerReceiver(
-            taskiq_broker(self._broker),
-            ledger,
-            sync_pool,
-            self._mailboxes.record,
-            concurrency=self._config.concurrency,
-            drain_seconds=self._config.drain_seconds,
-        )
+        sync_pool, ledger, receiver = self._parts(worker_id)
         drain_seconds, leaves = self._config.drain_seconds, not self._config.inline
         listening = Listening(receiver, self._orders, drain_seconds=drain_seconds, leaves=leaves)
         try:
@@ -127,6 +121,18 @@ class Worker:
                 await self._leave(worker_id)
                 await self._broker.shutdown()
             sync_pool.stop()
+
+    def _parts(self, worker_id: str) -> tuple[SyncPool, Ledger, LedgerReceiver]:
+        """What runs messages: plain, or with spans around it."""
+        config, broker, record = self._config, self._broker, self._mailboxes.record
+        options: dict[str, Any] = {"concurrency": config.concurrency, "drain_seconds": config.drain_seconds}
+        if config.tracing is None:
+            pool = SyncPool(config.sync_processes)
+            ledger = Ledger(self._database, broker, self._timeouts, worker_id, record)
+            return pool, ledger, LedgerReceiver(taskiq_broker(broker), ledger, pool, record, **options)
+        pool, sender = TracedSyncPool(config.sync_processes), TracedPublisher(broker, config.tracing)
+        ledger = Ledger(self._database, sender, self._timeouts, worker_id, record)
+        return pool, ledger, TracedReceiver.over(broker, ledger, pool, record, tracing=config.tracing, **options)
 
     def _heartbeat(self, worker_id: str, receiver: LedgerReceiver, listening: Listening) -> Heartbeat:
         config, started_at = self._config, self._clock().isoformat()

@@ -31,6 +31,7 @@ from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
 from horarium.tasks.unsent import Unsent
+from horarium.tracing.within import within
 from horarium.troubles import reason
 
 if TYPE_CHECKING:
@@ -212,19 +213,23 @@ class AdoptedBroker:
     async def _send(self, message: TaskMessage, batch: _Batch) -> None:
         """Send one message, and note what became of it."""
         async with self._seats:
-            try:
-                made = await self._made(message)
-                await self._kick(self.app.formatter.dumps(made))
-            except AWAY as error:
-                log.warning("message.not_sent", task_id=str(message.task_id), error=type(error).__name__)
-                batch.away = True
-            except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
-                kind = type(error).__name__
-                log.error("message.refused", task_id=str(message.task_id), error=kind)  # noqa: TRY400 - not its words, which may quote parameters: whoever may read the execution finds them there
-                batch.refused[message.execution_id] = f"cannot be sent: {type(error).__name__}: {error}"
-            else:
-                batch.sent.add(message.execution_id)
-                await self._told_of(made)
+            with within(message.trace.headers if message.trace else None):  # which the app's own middlewares take up
+                await self._send_made(message, batch)
+
+    async def _send_made(self, message: TaskMessage, batch: _Batch) -> None:
+        try:
+            made = await self._made(message)
+            await self._kick(self.app.formatter.dumps(made))
+        except AWAY as error:
+            log.warning("message.not_sent", task_id=str(message.task_id), error=type(error).__name__)
+            batch.away = True
+        except Exception as error:  # noqa: BLE001 - not swallowed: the execution fails of it
+            kind = type(error).__name__
+            log.error("message.refused", task_id=str(message.task_id), error=kind)  # noqa: TRY400 - not its words, which may quote parameters: whoever may read the execution finds them there
+            batch.refused[message.execution_id] = f"cannot be sent: {kind}: {error}"
+        else:
+            batch.sent.add(message.execution_id)
+            await self._told_of(made)
 
     async def _kick(self, message: BrokerMessage) -> None:
         """Hand a message to the app's broker; whatever is not said of the message itself is its server being away.

@@ -28,19 +28,25 @@ ANSWER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
-    """Python's version, our own, and every package that is missing or not of a version we ask for."""
+    """Python's version, our own, and every package that is missing or not of a version we ask for.
+
+    `asked_for` is Horarium as it is to be installed, with the extra that a setting needs.
+    """
 
     python: tuple[int, int, int]
     own: str
     wrong: tuple[str, ...] = ()
+    asked_for: str = "horarium"
 
 
-async def ask_packages(_: Patient) -> PackageFacts:
+async def ask_packages(patient: Patient) -> PackageFacts:
     """The facts."""
+    extra = "opentelemetry" if patient.settings.tracing else ""
     wanted = [Requirement(text) for text in requires("horarium") or ()]
-    here = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
+    here = [each for each in wanted if each.marker is None or each.marker.evaluate({"extra": extra})]
     wrong = tuple(said for each in here if (said := _wrong(each)))
-    return PackageFacts(sys.version_info[:3], version("horarium"), wrong)
+    asked_for = f"horarium[{extra}]" if extra else "horarium"
+    return PackageFacts(sys.version_info[:3], version("horarium"), wrong, asked_for)
 
 
 def _wrong(wanted: Requirement) -> str | None:
@@ -63,7 +69,7 @@ def judge_packages(facts: PackageFacts) -> Iterator[Diagnosis]:
     else:
         yield ok("python", python)
     if facts.wrong:
-        yield failed("packages", "; ".join(facts.wrong), f"pip install --upgrade horarium=={facts.own}")
+        yield failed("packages", "; ".join(facts.wrong), f"pip install --upgrade '{facts.asked_for}=={facts.own}'")
     else:
         yield ok("packages", f"horarium {facts.own}, with all that it asks for")
 

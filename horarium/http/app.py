@@ -37,12 +37,14 @@ from horarium.http.routing import add_routes
 from horarium.http.services import SERVICES
 from horarium.http.site import add_site
 from horarium.http.streams import STREAMS, Streams
+from horarium.http.traced import traced
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from horarium.http.routing import Route
     from horarium.http.services import Services
+    from horarium.tracing.spans import Tracing
 
 __all__ = ["ROUTES", "make_app"]
 
@@ -70,10 +72,11 @@ _RESOURCES: tuple[Route, ...] = (
 ROUTES = (*_RESOURCES, openapi_route(_RESOURCES))
 
 
-def make_app(services: Services, cors_origins: Collection[str] = ()) -> web.Application:
+def make_app(services: Services, cors_origins: Collection[str] = (), tracing: Tracing | None = None) -> web.Application:
     """The application over these services; pages of these origins may call it from a browser."""
     preflight, mark = cors(cors_origins)
-    app = web.Application(middlewares=[requests, *((preflight,) if cors_origins else ()), problems])
+    outermost = () if tracing is None else (traced(tracing),)
+    app = web.Application(middlewares=[*outermost, requests, *((preflight,) if cors_origins else ()), problems])
     app[SERVICES] = services
     app[STREAMS] = Streams()
     app.on_shutdown.append(app[STREAMS].end_all)

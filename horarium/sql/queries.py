@@ -36,6 +36,9 @@ class Row(Protocol):
     def __getitem__(self, column: str, /) -> Any:
         """The value of a column."""
 
+    def get(self, column: str, /) -> Any:
+        """The same; None where the answer has no such column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

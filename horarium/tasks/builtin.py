@@ -12,6 +12,7 @@ from taskiq import Context, TaskiqDepends
 
 from horarium.tasks.egress import MAX_REDIRECTS, Egress, EgressRefused
 from horarium.tasks.registry import task
+from horarium.tracing.carried import carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ async def http_request(
     """
     own = headers or {}
     what = f"{method} {_place(url)}"
-    sent: dict[str, Any] = {"headers": {**_identity(context), **own}, **_content(body)}
+    sent: dict[str, Any] = {"headers": {**(carried.get() or {}), **_identity(context), **own}, **_content(body)}
     with _no_url_quoted(what):
         async with (
             _egress(context).session(timeout_seconds=timeout_seconds, own_headers=own) as session,

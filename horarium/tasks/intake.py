@@ -3,23 +3,31 @@
 taskiq's receiver makes four tasks and two queues' worth of hand-overs of every message, to be able to stop between any
 two steps. Here one task reads and is cancelled to stop; what it cannot have handed on is not acknowledged, and so
 delivered again. A page of messages that was read at once is begun at once, and then claimed in one statement.
+
+What is done for a message in a second task (`whole_context`) can have the context of its first one, and not a copy: an
+app's middleware may set a context variable before a run and reset it after.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextvars import Context, ContextVar, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from taskiq import AckableMessage
 
     Message = bytes | AckableMessage
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "whole_context"]
+
+whole_context: ContextVar[Context | None] = ContextVar("whole_context", default=None)
+"""The context of the task that handles a message; before Python 3.12 a task does not tell its own."""
 
 
 class Intake:
@@ -31,7 +39,7 @@ class Intake:
     def __init__(
         self,
         messages: AsyncGenerator[Message, None],
-        handle: Callable[[Message], Awaitable[None]],
+        handle: Callable[[Message], Coroutine[Any, Any, None]],
         *,
         seats: asyncio.Semaphore,
         most: int | None = None,
@@ -75,10 +83,13 @@ class Intake:
                 await self._messages.aclose()
 
     def _begin(self, message: Message) -> None:
-        task = asyncio.ensure_future(self._handle(message))
+        context = copy_context()
+        context.run(whole_context.set, context)
+        task = asyncio.get_running_loop().create_task(self._handle(message), context=context)
         self._handling.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, context))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, context: Context, task: asyncio.Task[None]) -> None:
+        context.run(whole_context.set, None)  # or it would hold itself
         self._handling.discard(task)
         self._seats.release()

@@ -6,12 +6,15 @@ which at ten thousand due in a second is most of the second. `Formatter` reads i
 
 What an app has kicked by itself is sent again as the app wrote it, under the app's own id; three labels say which
 attempt of which execution it is now.
+
+Where the run belongs into a trace, the labels have the W3C headers of it too (`tracing/`), as taskiq's own middleware
+for OpenTelemetry writes and reads them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 from taskiq.formatters.proxy_formatter import ProxyFormatter
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["EXTERNAL", "REQUEUES", "RETRIES", "Formatter", "TaskMessage"]
+__all__ = ["EXTERNAL", "REQUEUES", "RETRIES", "Formatter", "TaskMessage", "Trace"]
 
 EXTERNAL = "external"
 """The label `scheduler_type` of what nothing has scheduled."""
@@ -32,9 +35,19 @@ RETRIES, REQUEUES = "_retries", "X-Taskiq-requeue"
 """The labels in which taskiq counts how often its retry middlewares, and `Context.requeue()`, have sent a message."""
 
 
+class Trace(NamedTuple):
+    """The headers of the trace that a run belongs into; or, as a `link`, of the request that asked for many runs."""
+
+    headers: dict[str, str]
+    link: dict[str, str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of."""
+    """One attempt of an execution, on its way to a worker; `kicked` is what an app's own message was made of.
+
+    `begins`: nothing of the execution was sent before, so that its trace may begin here; the name of its config, or "".
+    """
 
     execution_id: UUID
     attempt: int
@@ -47,10 +60,13 @@ class TaskMessage:
     priority: int
     message_id: UUID | None = None
     kicked: dict[str, Any] | None = None
+    trace: Trace | None = None
+    begins: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
         """The message of a row of the ledger."""
+        asked = row.get("trace_context")
         return cls(
             execution_id=row["id"],
             attempt=row["attempt"],
@@ -63,6 +79,8 @@ class TaskMessage:
             priority=row["priority"],
             message_id=row["message_id"],
             kicked=row["message"],
+            trace=None if asked is None else Trace(asked.get("parent") or {}, asked.get("link")),
+            begins="" if row.get("unsent") else None,
         )
 
     @property
@@ -72,13 +90,14 @@ class TaskMessage:
 
     def labels(self) -> dict[str, Any]:
         """What the message of a config says of itself beside its id."""
-        return {
+        own = {
             "config_id": self.config_id,
             "task_type": self.task_type,
             "scheduler_type": self.scheduler_type,
             "tick_at": self.tick_at,
             "attempt": self.attempt,
         }
+        return own if self.trace is None else own | self.trace.headers
 
     def fields(self) -> dict[str, Any]:
         """The fields of a `taskiq.message.TaskiqMessage`."""
@@ -107,7 +126,7 @@ class TaskMessage:
         return {
             "task_id": str(self.execution_id) if again else kicked["task_id"],
             "task_name": self.task_type,
-            "labels": labels | ours,
+            "labels": labels | ours | (self.trace.headers if self.trace else {}),
             "labels_types": types,
             "args": kicked["args"],
             "kwargs": kicked["kwargs"],

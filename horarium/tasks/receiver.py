@@ -22,7 +22,6 @@ import asyncio
 import inspect
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -45,6 +44,7 @@ from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
 from horarium.tasks.to_the_end import to_the_end
+from horarium.tasks.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from horarium.live_events import Moved
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
-    from horarium.tasks.kicked import Kick
     from horarium.tasks.ledger import Ledger
     from horarium.tasks.sync_pool import SyncPool
 
@@ -74,24 +73,6 @@ FINISH_RETRY_SECONDS = 0.5
 
 CUT_OFF = HandBack("worker_cut_off")
 UNSTORABLE = Unsuccessful("failed", "the task ended, and how it ended could not be stored", "unstorable")
-
-
-@dataclass(slots=True)
-class _Work:
-    """A delivery: of an attempt to `claim`, or else of what an app has kicked."""
-
-    message: TaskiqMessage
-    claim: Claim | None
-    kick: Kick | None
-    ack: AckController
-    is_external: bool
-    execution_id: UUID
-    execution: asyncio.Task[Any] = field(repr=False)
-
-    @property
-    def key(self) -> Claim | UUID:
-        """What a second delivery of the same message shares."""
-        return self.claim or cast("Kick", self.kick).row.message_id
 
 
 class LedgerReceiver(TaskiqReceiver):
@@ -115,7 +96,7 @@ class LedgerReceiver(TaskiqReceiver):
         self._ledger = ledger
         self._sync_pool = sync_pool
         self._on_event = on_event
-        self._in_hand: dict[Claim | UUID, _Work] = {}
+        self._in_hand: dict[Claim | UUID, Work] = {}
         self._stops = Stops()
         self._unfenced = asyncio.Event()
         self._unfenced.set()
@@ -210,7 +191,7 @@ class LedgerReceiver(TaskiqReceiver):
             if not ack.is_acked and isinstance(message, Delivery):
                 await message.release()
 
-    async def _begin(self, work: _Work) -> None:
+    async def _begin(self, work: Work) -> None:
         """Work on it when its turn has come; until then it can be given back."""
         self._unbegun.add(work.execution)
         async with self._seat(work):
@@ -218,29 +199,33 @@ class LedgerReceiver(TaskiqReceiver):
             self._unbegun.discard(work.execution)
             await self._work_on(work)
 
-    def _seat(self, work: _Work) -> AbstractAsyncContextManager[object]:
+    def _seat(self, work: Work) -> AbstractAsyncContextManager[object]:
         """A plain function is claimed when there is a process for it: waiting for one is no part of its run."""
         task = self.broker.find_task(work.message.task_name)
         if task is None or inspect.iscoroutinefunction(task.original_func):
             return nullcontext()
         return self._sync_pool.seats
 
-    async def _work_on(self, work: _Work) -> None:
+    async def _work_on(self, work: Work) -> None:
         attempt = await self._claim(work)
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
-            bind_ids(attempt)  # never unbound: each message is worked on in a task, and so in a context, of its own
-            tell_started(attempt, self._ledger.worker)
-            with self._ledger.reports.running(attempt):
-                ran = await self._run(attempt, work)
-            crashpoint("receiver.ran")
-            await to_the_end(self._end(attempt, work, ran))
-            crashpoint("receiver.finished")
+            await self._carry_out(attempt, work)
         await acknowledge(work.ack)
         crashpoint("receiver.acknowledged")
 
-    async def _claim(self, work: _Work) -> Attempt | None:
+    async def _carry_out(self, attempt: Attempt, work: Work) -> None:
+        """Run a claimed attempt, and write down how it ended."""
+        bind_ids(attempt)  # never unbound: each message is worked on in a task, and so in a context, of its own
+        tell_started(attempt, self._ledger.worker)
+        with self._ledger.reports.running(attempt):
+            ran = await self._run(attempt, work)
+        crashpoint("receiver.ran")
+        await to_the_end(self._end(attempt, work, ran))
+        crashpoint("receiver.finished")
+
+    async def _claim(self, work: Work) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
         claiming = asyncio.ensure_future(self._won(work))
         try:
@@ -251,7 +236,7 @@ class LedgerReceiver(TaskiqReceiver):
                 await self._write(attempt, work, Ran(work.message, HandBack("worker_stopped")))
             raise
 
-    async def _won(self, work: _Work) -> Attempt | None:
+    async def _won(self, work: Work) -> Attempt | None:
         """Ask until there is an answer; raises Unavailable only in a worker that stops.
 
         Not left to the next delivery of the message: it comes later than a short timeout ends, and the attempt would
@@ -275,12 +260,12 @@ class LedgerReceiver(TaskiqReceiver):
                     return attempt
                 old = True
 
-    async def _ask(self, work: _Work) -> Attempt | None:
+    async def _ask(self, work: Work) -> Attempt | None:
         if work.kick is not None:
             return await self._ledger.claim_kicked(work.kick.row)
         return await self._ledger.claim(cast("Claim", work.claim))
 
-    def _parse(self, message: bytes | AckableMessage, ack: AckController) -> _Work | None:
+    def _parse(self, message: bytes | AckableMessage, ack: AckController) -> Work | None:
         """The delivery; None for a message that can be no execution, which no later delivery would mend."""
         data = message.data if isinstance(message, AckableMessage) else message
         try:
@@ -292,10 +277,10 @@ class LedgerReceiver(TaskiqReceiver):
             # not the error's own words: they quote the message, and with it parameters that may be secrets
             log.warning("message.unreadable", error=type(error).__name__, bytes=len(data))
             return None
-        execution_id = cast("Kick", kick).row.execution_id if claim is None else claim.execution_id
+        execution_id = kick.row.execution_id if kick is not None else cast("Claim", claim).execution_id
         is_external = kick is not None or take_off_labels(parsed)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        return _Work(parsed, claim, kick, ack, is_external, execution_id, task)
+        return Work(parsed, claim, kick, ack, is_external, execution_id, task)
 
     def _signature(self, task_name: str) -> inspect.Signature | None:
         task = self.broker.find_task(task_name)
@@ -303,7 +288,7 @@ class LedgerReceiver(TaskiqReceiver):
             self._prepare_task(task_name, task.original_func)
         return self.task_signatures.get(task_name)
 
-    async def _run(self, attempt: Attempt, work: _Work) -> Ran:
+    async def _run(self, attempt: Attempt, work: Work) -> Ran:
         """Run the task under its timeout; whatever it does becomes an outcome."""
         ran = Ran(work.message, CUT_OFF, was_stopped=True)
         if not self._unfenced.is_set():
@@ -327,7 +312,7 @@ class LedgerReceiver(TaskiqReceiver):
         ran.seconds = time.monotonic() - began
         return ran
 
-    async def _call(self, message: TaskiqMessage, work: _Work) -> Any:
+    async def _call(self, message: TaskiqMessage, work: Work) -> Any:
         if work.kick is not None and work.kick.fault is not None:
             raise ValueError(work.kick.fault)
         task = self.broker.find_task(message.task_name)
@@ -357,14 +342,14 @@ class LedgerReceiver(TaskiqReceiver):
             return await task.original_func(*message.args, **kwargs)
         return await self._sync_pool.call(task.original_func, message.args, kwargs)
 
-    async def _end(self, attempt: Attempt, work: _Work, ran: Ran) -> None:
+    async def _end(self, attempt: Attempt, work: Work, ran: Ran) -> None:
         """Tell the app, then the ledger, then whoever waits for the result of what is final."""
         result = await settle(self.broker, ran, external=work.is_external)
         finished = await self._write(attempt, work, ran)
         if result is not None and finished is not None and finished.completed_at is not None:
             await save(self.broker, ran, result)
 
-    async def _write(self, attempt: Attempt, work: _Work, ran: Ran) -> Finished | None:
+    async def _write(self, attempt: Attempt, work: Work, ran: Ran) -> Finished | None:
         outcome = ran.outcome
         if isinstance(outcome, HandBack) and work.kick is not None and not work.kick.can_be_sent_again:
             outcome = Unsuccessful("lost", f"its worker stopped it, and {NO_JSON}", outcome.reason)

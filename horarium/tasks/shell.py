@@ -23,6 +23,7 @@ from horarium.settings import TOLD_TO_PROGRAMS
 from horarium.tasks.builtin import TaskFailed
 from horarium.tasks.program import run_program
 from horarium.tasks.registry import SHELL_COMMAND, task
+from horarium.tracing.carried import carried
 
 if TYPE_CHECKING:
     from horarium.tasks.program import Ended
@@ -54,7 +55,8 @@ async def shell_command(
     """
     if not context.broker.custom_dependency_context.get(Shell, Shell()).allowed:
         raise TaskFailed("shell_command is off on this worker; HORARIUM_ALLOW_SHELL=1 turns it on")
-    ended = await run_program(argv, _bare_environment() | _identity(context) | (env or {}), cwd)
+    told = _bare_environment() | _identity(context) | _trace() | (env or {})
+    ended = await run_program(argv, told, cwd)
     if ended.exit_code != 0:
         raise TaskFailed(_last_words(argv[0], ended))
     return {"exit_code": ended.exit_code, "stdout": ended.stdout, "stderr": ended.stderr}
@@ -73,6 +75,11 @@ def _identity(context: Context) -> dict[str, str]:
         str(labels.get("attempt", 1)),
     )
     return dict(zip(TOLD_TO_PROGRAMS, values, strict=True))
+
+
+def _trace() -> dict[str, str]:
+    """The trace of this run, where it has one, by the names that OpenTelemetry gives its headers in an environment."""
+    return {name.upper().replace("-", "_"): value for name, value in (carried.get() or {}).items()}
 
 
 def _last_words(program: str, ended: Ended) -> str:

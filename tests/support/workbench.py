@@ -233,6 +233,7 @@ async def a_workbench(
     drain_seconds: float = 0.0,
     app: AsyncBroker | None = None,
     prepare: Callable[[AsyncBroker], object] = lambda _: None,
+    receiver_of: Callable[..., LedgerReceiver] = LedgerReceiver,
 ) -> AsyncIterator[Workbench]:
     """A worker that listens until the block ends: to a broker of ours, which `prepare` may change, or an `app`'s."""
     import_task_modules(["tests.support.tasks", "tests.support.plain_tasks"])
@@ -256,7 +257,7 @@ async def a_workbench(
                 if isinstance(told, HistoryEvent):
                     events.append(told)
 
-            receiver = LedgerReceiver(app or broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
+            receiver = receiver_of(app or broker, ledger, pool, note, concurrency=10, drain_seconds=drain_seconds)
             bench = Workbench(database, broker, ledger, receiver, events)
             async with anyio.create_task_group() as group:
                 group.start_soon(receiver.listen, bench.finish)

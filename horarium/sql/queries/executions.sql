@@ -126,6 +126,11 @@ FOR KEY SHARE OF c
 ON CONFLICT (config_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING id;
 
+-- name: execution_note_trace(ids, trace_context)
+-- In which trace they were asked for, in the transaction that makes them; asked only where requests are traced.
+UPDATE executions SET trace_context = :trace_context::jsonb WHERE id = ANY(:ids::uuid[])
+RETURNING id;
+
 -- name: execution_by_idempotency_key(config_id, idempotency_key)^
 -- The run that an earlier request with the same key made.
 SELECT * FROM executions
@@ -143,10 +148,11 @@ RETURNING e.id;
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
 -- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
 -- buffered waits for its turn first, what is limited for room, and a retry for the worker that still holds the attempt
--- before it. A task is told which tick its run is about, whether that is its row's own or not.
+-- before it. A task is told which tick its run is about, whether that is its row's own or not. `unsent`: no message of it
+-- has been with the broker yet; what waited for room under a limit had one.
 SELECT
-    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
-    coalesce(tick_at, for_tick) AS tick_at
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message, trace_context,
+    coalesce(tick_at, for_tick) AS tick_at, attempt = 1 AND queued_at IS NULL AND admitted IS NULL AS unsent
 FROM executions
 WHERE completed_at IS NULL AND (
     (
@@ -329,8 +335,8 @@ WHERE id IN (
     )
 )
 RETURNING
-    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
-    coalesce(tick_at, for_tick) AS tick_at;
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message, trace_context,
+    coalesce(tick_at, for_tick) AS tick_at, attempt = 1 AND queued_at IS NULL AS unsent;
 
 -- name: execution_cancel(id)^
 -- What waits is cancelled; what runs is asked to stop, by its worker, once. No row back: there is none, or it is final.

@@ -144,8 +144,8 @@ WHERE id IN (
     FOR NO KEY UPDATE
 )
 RETURNING
-    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message,
-    coalesce(tick_at, for_tick) AS tick_at;
+    id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message, trace_context,
+    coalesce(tick_at, for_tick) AS tick_at, false AS unsent;
 
 -- name: limit_claimable(ids, attempts, worker)
 -- Those of these attempts that a claim may have, as in execution_claim but for the limits; held until the transaction ends.
