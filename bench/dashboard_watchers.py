@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watched", "browse", "watch"]
 
-STREAM = "/api/v1/events"
+STREAM = "/api/v1/events?brief=true"
 READ = "/api/v1/overview"
 PAUSE_SECONDS = 1.5
 STEADY_SECONDS = 15.0

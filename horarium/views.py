@@ -13,6 +13,7 @@ from horarium.ids import least_id
 from horarium.model import ConfigName, ConfigOutcomes, Execution, ExecutionLog, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
+from horarium.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,7 @@ class Views:
         self.index = index
         self._database = database
         self._history = history
+        self._totals = Totals()
 
     async def config(self, config_id: int) -> TaskConfig:
         """One config."""
@@ -160,8 +162,13 @@ class Views:
         """A page of executions, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
-            total = await QUERIES.execution_count.value(connection, **wanted.values())
-            return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
+            shown = await _with_progress(connection, rows)
+        total = await self._totals.of(wanted, lambda: self._count(wanted))
+        return ExecutionPage.of(rows, shown, limit, total)
+
+    async def _count(self, wanted: ExecutionFilter) -> int:
+        async with self._database.connection() as connection:
+            return int(await QUERIES.execution_count.value(connection, **wanted.values()))
 
     async def running_at(self, worker: str, *, limit: int) -> list[Execution]:
         """What a worker runs now, newest first."""
