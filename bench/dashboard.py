@@ -37,8 +37,8 @@ from dashboard_watchers import PAUSE_SECONDS, Watched, browse, watch
 
 from horarium.clock import utc_now
 from horarium.host import calm_collector
-from horarium.ids import least_id
 from horarium.identity.passwords import Passwords
+from horarium.ids import least_id
 from horarium.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -290,7 +290,9 @@ async def measure(options: Options) -> None:
         assert r.settings.database_url is not None
         life = await live(r.settings.database_url.get_secret_value(), options.configs, options.executions)
         took = time.perf_counter() - began
-        print(f"{life.configs:,} configs, {life.executions:,} executions, {datetime.now(UTC):%F %T} UTC, in {took:.0f} s")
+        print(
+            f"{life.configs:,} configs, {life.executions:,} executions, {datetime.now(UTC):%F %T} UTC, in {took:.0f} s"
+        )
         if CHROMIUM is None:
             print("pages not measured: there is no browser here")
         elif options.only in ("", "pages"):

@@ -169,7 +169,9 @@ async def live(url: str, configs: int, executions: int) -> Life:
         await connection.execute(CONFIGS, configs)
         now = await connection.fetchval("SELECT now()")
         days = max(1, round(executions / configs / TICKS_A_DAY))
-        first = await connection.fetchval("SELECT date_trunc('day', $1::timestamptz) - make_interval(days => $2)", now, days)
+        first = await connection.fetchval(
+            "SELECT date_trunc('day', $1::timestamptz) - make_interval(days => $2)", now, days
+        )
         for day in range(days + 1):
             begin = await connection.fetchval("SELECT $1::timestamptz + make_interval(days => $2)", first, day)
             await connection.execute(EXECUTIONS, begin, now, ERROR)

@@ -35,6 +35,9 @@ CLOCKS_DIFFER = timedelta(days=1)
 """How much earlier than its tick a row may say that it was made, at the most: by a clock that was set, or another's."""
 
 
+IN_FLIGHT = frozenset({"pending", "queued", "running", "retrying"})
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
     """What a list of executions is narrowed to; None leaves a filter out."""
@@ -48,8 +51,12 @@ class ExecutionFilter:
 
     def values(self) -> dict[str, Any]:
         """As the statements take them."""
-        made_since = None if self.since is None else least_id(self.since - CLOCKS_DIFFER)
-        return {name: getattr(self, name) for name in self.__slots__} | {"made_since": made_since}
+        implied = {
+            "made_since": None if self.since is None else least_id(self.since - CLOCKS_DIFFER),
+            "in_flight": self.status in IN_FLIGHT,
+            "outcome": None if self.status in IN_FLIGHT or self.status == "success" else self.status,
+        }
+        return {name: getattr(self, name) for name in self.__slots__} | implied
 
 
 @dataclass(frozen=True, slots=True)
