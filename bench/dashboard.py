@@ -2,9 +2,9 @@
 
 Fills a house with CONFIGS configs and EXECUTIONS executions that look like weeks of life (`dashboard_life.py`), lets
 `horarium up` serve it from a process of its own, and opens every page in Chromium, in new profiles and in old ones
-(`dashboard_pages.py`), beside a page of the same server that loads nothing. Then, in this process, lets the core of the
-tree fire all of the configs in one second, with nobody looking and with WATCHERS open pages (`dashboard_watchers.py`) in
-turn.
+(`dashboard_pages.py`), beside a page of the same server that loads nothing. Then, in this process, lets the core of
+the tree fire all of the configs in one second, with nobody looking and with WATCHERS open pages
+(`dashboard_watchers.py`), in turn.
 
     pages    from the navigation to the first row, mark or number on the screen    aim: under 1 s, each page
     burst    tick to last message confirmed, alone / with all who look on          aim: at least 0.9
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 from common import Cpu, Window, api, core, resources, timed, wait_until
-from dashboard_life import Life, live
+from dashboard_life import SLEEP, SLEEPER, Life, live
 from dashboard_pages import CHROMIUM, PASSWORD, Page, Seen, Visitor, pages_of, visiting
 from dashboard_watchers import PAUSE_SECONDS, Watched, browse, watch
 
@@ -146,20 +146,8 @@ async def see_page(visitor: Visitor, page: Page, raw: float, visits: int, *, sho
 async def something_runs(r: Resources) -> None:
     """A few runs of a config that sleeps, as somebody would begin them: the publisher sends what is pending."""
     async with r.database.connection() as connection:
-        config = await connection.fetchval(
-            "INSERT INTO task_configs (name, task_type, parameters, scheduler_type, status, queue, priority,"
-            " timeout_seconds, max_retries, retry_backoff_seconds, overlap, catchup, catchup_window_seconds,"
-            " max_catchup_runs, scheduled_from) VALUES ('sleeper', 'sleep', '{\"seconds\": 3000}', 'manual', 'active',"
-            " 'default', 5, 3600, 0, 0, 'skip', 'latest', 3600, 100, now()) RETURNING id"
-        )
-        await connection.execute(
-            "INSERT INTO executions (id, config_id, task_type, trigger, status, parameters, queue, priority,"
-            " timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type, created_at)"
-            " SELECT (substr($1::uuid::text, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, $2, 'sleep', 'manual', 'pending',"
-            " '{\"seconds\": 3000}', 'default', 5, 3600, 0, 0, 'manual', now() - interval '1 min'"
-            " FROM generate_series(1, $3) AS n",
-            least_id(utc_now()), config, RUNNING,
-        )  # fmt: skip
+        config = await connection.fetchval(SLEEPER)
+        await connection.execute(SLEEP, least_id(utc_now()), config, RUNNING)
 
     async def they_run() -> bool:
         async with r.database.connection() as connection:
@@ -278,8 +266,8 @@ async def compare_browsers(r: Resources, life: Life, watchers: int, browsers: in
     found, reads = await burst(r, life, watchers, browsers)
     assert found.watched is not None
     print(
-        f"imitation: {found.watched.reads / watchers:.1f} reads each, of {browsers} real pages {reads / browsers:.1f} each"
-        f" (a page pauses {PAUSE_SECONDS:g} s)"
+        f"imitation: {found.watched.reads / watchers:.1f} reads each, of {browsers} real pages {reads / browsers:.1f}"
+        f" each (a page pauses {PAUSE_SECONDS:g} s)"
     )
 
 
@@ -290,9 +278,8 @@ async def measure(options: Options) -> None:
         assert r.settings.database_url is not None
         life = await live(r.settings.database_url.get_secret_value(), options.configs, options.executions)
         took = time.perf_counter() - began
-        print(
-            f"{life.configs:,} configs, {life.executions:,} executions, {datetime.now(UTC):%F %T} UTC, in {took:.0f} s"
-        )
+        size = f"{life.configs:,} configs, {life.executions:,} executions"
+        print(f"{size}, filled in {took:.0f} s, {datetime.now(UTC):%F %T} UTC")
         if CHROMIUM is None:
             print("pages not measured: there is no browser here")
         elif options.only in ("", "pages"):

@@ -14,7 +14,7 @@ import asyncpg
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["Life", "live"]
+__all__ = ["SLEEP", "SLEEPER", "Life", "live"]
 
 TICKS_A_DAY = 4.08
 """Of one config, in the mean: 96 of a hundredth, 8 of nineteen hundredths, 2 of the rest."""
@@ -124,8 +124,31 @@ SELECT
     (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7aaab' || lpad(to_hex(n), 15, '0'))::uuid,
     1 + n % $1, 'echo', CASE WHEN n % 4 = 0 THEN 'retry' ELSE 'manual' END, 'success', 'default', 5, 300, 3, 10, 'cron',
     'worker ' || 1 + n % 8, at, at, at, at + interval '1 s', '{}'
-FROM (SELECT n, $2::timestamptz + n * ($3::timestamptz - $2::timestamptz) / 2000 AS at FROM generate_series(1, 1999) AS n)
-AS made
+FROM (
+    SELECT n, $2::timestamptz + n * ($3::timestamptz - $2::timestamptz) / 2000 AS at FROM generate_series(1, 1999) AS n
+) AS made
+"""
+
+SLEEPER = """
+INSERT INTO task_configs (
+    name, task_type, parameters, scheduler_type, status, queue, priority, timeout_seconds, max_retries,
+    retry_backoff_seconds, overlap, catchup, catchup_window_seconds, max_catchup_runs, scheduled_from
+)
+VALUES (
+    'sleeper', 'sleep', '{"seconds": 3000}', 'manual', 'active', 'default', 5, 3600, 0, 0, 'skip', 'latest', 3600, 100,
+    now()
+)
+RETURNING id
+"""
+SLEEP = """
+INSERT INTO executions (
+    id, config_id, task_type, trigger, status, parameters, queue, priority, timeout_seconds, max_retries,
+    retry_backoff_seconds, scheduler_type, created_at
+)
+SELECT
+    (substr($1::uuid::text, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, $2, 'sleep', 'manual', 'pending',
+    '{"seconds": 3000}', 'default', 5, 3600, 0, 0, 'manual', now() - interval '1 min'
+FROM generate_series(1, $3::integer) AS n
 """
 
 PEOPLE = """
@@ -140,7 +163,8 @@ INSERT INTO audit_log (
 SELECT
     now() - make_interval(mins => 20000 - n), 'user', 1 + n % 300, 'user ' || 1 + n % 300,
     CASE WHEN n % 4 = 0 THEN 'task_config.paused' ELSE 'task_config.updated' END, 'task_config', (1 + n % 1000)::text,
-    'config ' || n, '10.0.0.7', '{"timeout_seconds": 300, "max_retries": 0}', '{"timeout_seconds": 600, "max_retries": 3}'
+    'config ' || n, '10.0.0.7', '{"timeout_seconds": 300, "max_retries": 0}',
+    '{"timeout_seconds": 600, "max_retries": 3}'
 FROM generate_series(1, 20000) AS n
 """
 

@@ -1,8 +1,8 @@
 """How many rows a list has on all of its pages, counted once for everybody who asks at about the same time.
 
-Counting a million rows takes a tenth of a second or more, and a hundred open lists ask again whenever something happens.
-So a count that took long is kept in proportion to what it took: counting the same takes a twentieth of the time at most,
-however many look. One that is quick is made anew each time, and so a small house never sees an old one.
+Counting a million rows takes a tenth of a second or more, and a hundred open lists ask again whenever something
+happens. So a count that took long is kept in proportion to what it took: counting the same takes a twentieth of the
+time at most, however many look. One that is quick is made anew each time, so that a small house never sees an old one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Totals:
         self._kept: dict[Hashable, _Kept] = {}
 
     async def of(self, what: Hashable, count: Callable[[], Awaitable[int]]) -> int:
-        """How many there are, by a count of now or of a moment ago. Hold nothing that others need while it is awaited."""
+        """How many there are, by a count of now or of a moment ago; whoever awaits it holds nothing others need."""
         kept = self._place(what)
         if self._clock() < kept.until:
             return kept.total

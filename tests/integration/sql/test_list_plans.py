@@ -1,4 +1,4 @@
-"""Every list that the API answers reads about what it shows, however much there is, and sorts nothing that an index has."""
+"""Every list of the API reads about what it shows, however much there is, and sorts nothing that an index has."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ FIRST = NOW - timedelta(minutes=ROWS)
 
 FILL = """
 INSERT INTO task_configs (
-    name, task_type, scheduler_type, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, overlap,
-    catchup, catchup_window_seconds, max_catchup_runs, tags, scheduled_from, created_at
+    name, task_type, scheduler_type, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds,
+    overlap, catchup, catchup_window_seconds, max_catchup_runs, tags, scheduled_from, created_at
 )
 SELECT
-    'config ' || n, 'echo', 'cron', CASE WHEN n % 20 = 0 THEN 'paused' ELSE 'active' END, 'default', 5, 60, 0, 0, 'skip',
-    'skip', 0, 0, ARRAY['team ' || n % 50], now(), now() - make_interval(mins => n)
+    'config ' || n, 'echo', 'cron', CASE WHEN n % 20 = 0 THEN 'paused' ELSE 'active' END, 'default', 5, 60, 0, 0,
+    'skip', 'skip', 0, 0, ARRAY['team ' || n % 50], now(), now() - make_interval(mins => n)
 FROM generate_series(1, $1) AS n;
 """
 EXECUTIONS = """

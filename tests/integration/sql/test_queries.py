@@ -60,10 +60,16 @@ async def test_what_is_asked_every_second_reads_an_index_of_nothing_else(rig: Ri
     assert re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan) == [index], plan
 
 
-FIELDS = (
-    "config_id, task_type, trigger, tick_at, status, queue, priority, timeout_seconds, max_retries,"
-    " retry_backoff_seconds, scheduler_type"
+AGAIN = """
+INSERT INTO executions (
+    id, config_id, task_type, trigger, tick_at, status, queue, priority, timeout_seconds, max_retries,
+    retry_backoff_seconds, scheduler_type
 )
+SELECT
+    gen_random_uuid(), config_id, task_type, trigger, tick_at, status, queue, priority, timeout_seconds, max_retries,
+    retry_backoff_seconds, scheduler_type
+FROM executions WHERE config_id = $1
+"""
 CONFIGS = 40
 MANY_EXECUTIONS = """
 INSERT INTO executions (
@@ -193,10 +199,7 @@ async def test_the_ledger_refuses_a_second_row_for_a_tick_whoever_writes_it(rig:
     await rig.fire(after=1)
 
     with pytest.raises(asyncpg.UniqueViolationError, match="executions_one_row_per_tick"):
-        await rig.sql(
-            f"INSERT INTO executions (id, {FIELDS}) SELECT gen_random_uuid(), {FIELDS} FROM executions WHERE config_id = $1",  # noqa: S608 - ours
-            config,
-        )
+        await rig.sql(AGAIN, config)
 
 
 @pytest.mark.parametrize(
