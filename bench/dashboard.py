@@ -101,13 +101,14 @@ async def house(r: Resources) -> AsyncIterator[str]:
         environ["HORARIUM_DATA_DIR"] = folder
         async with await anyio.open_process([sys.executable, "-m", "horarium", "up"], env=environ, stderr=None) as up:
             said = ""
-            with anyio.fail_after(START_SECONDS):
-                while (found := re.search(r"API\s+(http://\S+)/api/v1", said)) is None:
-                    assert up.stdout is not None
-                    said += (await up.stdout.receive()).decode()
-            yield found[1]
-            up.terminate()
-            await up.wait()
+            try:
+                with anyio.fail_after(START_SECONDS):
+                    while (found := re.search(r"API\s+(http://\S+)/api/v1", said)) is None:
+                        assert up.stdout is not None
+                        said += (await up.stdout.receive()).decode()
+                yield found[1]
+            finally:
+                up.terminate()
 
 
 async def see_pages(r: Resources, life: Life, visits: int, *, short: bool) -> None:
@@ -169,7 +170,7 @@ async def index_is_full(r: Resources) -> None:
 async def burst(r: Resources, life: Life, watchers: int, browsers: int = 0) -> tuple[Burst, float]:
     """All configs fire in one second while so many look on; and how often a real page has read meanwhile."""
     await forget_last(r)
-    tick = Window.soon(life.configs, 1, head_start=max(8.0, life.configs / 1_000)).first
+    tick = Window.soon(life.configs, 1, head_start=max(8.0, life.configs / 1_000) + 2 * browsers).first
     async with r.database.transaction() as connection:
         await connection.execute("SET LOCAL session_replication_role = replica")  # nobody listens yet
         expression = f"{tick.second} {tick.minute} {tick.hour} {tick.day} {tick.month} *"
@@ -249,10 +250,9 @@ def in_words(each: Burst) -> str:
     text = f"{each.seconds:.3f} s, our CPU {each.cpu:.3f} s, {share:.0f} % of the time, {each.cpu_of_all:.2f} s in all"
     if (watched := each.watched) is None:
         return text
-    return (
-        f"{text}; sent {watched.events:,} events in {watched.stream_bytes / 1e6:.1f} MB and {watched.reads} overviews in"
-        f" {watched.read_bytes / 1e6:.1f} MB; who looked on spent {watched.cpu:.2f} s"
-    )
+    sent = f"{watched.events:,} events in {watched.stream_bytes / 1e6:.1f} MB"
+    sent += f" and {watched.reads} overviews in {watched.read_bytes / 1e6:.1f} MB"
+    return f"{text}; sent {sent}; who looked on spent {watched.cpu:.2f} s"
 
 
 async def compare_browsers(r: Resources, life: Life, watchers: int, browsers: int) -> None:
