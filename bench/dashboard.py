@@ -20,45 +20,32 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import statistics
 import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import anyio
-from common import Cpu, Window, api, core, resources, timed, wait_until
+from common import resources, wait_until
+from dashboard_bursts import compare_browsers, index_is_full, look_on
 from dashboard_life import SLEEP, SLEEPER, Life, live
 from dashboard_pages import CHROMIUM, PASSWORD, Page, Seen, Visitor, pages_of, visiting
-from dashboard_watchers import PAUSE_SECONDS, Watched, browse, watch
 
 from horarium.clock import utc_now
 from horarium.host import calm_collector
-from horarium.identity.passwords import Passwords
 from horarium.ids import least_id
 from horarium.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from multiprocessing.connection import Connection
 
     from horarium.resources import Resources
 
 START_SECONDS = 120.0
-REST_SECONDS = 4.0
-"""How long after a burst those who look on are counted: until each has read what the burst has changed."""
 RUNNING = 8
 """Runs that last longer than the bench, so that there is something to see of what runs."""
-
-FIRE_ONCE = """
-UPDATE task_configs SET
-    status = 'active', schedule_config = jsonb_build_object('timezone', 'UTC', 'cron_expression', $1::text),
-    overlap = 'allow_all', scheduled_from = $2, paused_reason = NULL, version = version + 1
-WHERE id <= $3
-"""
 
 
 class Options(argparse.Namespace):
@@ -72,15 +59,6 @@ class Options(argparse.Namespace):
     browsers: int
     only: str
     short: bool
-
-
-class Burst(NamedTuple):
-    """One burst: seconds to the last message, our CPU seconds until then and until everybody has looked."""
-
-    seconds: float
-    cpu: float
-    cpu_of_all: float
-    watched: Watched | None
 
 
 @asynccontextmanager
@@ -158,119 +136,6 @@ async def something_runs(r: Resources) -> None:
     await wait_until(they_run, seconds=60, every=0.2)
 
 
-async def index_is_full(r: Resources) -> None:
-    """Wait until all schedules are in the due index."""
-
-    async def it_is() -> bool:
-        return bool(await r.redis.get(r.keys.loaded))
-
-    await wait_until(it_is, seconds=60, every=0.2)
-
-
-async def burst(r: Resources, life: Life, watchers: int, browsers: int = 0) -> tuple[Burst, float]:
-    """All configs fire in one second while so many look on; and how often a real page has read meanwhile."""
-    await forget_last(r)
-    tick = Window.soon(life.configs, 1, head_start=max(8.0, life.configs / 1_000) + 2 * browsers).first
-    async with r.database.transaction() as connection:
-        await connection.execute("SET LOCAL session_replication_role = replica")  # nobody listens yet
-        expression = f"{tick.second} {tick.minute} {tick.hour} {tick.day} {tick.month} *"
-        await connection.execute(FIRE_ONCE, expression, tick - timedelta(milliseconds=500), life.configs)
-    at_any_port = replace(r, settings=r.settings.model_copy(update={"port": 0}))
-    async with timed(at_any_port) as (process, broker), core(process), api(process) as port:
-        ends, url = tick.timestamp() + REST_SECONDS, f"http://127.0.0.1:{port}"
-        there = [watch(url, await a_token(process), watchers, ends)] if watchers else []
-        there += [browse(url, browsers, ends)] if browsers else []
-        for each in there:
-            assert await told(each) == "open"
-        await index_is_full(process)
-        assert utc_now() < tick, "the machine took too long to load: raise the head start"
-        await anyio.sleep(tick.timestamp() - time.time() - 0.2)
-        before = Cpu.now()
-
-        async def all_confirmed() -> bool:
-            return len(broker.at) >= life.configs
-
-        await wait_until(all_confirmed, seconds=60)
-        at_last = Cpu.now() - before
-        await anyio.sleep(max(0.0, ends - time.time()))
-        in_all = Cpu.now() - before
-        watched = await told(there[0]) if watchers else None
-        reads = await told(there[-1]) if browsers else 0
-    await check(r, life, tick)
-    return Burst(broker.latencies()[-1], at_last.own, in_all.own, watched), reads
-
-
-async def told(by: Connection) -> object:
-    """What another process has to say."""
-    return await anyio.to_thread.run_sync(by.recv)
-
-
-async def a_token(r: Resources) -> str:
-    """The access token of somebody who may look."""
-    async with r.database.connection() as connection:
-        user = await connection.fetchval(
-            "INSERT INTO users (username, role, password_hash) VALUES ('viewer ' || now(), 'viewer', '!') RETURNING id"
-        )
-    return r.access_tokens.issue(user, 1, now=utc_now())[0]
-
-
-async def forget_last(r: Resources) -> None:
-    """Take away what the last burst has left."""
-    async with r.database.connection() as connection:
-        await connection.execute("DELETE FROM executions WHERE completed_at IS NULL")
-        await connection.execute("VACUUM executions")
-        await connection.execute("VACUUM (ANALYZE) task_configs")
-        await connection.execute("CHECKPOINT")
-    await r.redis.flushall()
-
-
-async def check(r: Resources, life: Life, tick: datetime) -> None:
-    """Every config has exactly one row of that tick."""
-    async with r.database.connection() as connection:
-        rows = await connection.fetchval("SELECT count(*) FROM executions WHERE tick_at = $1", tick)
-    assert rows == life.configs, (rows, life.configs)
-
-
-async def look_on(r: Resources, life: Life, options: Options) -> None:
-    """Bursts alone and watched, in turn; prints what the watchers cost."""
-    alone, watched = [], []
-    for _ in range(options.rounds):
-        alone.append((await burst(r, life, 0))[0])
-        watched.append((await burst(r, life, options.watchers))[0])
-        print(f"  alone {in_words(alone[-1])}\n  watched {in_words(watched[-1])}")
-    ours, with_all = (statistics.median(each.seconds for each in found) for found in (alone, watched))
-    print(f"burst {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {options.watchers} (aim: 0.9)")
-    ours, with_all = (statistics.median(each.cpu for each in found) for found in (alone, watched))
-    print(f"cpu   {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {options.watchers} (aim: 0.9)")
-
-
-def in_words(each: Burst) -> str:
-    """The figures of one burst."""
-    share = 100 * each.cpu / (each.seconds + 0.2)
-    text = f"{each.seconds:.3f} s, our CPU {each.cpu:.3f} s, {share:.0f} % of the time, {each.cpu_of_all:.2f} s in all"
-    if (watched := each.watched) is None:
-        return text
-    sent = f"{watched.events:,} events in {watched.stream_bytes / 1e6:.1f} MB"
-    sent += f" and {watched.reads} overviews in {watched.read_bytes / 1e6:.1f} MB"
-    return f"{text}; sent {sent}; who looked on spent {watched.cpu:.2f} s"
-
-
-async def compare_browsers(r: Resources, life: Life, watchers: int, browsers: int) -> None:
-    """Whether real pages read as often as those that imitate them."""
-    async with r.database.connection() as connection:
-        await connection.execute(
-            "INSERT INTO users (username, role, password_hash) VALUES ('admin', 'admin', $1)"
-            " ON CONFLICT (lower(username)) DO UPDATE SET password_hash = excluded.password_hash, is_active = true",
-            await Passwords().hash(PASSWORD),
-        )
-    found, reads = await burst(r, life, watchers, browsers)
-    assert found.watched is not None
-    print(
-        f"imitation: {found.watched.reads / watchers:.1f} reads each, of {browsers} real pages {reads / browsers:.1f}"
-        f" each (a page pauses {PAUSE_SECONDS:g} s)"
-    )
-
-
 async def measure(options: Options) -> None:
     """Measure all of it."""
     async with resources() as r:
@@ -285,7 +150,7 @@ async def measure(options: Options) -> None:
         elif options.only in ("", "pages"):
             await see_pages(r, life, options.visits, short=options.short)
         if options.only in ("", "burst"):
-            await look_on(r, life, options)
+            await look_on(r, life, options.rounds, options.watchers)
             if CHROMIUM is not None and options.browsers:
                 await compare_browsers(r, life, options.watchers, options.browsers)
 
