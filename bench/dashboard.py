@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 from common import resources, wait_until
-from dashboard_bursts import compare_browsers, index_is_full, look_on
+from dashboard_bursts import Audience, compare_browsers, index_is_full, look_on
 from dashboard_life import SLEEP, SLEEPER, Life, live
-from dashboard_pages import CHROMIUM, PASSWORD, Page, Seen, Visitor, pages_of, visiting
+from dashboard_pages import CHROMIUM, Page, Seen, Visitor, pages_of, visiting
 
 from horarium.clock import utc_now
 from horarium.host import calm_collector
@@ -58,6 +58,7 @@ class Options(argparse.Namespace):
     watchers: int
     browsers: int
     only: str
+    whole: bool
     short: bool
 
 
@@ -69,7 +70,6 @@ async def house(r: Resources) -> AsyncIterator[str]:
     settings = {
         "DATABASE_URL": r.settings.database_url.get_secret_value(),
         "REDIS_URL": r.settings.redis_url.get_secret_value(),
-        "ADMIN_PASSWORD": PASSWORD,
         "INLINE_WORKER": "1",
         "LOG_LEVEL": "error",
         "PORT": "0",
@@ -150,9 +150,9 @@ async def measure(options: Options) -> None:
         elif options.only in ("", "pages"):
             await see_pages(r, life, options.visits, short=options.short)
         if options.only in ("", "burst"):
-            await look_on(r, life, options.rounds, options.watchers)
+            await look_on(r, life, options.rounds, Audience(options.watchers, brief=not options.whole))
             if CHROMIUM is not None and options.browsers:
-                await compare_browsers(r, life, options.watchers, options.browsers)
+                await compare_browsers(r, life, Audience(options.watchers, options.browsers))
 
 
 def main() -> None:
@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of bursts")
     parser.add_argument("--watchers", type=int, default=100)
     parser.add_argument("--browsers", type=int, default=5, help="real pages, to hold the watchers against; 0: none")
+    parser.add_argument("--whole", action="store_true", help="watchers are told of each event, as pages once were")
     parser.add_argument("--only", choices=["", "pages", "burst"], default="", help="one part alone")
     parser.add_argument("--short", action="store_true", help="small and quick: shows that the bench works")
     options = parser.parse_args(namespace=Options())

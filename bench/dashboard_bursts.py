@@ -10,15 +10,13 @@ import statistics
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 from common import Cpu, Window, api, core, timed, wait_until
-from dashboard_pages import PASSWORD
-from dashboard_watchers import PAUSE_SECONDS, Watched, browse, watch
+from dashboard_watchers import Watched, browse, watch
 
 from horarium.clock import utc_now
-from horarium.identity.passwords import Passwords
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,9 +26,9 @@ if TYPE_CHECKING:
 
     from horarium.resources import Resources
 
-__all__ = ["compare_browsers", "index_is_full", "look_on"]
+__all__ = ["Audience", "compare_browsers", "index_is_full", "look_on"]
 
-REST_SECONDS = 4.0
+REST_SECONDS = 3.0
 """How long after a burst those who look on are counted: until each has read what the burst has changed."""
 FIRE_ONCE = """
 UPDATE task_configs SET
@@ -58,10 +56,21 @@ async def index_is_full(r: Resources) -> None:
     await wait_until(it_is, seconds=60, every=0.2)
 
 
-async def burst(r: Resources, life: Life, watchers: int, browsers: int = 0) -> tuple[Burst, float]:
-    """All configs fire in one second while so many look on; and how often a real page has read meanwhile."""
+class Audience(NamedTuple):
+    """Who looks on: so many imitations, told of many events as one or of each, and so many real pages beside them."""
+
+    watchers: int = 0
+    browsers: int = 0
+    brief: bool = True
+
+
+NOBODY = Audience()
+
+
+async def burst(r: Resources, life: Life, audience: Audience = NOBODY) -> tuple[Burst, int]:
+    """All configs fire in one second while these look on; and how often the real pages have read meanwhile."""
     await forget_last(r)
-    tick = Window.soon(life.configs, 1, head_start=max(8.0, life.configs / 1_000) + 2 * browsers).first
+    tick = Window.soon(life.configs, 1, head_start=4 + life.configs / 1_500 + 2 * audience.browsers).first
     async with r.database.transaction() as connection:
         await connection.execute("SET LOCAL session_replication_role = replica")  # nobody listens yet
         expression = f"{tick.second} {tick.minute} {tick.hour} {tick.day} {tick.month} *"
@@ -69,8 +78,11 @@ async def burst(r: Resources, life: Life, watchers: int, browsers: int = 0) -> t
     at_any_port = replace(r, settings=r.settings.model_copy(update={"port": 0}))
     async with timed(at_any_port) as (process, broker), core(process), api(process) as port:
         ends, url = tick.timestamp() + REST_SECONDS, f"http://127.0.0.1:{port}"
-        there = [watch(url, await a_token(process), watchers, ends)] if watchers else []
-        there += [browse(url, browsers, ends)] if browsers else []
+        there = []
+        if audience.watchers:
+            there.append(watch(url, await a_token(process), audience.watchers, ends, brief=audience.brief))
+        if audience.browsers:
+            there.append(browse(url, audience.browsers, ends))
         for each in there:
             assert await told(each) == "open"
         await index_is_full(process)
@@ -85,13 +97,13 @@ async def burst(r: Resources, life: Life, watchers: int, browsers: int = 0) -> t
         at_last = Cpu.now() - before
         await anyio.sleep(max(0.0, ends - time.time()))
         in_all = Cpu.now() - before
-        watched = await told(there[0]) if watchers else None
-        reads = await told(there[-1]) if browsers else 0
+        watched = await told(there[0]) if audience.watchers else None
+        reads = await told(there[-1]) if audience.browsers else 0
     await check(r, life, tick)
     return Burst(broker.latencies()[-1], at_last.own, in_all.own, watched), reads
 
 
-async def told(by: Connection) -> object:
+async def told(by: Connection) -> Any:
     """What another process has to say."""
     return await anyio.to_thread.run_sync(by.recv)
 
@@ -122,17 +134,17 @@ async def check(r: Resources, life: Life, tick: datetime) -> None:
     assert rows == life.configs, (rows, life.configs)
 
 
-async def look_on(r: Resources, life: Life, rounds: int, watchers: int) -> None:
+async def look_on(r: Resources, life: Life, rounds: int, audience: Audience) -> None:
     """Bursts alone and watched, in turn; prints what the watchers cost."""
     alone, watched = [], []
     for _ in range(rounds):
-        alone.append((await burst(r, life, 0))[0])
-        watched.append((await burst(r, life, watchers))[0])
+        alone.append((await burst(r, life))[0])
+        watched.append((await burst(r, life, audience))[0])
         print(f"  alone {in_words(alone[-1])}\n  watched {in_words(watched[-1])}")
     ours, with_all = (statistics.median(each.seconds for each in found) for found in (alone, watched))
-    print(f"burst {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {watchers} (aim: 0.9)")
+    print(f"burst {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {audience.watchers} (aim: 0.9)")
     ours, with_all = (statistics.median(each.cpu for each in found) for found in (alone, watched))
-    print(f"cpu   {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {watchers} (aim: 0.9)")
+    print(f"cpu   {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {audience.watchers} (aim: 0.9)")
 
 
 def in_words(each: Burst) -> str:
@@ -146,17 +158,9 @@ def in_words(each: Burst) -> str:
     return f"{text}; sent {sent}; who looked on spent {watched.cpu:.2f} s"
 
 
-async def compare_browsers(r: Resources, life: Life, watchers: int, browsers: int) -> None:
+async def compare_browsers(r: Resources, life: Life, audience: Audience) -> None:
     """Whether real pages read as often as those that imitate them."""
-    async with r.database.connection() as connection:
-        await connection.execute(
-            "INSERT INTO users (username, role, password_hash) VALUES ('admin', 'admin', $1)"
-            " ON CONFLICT (lower(username)) DO UPDATE SET password_hash = excluded.password_hash, is_active = true",
-            await Passwords().hash(PASSWORD),
-        )
-    found, reads = await burst(r, life, watchers, browsers)
+    found, reads = await burst(r, life, audience)
     assert found.watched is not None
-    print(
-        f"imitation: {found.watched.reads / watchers:.1f} reads each, of {browsers} real pages {reads / browsers:.1f}"
-        f" each (a page pauses {PAUSE_SECONDS:g} s)"
-    )
+    imitated, real = found.watched.reads / audience.watchers, reads / audience.browsers
+    print(f"imitation: {imitated:.1f} reads each, of {audience.browsers} real pages {real:.1f} each")

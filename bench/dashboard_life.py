@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
+from horarium.identity.passwords import Passwords
+
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["SLEEP", "SLEEPER", "Life", "live"]
+__all__ = ["PASSWORD", "SLEEP", "SLEEPER", "Life", "live"]
+
+PASSWORD = "a password of benches, and of benches only"  # noqa: S105 - of a throw-away house
 
 TICKS_A_DAY = 4.08
 """Of one config, in the mean: 96 of a hundredth, 8 of nineteen hundredths, 2 of the rest."""
@@ -151,6 +155,7 @@ SELECT
 FROM generate_series(1, $3::integer) AS n
 """
 
+ADMIN = "INSERT INTO users (username, role, password_hash) VALUES ('admin', 'admin', $1)"
 PEOPLE = """
 INSERT INTO users (username, email, role, password_hash)
 SELECT 'user ' || n, 'user' || n || '@example.org', CASE WHEN n % 5 = 0 THEN 'operator' ELSE 'viewer' END, '!'
@@ -200,6 +205,7 @@ async def live(url: str, configs: int, executions: int) -> Life:
             begin = await connection.fetchval("SELECT $1::timestamptz + make_interval(days => $2)", first, day)
             await connection.execute(EXECUTIONS, begin, now, ERROR)
         await connection.execute(BY_HAND, configs, first, now)
+        await connection.execute(ADMIN, await Passwords().hash(PASSWORD))
         await connection.execute(PEOPLE)
         await connection.execute(f"VACUUM (ANALYZE) {TABLES}")
         await connection.execute("CHECKPOINT")

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dashboard_life import PASSWORD
 from playwright.async_api import async_playwright
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from dashboard_life import Life
     from playwright.async_api import Browser, BrowserContext
 
-__all__ = ["CHROMIUM", "PASSWORD", "Page", "Seen", "Visitor", "pages_of", "visiting"]
+__all__ = ["CHROMIUM", "Page", "Seen", "Visitor", "pages_of", "visiting"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PASSWORD = "a password of benches, and of benches only"  # noqa: S105 - of a throw-away house
 VIEWPORT = {"width": 1360, "height": 860}
 SLOW_LINE = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 93_750}
 WAIT_MS = 60_000
@@ -39,7 +39,10 @@ WHEN_USEFUL = """
 (() => {
   const seen = () => {
     if (!document.querySelector(%s)) return false;
-    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("useful")));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      performance.mark("useful");
+      document.documentElement.dataset.useful = "yes";
+    }));
     return true;
   };
   if (seen()) return;
@@ -47,7 +50,6 @@ WHEN_USEFUL = """
   observer.observe(document, { childList: true, subtree: true });
 })();
 """
-IS_USEFUL = "performance.getEntriesByName('useful').length && !document.querySelector('main .skeleton')"
 LOADED = """
 (() => {
   const [useful] = performance.getEntriesByName("useful");
@@ -170,7 +172,8 @@ class Visitor:
             await line.send("Network.enable")
             await line.send("Network.emulateNetworkConditions", SLOW_LINE)
         await tab.goto(self._url + page.path, wait_until="commit")
-        await tab.wait_for_function(IS_USEFUL, polling=100)
+        await tab.wait_for_selector("[data-useful]", state="attached")
+        await tab.wait_for_selector("main .skeleton", state="detached")
         found = await tab.evaluate(LOADED)
         seen.useful.append(found["useful"])
         seen.loads = found["loads"]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 import anyio
-from dashboard_pages import CHROMIUM, PASSWORD
+from dashboard_life import PASSWORD
+from dashboard_pages import CHROMIUM
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watched", "browse", "watch"]
 
-STREAM = "/api/v1/events?brief=true"
+STREAM = "/api/v1/events"
 READ = "/api/v1/overview"
 PAUSE_SECONDS = 1.5
 STEADY_SECONDS = 15.0
@@ -43,8 +44,9 @@ class Watched(NamedTuple):
 class Watcher:
     """One open page."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, brief: bool) -> None:
         self._session = session
+        self._query = {"brief": "true"} if brief else {}
         self._nudged = anyio.Event()
         self.events = self.stream_bytes = self.reads = self.read_bytes = 0
         self.is_open = anyio.Event()
@@ -69,7 +71,7 @@ class Watcher:
 
     async def _listen(self) -> None:
         tail = b""
-        async with self._session.get(STREAM) as answer:
+        async with self._session.get(STREAM, params=self._query) as answer:
             assert answer.status == 200, answer.status
             self.is_open.set()
             async for chunk in answer.content.iter_any():
@@ -86,7 +88,7 @@ class Watcher:
             self._nudged.set()
 
 
-def _watch(url: str, token: str, watchers: int, ends: float, answer: Connection) -> None:
+def _watch(url: str, token: str, watchers: int, ends: float, brief: bool, answer: Connection) -> None:
     """A process of watchers, on the last of the cores; says when all are there, and at the end what it came to."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
@@ -98,7 +100,7 @@ def _watch(url: str, token: str, watchers: int, ends: float, answer: Connection)
                 session = aiohttp.ClientSession(
                     url, headers=headers, timeout=aiohttp.ClientTimeout(total=None), auto_decompress=False
                 )
-                there.append((Watcher(session), session))
+                there.append((Watcher(session, brief=brief), session))
                 group.start_soon(there[-1][0].run)
             for watcher, _ in there:
                 await watcher.is_open.wait()
@@ -142,9 +144,9 @@ def _browse(url: str, browsers: int, ends: float, answer: Connection) -> None:
     answer.send(reads)
 
 
-def watch(url: str, token: str, watchers: int, ends: float) -> Connection:
+def watch(url: str, token: str, watchers: int, ends: float, *, brief: bool) -> Connection:
     """Start so many watchers; gives what tells that they are there, and then what they came to."""
-    return _begun(_watch, url, token, watchers, ends)
+    return _begun(_watch, url, token, watchers, ends, brief)
 
 
 def browse(url: str, browsers: int, ends: float) -> Connection:
