@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 PAGE = 50
-CONFIGS, EACH = 2000, 10
+CONFIGS, EACH = 1000, 10
 ROWS = CONFIGS * EACH
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 FIRST = NOW - timedelta(minutes=ROWS)
@@ -77,7 +77,7 @@ ANALYZE
 
 @pytest.fixture(scope="module")
 def large_database(server_portal: BlockingPortal, postgres_url: str, template_database: str) -> Iterator[str]:
-    """A house of two thousand configs and ten times as many executions, filled once for all tests here."""
+    """A house of a thousand configs and ten times as many executions, filled once for all tests here."""
     with fresh_database(server_portal, postgres_url, template_database) as url:
         server_portal.call(fill, url)
         yield url
@@ -132,6 +132,8 @@ def since(minutes: float) -> datetime:
 CURSOR = least_id(since(ROWS / 2))
 DAY = 24 * 60
 """`since` looks a day further back, for clocks that were set; so many rows."""
+
+LAST_HOUR = {"made_since": least_id(since(60)), "since": since(60), "bin_seconds": 60.0, "late_seconds": 5.0}
 
 EXECUTION_LISTS: dict[str, tuple[dict[str, Any], str, float]] = {
     "all": ({}, "executions_pkey", PAGE),
@@ -204,7 +206,7 @@ async def test_a_page_of_configs_is_read_in_the_order_of_an_index(
     large_database: str, sort: str, index: str, filters: dict[str, str]
 ) -> None:
     values = {**ConfigFilter(**filters).values(), "sort": sort, "max_rows": PAGE}
-    cursor = {"after_id": CONFIGS // 2, "after_name": "config 1000", "after_created_at": datetime.now(UTC)}
+    cursor = {"after_id": CONFIGS // 2, "after_name": "config 500", "after_created_at": datetime.now(UTC)}
 
     first = await plan_of(large_database, "task_config_list", **values)
     later = await plan_of(large_database, "task_config_list", **values, **cursor)
@@ -259,6 +261,9 @@ async def test_a_page_of_the_audit_log_is_read_in_the_order_of_an_index(
         ("execution_active", {}, {"executions_occupied"}, 5),
         ("execution_running_at", {"worker": "worker 1"}, {"executions_occupied"}, 5),
         ("execution_in_flight", {}, {"executions_occupied"}, 5),
+        ("overview_bins", {**LAST_HOUR, "until": NOW}, {"executions_pkey"}, 61),
+        ("overview_marks", {**LAST_HOUR, "config_ids": [7, 8]}, {"executions_by_config", "executions_pkey"}, 61),
+        ("overview_recent_configs", {**LAST_HOUR, "newest_rows": 40}, {"executions_pkey"}, 40),
         ("overview_in_flight", {}, {"executions_occupied", "task_configs_pkey"}, 10),
         (
             "overview_failures", {"made_since": least_id(since(7 * DAY))},
