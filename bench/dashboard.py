@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 from common import resources, wait_until
-from dashboard_bursts import Audience, compare_browsers, index_is_full, look_on
+from dashboard_bursts import REST_SECONDS, Audience, compare_browsers, index_is_full, look_on
 from dashboard_life import SLEEP, SLEEPER, Life, live
 from dashboard_pages import CHROMIUM, Page, Seen, Visitor, pages_of, visiting
 
@@ -98,8 +98,10 @@ async def see_pages(r: Resources, life: Life, visits: int, *, short: bool) -> No
             pages, raw = pages_of(life), Seen()
             bare = await visitor.raw()
             await visitor.cold(pages[-1], Seen())  # the browser's own first time
-            for _ in range(max(visits, 3)):
+            for _ in range(visits):
                 await visitor.cold(bare, raw)
+            if short:
+                pages = tuple(page for page in pages if "?" not in page.path)
             print(f"{'raw':<18} {raw.median:>5.0f} ms, {raw.size}")
             slowest = 0.0
             for page in pages:
@@ -150,7 +152,8 @@ async def measure(options: Options) -> None:
         elif options.only in ("", "pages"):
             await see_pages(r, life, options.visits, short=options.short)
         if options.only in ("", "burst"):
-            await look_on(r, life, options.rounds, Audience(options.watchers, brief=not options.whole))
+            audience = Audience(options.watchers, brief=not options.whole)
+            await look_on(r, life, options.rounds, audience, rest=0.5 if options.short else REST_SECONDS)
             if CHROMIUM is not None and options.browsers:
                 await compare_browsers(r, life, Audience(options.watchers, options.browsers))
 

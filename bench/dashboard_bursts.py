@@ -17,6 +17,7 @@ from common import Cpu, Window, api, core, timed, wait_until
 from dashboard_watchers import Watched, browse, watch
 
 from horarium.clock import utc_now
+from horarium.messages import Reload
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
     from horarium.resources import Resources
 
-__all__ = ["Audience", "compare_browsers", "index_is_full", "look_on"]
+__all__ = ["REST_SECONDS", "Audience", "compare_browsers", "index_is_full", "look_on"]
 
 REST_SECONDS = 3.0
 """How long after a burst those who look on are counted: until each has read what the burst has changed."""
+HEAD_SECONDS = 0.2
+"""How long before the tick CPU is counted from: the dispatcher begins a little before it."""
+NEVER = "0 0 0 1 1 *"
+
 FIRE_ONCE = """
 UPDATE task_configs SET
     status = 'active', schedule_config = jsonb_build_object('timezone', 'UTC', 'cron_expression', $1::text),
@@ -67,27 +72,22 @@ class Audience(NamedTuple):
 NOBODY = Audience()
 
 
-async def burst(r: Resources, life: Life, audience: Audience = NOBODY) -> tuple[Burst, int]:
+async def burst(
+    r: Resources, life: Life, audience: Audience = NOBODY, *, rest: float = REST_SECONDS
+) -> tuple[Burst, int]:
     """All configs fire in one second while these look on; and how often the real pages have read meanwhile."""
     await forget_last(r)
-    tick = Window.soon(life.configs, 1, head_start=4 + life.configs / 1_500 + 2 * audience.browsers).first
-    async with r.database.transaction() as connection:
-        await connection.execute("SET LOCAL session_replication_role = replica")  # nobody listens yet
-        expression = f"{tick.second} {tick.minute} {tick.hour} {tick.day} {tick.month} *"
-        await connection.execute(FIRE_ONCE, expression, tick - timedelta(milliseconds=500), life.configs)
+    await fire(r, life, NEVER, utc_now())
     at_any_port = replace(r, settings=r.settings.model_copy(update={"port": 0}))
     async with timed(at_any_port) as (process, broker), core(process), api(process) as port:
-        ends, url = tick.timestamp() + REST_SECONDS, f"http://127.0.0.1:{port}"
-        there = []
-        if audience.watchers:
-            there.append(watch(url, await a_token(process), audience.watchers, ends, brief=audience.brief))
-        if audience.browsers:
-            there.append(browse(url, audience.browsers, ends))
-        for each in there:
-            assert await told(each) == "open"
         await index_is_full(process)
+        there = await gather(process, audience, f"http://127.0.0.1:{port}")
+        tick = Window.soon(life.configs, 1, head_start=2 + life.configs / 2_000).first
+        await fire(r, life, f"{tick:%-S %-M %-H %-d %-m} *", tick)
+        ids = tuple(range(1, life.configs + 1))
+        await process.mailboxes.loader.ask(lambda reply: Reload(ids, reply), timeout=60)
         assert utc_now() < tick, "the machine took too long to load: raise the head start"
-        await anyio.sleep(tick.timestamp() - time.time() - 0.2)
+        await anyio.sleep(tick.timestamp() - time.time() - HEAD_SECONDS)
         before = Cpu.now()
 
         async def all_confirmed() -> bool:
@@ -95,12 +95,37 @@ async def burst(r: Resources, life: Life, audience: Audience = NOBODY) -> tuple[
 
         await wait_until(all_confirmed, seconds=60)
         at_last = Cpu.now() - before
-        await anyio.sleep(max(0.0, ends - time.time()))
+        await anyio.sleep(rest)
         in_all = Cpu.now() - before
-        watched = await told(there[0]) if audience.watchers else None
-        reads = await told(there[-1]) if audience.browsers else 0
+        ended = [await asked(each) for each in there]
     await check(r, life, tick)
-    return Burst(broker.latencies()[-1], at_last.own, in_all.own, watched), reads
+    watched = ended[0] if audience.watchers else None
+    return Burst(broker.latencies()[-1], at_last.own, in_all.own, watched), ended[-1] if audience.browsers else 0
+
+
+async def gather(r: Resources, audience: Audience, url: str) -> list[Connection]:
+    """Start all of the audience, and wait until everybody is there."""
+    there = []
+    if audience.watchers:
+        there.append(watch(url, await a_token(r), audience.watchers, brief=audience.brief))
+    if audience.browsers:
+        there.append(browse(url, audience.browsers))
+    for each in there:
+        assert await told(each) == "open"
+    return there
+
+
+async def fire(r: Resources, life: Life, expression: str, tick: datetime) -> None:
+    """Let all configs fire by this expression, and owe no tick before this one."""
+    async with r.database.transaction() as connection:
+        await connection.execute("SET LOCAL session_replication_role = replica")  # the loader is told by its mailbox
+        await connection.execute(FIRE_ONCE, expression, tick - timedelta(milliseconds=500), life.configs)
+
+
+async def asked(by: Connection) -> Any:
+    """What it has come to, from another process, which ends."""
+    by.send("end")
+    return await told(by)
 
 
 async def told(by: Connection) -> Any:
@@ -134,12 +159,12 @@ async def check(r: Resources, life: Life, tick: datetime) -> None:
     assert rows == life.configs, (rows, life.configs)
 
 
-async def look_on(r: Resources, life: Life, rounds: int, audience: Audience) -> None:
+async def look_on(r: Resources, life: Life, rounds: int, audience: Audience, *, rest: float) -> None:
     """Bursts alone and watched, in turn; prints what the watchers cost."""
     alone, watched = [], []
     for _ in range(rounds):
-        alone.append((await burst(r, life))[0])
-        watched.append((await burst(r, life, audience))[0])
+        alone.append((await burst(r, life, rest=0))[0])
+        watched.append((await burst(r, life, audience, rest=rest))[0])
         print(f"  alone {in_words(alone[-1])}\n  watched {in_words(watched[-1])}")
     ours, with_all = (statistics.median(each.seconds for each in found) for found in (alone, watched))
     print(f"burst {ours / with_all:.2f}: {ours:.3f} s alone, {with_all:.3f} s with {audience.watchers} (aim: 0.9)")
@@ -149,7 +174,7 @@ async def look_on(r: Resources, life: Life, rounds: int, audience: Audience) -> 
 
 def in_words(each: Burst) -> str:
     """The figures of one burst."""
-    share = 100 * each.cpu / (each.seconds + 0.2)
+    share = 100 * each.cpu / (each.seconds + HEAD_SECONDS)
     text = f"{each.seconds:.3f} s, our CPU {each.cpu:.3f} s, {share:.0f} % of the time, {each.cpu_of_all:.2f} s in all"
     if (watched := each.watched) is None:
         return text

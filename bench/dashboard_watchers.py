@@ -88,8 +88,8 @@ class Watcher:
             self._nudged.set()
 
 
-def _watch(url: str, token: str, watchers: int, ends: float, brief: bool, answer: Connection) -> None:
-    """A process of watchers, on the last of the cores; says when all are there, and at the end what it came to."""
+def _watch(url: str, token: str, watchers: int, brief: bool, house: Connection) -> None:
+    """A process of watchers, on the last of the cores; says when all are there and, once asked, what it came to."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
     async def everybody() -> None:
@@ -104,21 +104,21 @@ def _watch(url: str, token: str, watchers: int, ends: float, brief: bool, answer
                 group.start_soon(there[-1][0].run)
             for watcher, _ in there:
                 await watcher.is_open.wait()
-            answer.send("open")
+            house.send("open")
             began = time.process_time()
-            await anyio.sleep(ends - time.time())
+            await anyio.to_thread.run_sync(house.recv)
             spent = time.process_time() - began
             group.cancel_scope.cancel()
         for _, session in there:
             await session.close()
         sums = [sum(getattr(each, name) for each, _ in there) for name in Watched._fields[:-1]]
-        answer.send(Watched(*sums, spent))
+        house.send(Watched(*sums, spent))
 
     anyio.run(everybody, backend_options={"use_uvloop": True})
 
 
-def _browse(url: str, browsers: int, ends: float, answer: Connection) -> None:
-    """A process that has so many real pages open; says when all are live, and at the end how often they have read."""
+def _browse(url: str, browsers: int, house: Connection) -> None:
+    """A process that has so many real pages open; says when all are live and, once asked, how often they have read."""
     reads = 0
 
     def asked(request: Any) -> None:
@@ -138,20 +138,21 @@ def _browse(url: str, browsers: int, ends: float, answer: Connection) -> None:
             page.on("request", asked)
             page.goto(url)
             page.get_by_text("Live", exact=True).wait_for()
-        answer.send("open")
-        pages[0].wait_for_timeout(1000 * max(0.0, ends - time.time()))
+        house.send("open")
+        while not house.poll():
+            pages[0].wait_for_timeout(100)
         browser.close()
-    answer.send(reads)
+    house.send(reads)
 
 
-def watch(url: str, token: str, watchers: int, ends: float, *, brief: bool) -> Connection:
-    """Start so many watchers; gives what tells that they are there, and then what they came to."""
-    return _begun(_watch, url, token, watchers, ends, brief)
+def watch(url: str, token: str, watchers: int, *, brief: bool) -> Connection:
+    """Start so many watchers; says when they are there and, once asked, what they came to."""
+    return _begun(_watch, url, token, watchers, brief)
 
 
-def browse(url: str, browsers: int, ends: float) -> Connection:
-    """Start so many real browsers' pages; gives what tells that they are there, and then how often they read."""
-    return _begun(_browse, url, browsers, ends)
+def browse(url: str, browsers: int) -> Connection:
+    """Start so many pages of a real browser; says when they are there and, once asked, how often they have read."""
+    return _begun(_browse, url, browsers)
 
 
 def _begun(target: Any, *arguments: object) -> Connection:
