@@ -56,6 +56,7 @@ bench: $(VENV)/.dev ## Measures each figure beside a peer or the raw limit (BENC
 	@$(VENV)/bin/python bench/auth.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/events.py $(BENCH_ARGS)
 	@$(VENV)/bin/python bench/api.py $(BENCH_ARGS)
+	@$(VENV)/bin/python bench/dashboard.py $(BENCH_ARGS)
 
 clean: ## Removes .venv, caches and builds; the data directory stays
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

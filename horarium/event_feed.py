@@ -33,6 +33,10 @@ SLACK_EVENTS = 1000
 CHUNKS_HELD = 32
 """Texts that several clients may be about to take: those who follow live ask for the same few."""
 
+ABOUT_EXECUTIONS = frozenset({"execution", "progress", "log"})
+TOLD_SINGLY = 20
+"""So many events about executions at once are told one by one to whoever wants it brief; more are told as one."""
+
 CATCH_UP_SECONDS = 3.0
 """How long a client that has seen more than this process waits for it to have read as much."""
 
@@ -58,16 +62,28 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events a client wants: of these kinds, and of one config where `config_id` is not empty."""
+    """Which events a client wants: of these kinds, and of one config where `config_id` is not empty.
+
+    Who wants it `brief` reads lists anew and has no use for what became of each execution.
+    """
 
     kinds: frozenset[str]
     config_id: str = ""
+    brief: bool = False
 
     def has(self, frame: Frame) -> bool:
         """Whether this is one; that something is missing is for everybody to know."""
         if frame.kind == "reset":
             return True
         return frame.kind in self.kinds and self.config_id in ("", frame.config_id)
+
+    def text(self, frames: Sequence[Frame]) -> bytes:
+        """What of these is sent, as one."""
+        wanted = [frame for frame in frames if self.has(frame)]
+        others = [frame for frame in wanted if frame.kind not in ABOUT_EXECUTIONS]
+        number = len(wanted) - len(others)
+        many = b"" if not self.brief or number <= TOLD_SINGLY else _many(number, wanted[-1].id)
+        return b"".join([frame.text for frame in (others if many else wanted)]) + many
 
 
 class EventFeed:
@@ -133,7 +149,7 @@ class EventFeed:
         if known is None:
             start = place - self.first
             page = self._frames[start : start + PAGE_EVENTS]
-            known = b"".join([frame.text for frame in page if wanted.has(frame)]), place + len(page)
+            known = wanted.text(page), place + len(page)
             if len(self._chunks) >= CHUNKS_HELD:
                 self._chunks.clear()
             self._chunks[place, wanted] = known
@@ -195,5 +211,9 @@ def _text(kind: str, data: bytes, event_id: EventId | None = None) -> bytes:
     return b"%bevent: %b\ndata: %b\n\n" % (place, kind.encode(), data)
 
 
-def _now(**more: str) -> bytes:
+def _many(executions: int, last_id: EventId) -> bytes:
+    return _text("many", _now(executions=executions), last_id)
+
+
+def _now(**more: str | int) -> bytes:
     return orjson.dumps({**more, "timestamp": datetime.now(UTC)})

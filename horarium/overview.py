@@ -27,6 +27,7 @@ from horarium.model import (
     OverviewBin,
 )
 from horarium.outlook import outlook
+from horarium.packing import Packed
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ class Overview:
         self._index = index
         self._clock = clock
         self._reading = anyio.Lock()
-        self._kept: tuple[float, bytes] = (0.0, b"")
+        self._kept: tuple[float, Packed] = (0.0, Packed(b""))
 
-    async def read(self) -> bytes:
+    async def read(self) -> Packed:
         """An OverviewAnswer as JSON, a moment old at most."""
         if (known := self._fresh()) is not None:
             return known
@@ -102,12 +103,12 @@ class Overview:
             if (known := self._fresh()) is not None:  # read while this one waited
                 return known
             began = time.monotonic()
-            answer = (await self.step(_Span.around(self._clock()))).model_dump_json().encode()
+            answer = Packed((await self.step(_Span.around(self._clock()))).model_dump_json().encode())
             ended = time.monotonic()
             self._kept = (ended + max(KEPT_SECONDS, KEPT_TIMES_COST * (ended - began)), answer)
             return answer
 
-    def _fresh(self) -> bytes | None:
+    def _fresh(self) -> Packed | None:
         until, answer = self._kept
         return answer if time.monotonic() < until else None
 

@@ -13,6 +13,7 @@ from horarium.ids import least_id
 from horarium.model import ConfigName, ConfigOutcomes, Execution, ExecutionLog, TaskConfig
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
+from horarium.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,9 @@ CLOCKS_DIFFER = timedelta(days=1)
 """How much earlier than its tick a row may say that it was made, at the most: by a clock that was set, or another's."""
 
 
+IN_FLIGHT = frozenset({"pending", "queued", "running", "retrying"})
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
     """What a list of executions is narrowed to; None leaves a filter out."""
@@ -47,8 +51,12 @@ class ExecutionFilter:
 
     def values(self) -> dict[str, Any]:
         """As the statements take them."""
-        made_since = None if self.since is None else least_id(self.since - CLOCKS_DIFFER)
-        return {name: getattr(self, name) for name in self.__slots__} | {"made_since": made_since}
+        implied = {
+            "made_since": None if self.since is None else least_id(self.since - CLOCKS_DIFFER),
+            "in_flight": self.status in IN_FLIGHT,
+            "outcome": None if self.status in IN_FLIGHT or self.status == "success" else self.status,
+        }
+        return {name: getattr(self, name) for name in self.__slots__} | implied
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Views:
         self.index = index
         self._database = database
         self._history = history
+        self._totals = Totals()
 
     async def config(self, config_id: int) -> TaskConfig:
         """One config."""
@@ -160,8 +169,13 @@ class Views:
         """A page of executions, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
-            total = await QUERIES.execution_count.value(connection, **wanted.values())
-            return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
+            shown = await _with_progress(connection, rows)
+        total = await self._totals.of(wanted, lambda: self._count(wanted))
+        return ExecutionPage.of(rows, shown, limit, total)
+
+    async def _count(self, wanted: ExecutionFilter) -> int:
+        async with self._database.connection() as connection:
+            return int(await QUERIES.execution_count.value(connection, **wanted.values()))
 
     async def running_at(self, worker: str, *, limit: int) -> list[Execution]:
         """What a worker runs now, newest first."""

@@ -37,18 +37,22 @@ TYPES = "|".join(KINDS)
 
 
 class EventsQuery(BaseModel):
-    """Which events: of these types, and of one config, to which no event of supervision belongs."""
+    """Which events: of these types, and of one config, to which no event of supervision belongs.
+
+    `brief`: where more than some twenty events about executions come at once, `many` is told in their stead.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     types: Annotated[str, Field(pattern=rf"^({TYPES})(,({TYPES}))*$", max_length=200)] = ",".join(KINDS)
     config_id: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    brief: bool = False
 
     @property
     def wanted(self) -> Wanted:
         """The same for the feed."""
         kinds = frozenset(KINDS[name] for name in self.types.split(","))
-        return Wanted(kinds, "" if self.config_id is None else str(self.config_id))
+        return Wanted(kinds, "" if self.config_id is None else str(self.config_id), self.brief)
 
 
 async def events(call: Call) -> web.StreamResponse:

@@ -21,9 +21,11 @@ from horarium.errors import FieldError, Forbidden, InvalidInput, NotFound
 from horarium.http.headers import request_id
 from horarium.http.origin import client_address
 from horarium.http.own_page import check_own_page
+from horarium.http.packing import fitting
 from horarium.http.reading import BODY_LIMIT_BYTES, BODY_SECONDS, OPEN_BODY_LIMIT_BYTES, read_body, read_query
 from horarium.http.requests import CALLER
 from horarium.http.services import SERVICES, Services
+from horarium.packing import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -190,11 +192,11 @@ class Route:
             return reply
         if self.answer is None:
             return web.Response(status=204, headers=reply.headers)
-        made = isinstance(reply.content, bytes)
-        body = reply.content if made else _adapter(self.answer).dump_json(reply.content)
+        made = isinstance(reply.content, bytes | Packed)
+        body, packing = fitting(request, reply.content if made else _adapter(self.answer).dump_json(reply.content))
         status = reply.status or self.status
         return web.Response(
-            body=body, status=status, headers={"Content-Type": reply.content_type, **(reply.headers or {})}
+            body=body, status=status, headers={"Content-Type": reply.content_type, **packing, **(reply.headers or {})}
         )
 
     async def _authenticated(self, request: web.Request, services: Services) -> Caller | None:

@@ -5,18 +5,24 @@ lies below a folder named by a digest of all of it: browsers keep such a file fo
 folder, so that no page runs with modules of two. The page itself is asked for again each time, by its ETag. It is the
 same for every address of the dashboard, and the script that it loads draws what the address says.
 
+Modules are found by reading modules, which over a slow line is a chain of waits: so the page names all of them at once.
+Every file is sent packed where the browser takes that.
+
 The policy is that of /docs (`pages.py`), and pictures of our own: nothing inline, no text that is read as HTML.
 """
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from horarium.http import pages
+from horarium.http.packing import fitting
+from horarium.packing import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,8 +47,40 @@ _FILES = {
 ASSETS = {name: body for name, body in _FILES.items() if name != "index.html"}
 DIGEST = hashlib.sha256(b"".join(name.encode() + b"\0" + body for name, body in _FILES.items())).hexdigest()[:16]
 FOLDER = f"/dashboard/{DIGEST}"
-INDEX = _FILES["index.html"].replace(b"/dashboard/this", FOLDER.encode())
 FOR_EVER = "public, max-age=31536000, immutable"
+_MAIN = "main.js"
+_IMPORTED = re.compile(r'^(?:import|export)\b[^"]*"(\.[\w./]+)";$', re.MULTILINE)
+
+
+def _modules() -> list[str]:
+    """What the page's module imports, and what those import in turn, in the order in which they are met."""
+    found = [_MAIN]
+    for name in found:
+        folder = PurePosixPath(name).parent
+        for imported in _IMPORTED.findall(_FILES[name].decode()):
+            module = _plain(folder / imported)
+            if module not in found:
+                found.append(module)
+    return found[1:]
+
+
+def _plain(path: PurePosixPath) -> str:
+    """The path without its `..`."""
+    parts: list[str] = []
+    for part in path.parts:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    return "/".join(parts)
+
+
+def _index_page() -> bytes:
+    begin = f'  <script type="module" src="/dashboard/this/{_MAIN}"></script>\n'
+    preloads = "".join(f'  <link rel="modulepreload" href="/dashboard/this/{name}">\n' for name in _modules())
+    page = _FILES["index.html"].decode().replace(begin, begin + preloads)
+    return page.replace("/dashboard/this", FOLDER).encode()
+
+
+INDEX = _index_page()
+_PAGE = Packed(INDEX)
 
 
 def add_site(app: web.Application) -> None:
@@ -58,14 +96,18 @@ async def _index(request: web.Request) -> web.Response:
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": tag}
     if tag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=INDEX, headers={**headers, "Content-Type": "text/html; charset=utf-8"})
+    body, more = fitting(request, _PAGE)
+    return web.Response(body=body, headers={**headers, **more, "Content-Type": "text/html; charset=utf-8"})
 
 
 def _asset(name: str, body: bytes) -> Handler:
     kind = TYPES[Path(name).suffix]
     headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Security-Policy": POLICY, "Cache-Control": FOR_EVER}
 
-    async def serve(_request: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers)
+    file = Packed(body)
+
+    async def serve(request: web.Request) -> web.Response:
+        sent, more = fitting(request, file)
+        return web.Response(body=sent, headers={**headers, **more})
 
     return serve

@@ -176,6 +176,22 @@ def test_a_lost_connection_is_told_and_what_is_shown_is_dated(visit: Visit) -> N
     visit.was_quiet(provokes="ERR_INTERNET_DISCONNECTED")
 
 
+def test_many_events_that_are_told_as_one_let_a_page_be_read_anew(visit: Visit, things: dict[str, str]) -> None:
+    """The stream is answered here, so that there is nothing else in it: `many`, and its end, again and again."""
+    stream = {"content_type": "text/event-stream", "body": 'id: 1-0\nevent: many\ndata: {"executions":480}\n\n'}
+    path = f"/api/v1{things['execution']}"
+    visit.page.route(re.compile(r"/api/v1/events\?"), lambda route: route.fulfill(**stream))
+
+    with visit.page.expect_request(visit.url + path):
+        visit.to(things["execution"])
+    with visit.page.expect_request(visit.url + path):
+        expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()  # and so it is read once more
+    with visit.page.expect_request(visit.url + path):
+        pass  # for what is told since
+
+    visit.page.unroute_all()
+
+
 # Configs and executions
 
 

@@ -69,7 +69,7 @@ async function readOnce(mine, begun) {
   let silence = setTimeout(stop, SILENCE_MS);
   try {
     const headers = { Authorization: `Bearer ${session.token}`, ...(lastId ? { "Last-Event-ID": lastId } : {}) };
-    const answer = await fetch("/api/v1/events", { headers, signal: attempt.signal, cache: "no-store", credentials: "omit" });
+    const answer = await fetch("/api/v1/events?brief=true", { headers, signal: attempt.signal, cache: "no-store", credentials: "omit" });
     if (answer.status === 401) await renew();
     if (!answer.ok) throw new Error(`the stream was answered ${answer.status}`);
     begun();

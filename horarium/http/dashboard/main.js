@@ -166,7 +166,7 @@ function sessionChanged() {
 
 listen((kind, data) => {
   if (kind === "state" && data === "live") page?.heard?.("reset", {});
-  page?.heard?.(kind, data);
+  page?.heard?.(kind === "many" ? "reset" : kind, data); // `data.executions` says that nothing else is to be read anew
   update();
 });
 

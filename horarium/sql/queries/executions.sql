@@ -394,11 +394,14 @@ SELECT
     ) AS handed_back
 FROM executions WHERE completed_at IS NULL AND status = 'running';
 
--- name: execution_list(status, config_id, trigger, since, made_since, until, worker, before, max_rows)
+-- name: execution_list(status, in_flight, outcome, config_id, trigger, since, made_since, until, worker, before, max_rows)
 -- Newest first; the id is the cursor, since it grows with time. No row is made before its tick: `made_since`, the least id
--- of those that `since` can let through, spares whatever is older.
+-- of those that `since` can let through, spares whatever is older. What a status implies is said as well, as an index
+-- knows it: that the execution is `in_flight`, or that it has this `outcome`.
 SELECT * FROM executions
 WHERE (:status::text IS NULL OR status = :status::text)
+    AND (:in_flight::boolean IS NOT TRUE OR completed_at IS NULL)
+    AND (:outcome::text IS NULL OR outcome = :outcome::text)
     AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
     AND (:trigger::text IS NULL OR trigger = :trigger::text)
     AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)
@@ -409,10 +412,12 @@ WHERE (:status::text IS NULL OR status = :status::text)
 ORDER BY id DESC
 LIMIT :max_rows::integer;
 
--- name: execution_count(status, config_id, trigger, since, made_since, until, worker)$
+-- name: execution_count(status, in_flight, outcome, config_id, trigger, since, made_since, until, worker)$
 -- How many rows the same filters match on all pages.
 SELECT count(*) FROM executions
 WHERE (:status::text IS NULL OR status = :status::text)
+    AND (:in_flight::boolean IS NOT TRUE OR completed_at IS NULL)
+    AND (:outcome::text IS NULL OR outcome = :outcome::text)
     AND (:config_id::bigint IS NULL OR config_id = :config_id::bigint)
     AND (:trigger::text IS NULL OR trigger = :trigger::text)
     AND (:since::timestamptz IS NULL OR coalesce(tick_until, tick_at, created_at) >= :since::timestamptz)

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.anyio
 
 PLACES = ["/", "/login", "/configs", "/configs/7", "/executions", "/executions/7c1f", "/tree", "/audit"]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
+BY_THE_PAGE = {"main.js", "theme.js"}
+"""Scripts that the page itself asks for."""
 FORBIDDEN = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("
 )
@@ -50,6 +52,19 @@ async def test_each_file_is_served_with_its_type_and_kept_for_ever(house: House,
     assert answer.content_type == TYPES[PurePosixPath(name).suffix]
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["Content-Security-Policy"] == POLICY
+
+
+@pytest.mark.parametrize("path", ["/", f"{FOLDER}/main.js"])
+async def test_a_browser_is_sent_it_in_fewer_bytes(house: House, path: str) -> None:
+    async with (
+        house.session.get(house.url + path, headers={"Accept-Encoding": "identity"}) as plain,
+        house.session.get(house.url + path, headers={"Accept-Encoding": "gzip, br"}) as packed,
+    ):
+        assert await packed.read() == await plain.read()
+
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert (plain.headers.get("Content-Encoding"), packed.headers["Content-Encoding"]) == (None, "gzip")
+    assert int(packed.headers["Content-Length"]) < int(plain.headers["Content-Length"]) / 2
 
 
 @pytest.mark.parametrize("path", ["/", f"{FOLDER}/main.js"])
@@ -90,6 +105,13 @@ def test_the_page_has_nothing_inline_and_names_what_is_served() -> None:
     assert re.findall(r"<script(?![^>]*src=)|<style|\bstyle=|\bon\w+=", page) == []
     assert {path for path in named if path.startswith(FOLDER)} <= {f"{FOLDER}/{name}" for name in ASSETS}
     assert {path for path in named if not path.startswith(FOLDER)} == {"/docs"}
+
+
+def test_the_page_names_at_once_every_module_that_would_else_be_found_one_after_the_other() -> None:
+    named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', INDEX.decode())
+
+    assert len(named) == len({*named})
+    assert {f"{FOLDER}/{name}" for name in MODULES if name not in BY_THE_PAGE} == {*named}
 
 
 @pytest.mark.parametrize("name", ASSETS)

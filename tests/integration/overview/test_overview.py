@@ -41,7 +41,7 @@ class Seen(Overview):
         return await super().step(span)
 
     async def shown(self) -> Any:
-        return orjson.loads(await self.read())
+        return orjson.loads((await self.read()).plain)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from horarium.event_feed import CHUNKS_HELD, SLACK_EVENTS, EventFeed, Subscription, Wanted
+from horarium.event_feed import CHUNKS_HELD, SLACK_EVENTS, TOLD_SINGLY, EventFeed, Subscription, Wanted
 from horarium.keyspace.event_stream import PAGE_EVENTS, Entry, EventId
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def entries(numbers: Iterable[int], field: str = "execution:7") -> list[Entry]:
 
 
 def told(text: bytes) -> list[tuple[str, Any]]:
-    """Kind and number (or reason) of each event in a text."""
+    """Kind and number (or reason, or how many executions) of each event in a text."""
     found = []
     for block in text.decode().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines())
         if "data" in fields:
             data = json.loads(fields["data"])
-            found.append((fields["event"], data.get("number", data.get("reason"))))
+            found.append((fields["event"], data.get("number", data.get("reason", data.get("executions")))))
     return found
 
 
@@ -124,6 +124,19 @@ async def test_a_client_hears_what_it_asked_for_and_that_something_is_missing(fe
 
     assert taken(one_config) == [("execution", 0), ("config", 2), ("reset", 4)]
     assert taken(tree) == [("supervision", 3), ("reset", 4)]
+
+
+async def test_whoever_wants_it_brief_is_told_of_a_burst_once_and_of_a_few_singly(feed: EventFeed) -> None:
+    brief = await feed.subscribe(Wanted(ALL.kinds, brief=True), None)
+    feed.extend(entries(range(TOLD_SINGLY)))
+    assert taken(brief) == executions(range(TOLD_SINGLY))
+
+    feed.extend([*entries(range(TOLD_SINGLY)), *entries([70], "config:7"), *entries([80])])
+
+    text = brief.take() or b""
+    assert told(text) == [("config", 70), ("many", TOLD_SINGLY + 1)]
+    assert text.count(b"id: 1700000000000-80\n") == 1
+    assert brief.take() is None
 
 
 async def test_a_client_that_has_seen_more_than_this_process_waits_for_it(feed: EventFeed) -> None:

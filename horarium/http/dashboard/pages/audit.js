@@ -59,7 +59,7 @@ export function auditPage({ query }) {
         wanted.target_id && h("button", { class: "chip", on: { click: () => only("", "") }, title: "Show changes of everything" }, `${wanted.target_kind.replaceAll("_", " ")} ${wanted.target_id} ✕`)),
       loaded(list, view, 10),
     ],
-    heard: (kind) => (kind === "config" || kind === "reset") && cursors.length === 1 && list.nudge(),
+    heard: (kind, data) => (kind === "config" || (kind === "reset" && !data.executions)) && cursors.length === 1 && list.nudge(),
     close: () => { list.close(); clearTimeout(typing); },
   };
 }

@@ -83,7 +83,7 @@ export function peoplePage() {
       section("Users", loaded(users, (page) => table("Users", ["Name", "Role", "State", "Since"], page.items.map(userRow)), 3), h("p", { class: "after" }, h("button", { on: { click: addUser } }, "New user …"))),
       section("API keys", loaded(keys, (page) => (page.items.length ? table("API keys", ["Name", "Role", "Last used", "Until"], page.items.map(keyRow)) : empty("No keys", "A machine that calls the API has one of its own.")), 3), h("p", { class: "after" }, h("button", { on: { click: addKey } }, "New key …"))),
     ],
-    heard: (kind) => { if (kind === "reset") { users.nudge(); keys.nudge(); } },
+    heard: (kind, data) => { if (kind === "reset" && !data.executions) { users.nudge(); keys.nudge(); } },
     close: () => { users.close(); keys.close(); },
   };
 }

@@ -53,7 +53,7 @@ export function treePage() {
   return {
     title: "The tree",
     view: () => loaded(tree, view, 10),
-    heard: (kind) => { if (kind === "supervision" || kind === "reset") { tree.nudge(); events.nudge(); } },
+    heard: (kind, data) => { if (kind === "supervision" || (kind === "reset" && !data.executions)) { tree.nudge(); events.nudge(); } },
     close: () => { tree.close(); events.close(); clearInterval(steady); },
   };
 }
