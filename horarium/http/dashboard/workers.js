@@ -9,20 +9,19 @@ import { plural } from "./words.js";
 const SHOWN = 6;
 const SILENT_SECONDS = 3; // it speaks about once a second
 
-const TOLD = { running: "to go on", pausing: "to pause", paused: "to pause", draining: "to drain" };
-const OBEYED = { running: "takes messages", pausing: "takes none; what runs goes on", paused: "does nothing", draining: "takes none; ends when nothing runs" };
+const MEANS = { running: "takes messages", pausing: "takes none; what runs goes on", paused: "does nothing", draining: "takes none; ends when nothing runs" };
 
 export function workerCard(worker, { orders, names, isChosen }) {
   return h("li", { key: worker.id, class: "worker", "aria-current": isChosen ? "true" : undefined, made: (node) => isChosen && requestAnimationFrame(() => node.scrollIntoView({ block: "nearest" })) },
     h("div", { class: "worker-head" },
-      h("h2", {}, worker.id), status(worker.state), h("span", { class: "quiet" }, OBEYED[worker.state]), buttons(worker, orders)),
+      h("h2", {}, worker.id), status(worker.state), h("span", { class: "quiet" }, MEANS[worker.state]), buttons(worker, orders)),
     h("div", { class: "worker-body" },
       facts([
         ["Load", load(worker)],
         ["Queues", worker.queues.map((name) => h("span", { key: name, class: "tag" }, name))],
         ["Up for", h("span", { class: "number", title: worker.started_at }, running((now() - Date.parse(worker.started_at)) / 1000))],
         ["Heard", heartbeat(worker)],
-        ["Told", worker.told_by && [TOLD[worker.state], " by ", h("strong", {}, worker.told_by), " ", since(worker.told_at)]],
+        ["Last order", worker.told_by && ["by ", h("strong", {}, worker.told_by), ", ", since(worker.told_at)]],
         ["Where", [`${worker.host}, process ${worker.pid}`, worker.inline && h("span", { class: "quiet" }, ", inside Horarium")]],
         ["Release", worker.version],
       ]),
