@@ -134,6 +134,7 @@ def things(admin: Client) -> Iterator[dict[str, str]]:
     limit = "/system/limits/task_type/night.loads"
     admin.call("PUT", limit, {"max_running": 2, "rate": 30, "period_seconds": 60})
     yield {**PAGES, "config": f"/configs/{config}", "attempts": f"/executions/{failed}", "running": f"/executions/{running}"}
+    admin.post(f"/executions/{running}/cancel")
     admin.call("DELETE", limit)
 
 

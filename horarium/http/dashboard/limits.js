@@ -20,13 +20,13 @@ export function limitsPart() {
 
   function fields(values, queues, isNew) {
     const typed = (name) => (event) => { values[name] = event.target.value; };
-    const count = (name, label, more) => field(label, h("input", { type: "number", name, value: values[name] ?? "", on: { input: typed(name) }, ...more }), more.note);
+    const count = (name, label, range, told) => field(label, h("input", { type: "number", name, value: values[name] ?? "", on: { input: typed(name) }, ...range }), told);
     return [
       isNew && choice("Of", KINDS, values.kind, (kind) => { values.kind = kind; }),
       isNew && field("Name", h("input", { name: "name", required: true, list: "limit-names", value: values.name, autocomplete: "off", on: { input: typed("name") } })),
       isNew && h("datalist", { id: "limit-names" }, [...queues.map((each) => each.name), ...types].map((name) => h("option", { key: name, value: name }))),
-      count("max_running", "Run at once, at most", { min: "1", step: "1", note: "Empty: as many as there are" }),
-      count("rate", "Start, at most", { min: "1", step: "1", note: "Empty: as often as they are due" }),
+      count("max_running", "Run at once, at most", { min: "1", step: "1" }, "Empty: as many as there are"),
+      count("rate", "Start, at most", { min: "1", step: "1" }, "Empty: as often as they are due"),
       count("period_seconds", "In any … seconds", { min: "0.1", step: "any" }),
     ];
   }

@@ -148,7 +148,7 @@ function progress(data) {
   const percent = data.progress === null ? "" : `${Math.floor(data.progress * 100)} %`;
   if (FINAL.has(data.status)) return data.status === "success" ? null : h("p", { class: "quiet" }, `It had come to ${[percent, data.progress_message].filter(Boolean).join(": ")}`);
   return h("div", { class: "progress" },
-    h("progress", { max: "1", value: data.progress ?? undefined, "aria-label": "Progress" }),
+    data.progress !== null && h("progress", { max: "1", value: data.progress, "aria-label": "Progress" }),
     h("p", {}, h("span", { class: "number progress-part" }, percent), " ", h("span", { class: "quiet" }, data.progress_message ?? "")));
 }
 
