@@ -61,4 +61,6 @@ def queue_views(
     ]
 
 
-ROUTES = (Route("GET", "/api/v1/system/queues", list_queues, "What waits, and who takes it", "viewer", Page[QueueView]),)
+ROUTES = (
+    Route("GET", "/api/v1/system/queues", list_queues, "What waits, and who takes it", "viewer", Page[QueueView]),
+)

@@ -24,9 +24,10 @@ ExecutionStatus = Literal[
 ]
 
 Reason = Literal[
-    "overlap", "buffer_full", "missed", "missed_window", "superseded", "max_catchup_runs", "edited", "stopped", "paused",
-    "deleted", "limited", "requested", "cancel_other", "config_deleted", "not_sendable", "deadline_passed", "worker_gone",
-    "worker_stopped", "worker_cut_off", "unstorable", "rejected", "requeued", "retried_by_app", "no_result",
+    "overlap", "buffer_full", "missed", "missed_window", "superseded", "max_catchup_runs", "edited", "stopped",
+    "paused", "deleted", "limited", "requested", "cancel_other", "config_deleted", "not_sendable", "deadline_passed",
+    "worker_gone", "worker_stopped", "worker_cut_off", "unstorable", "rejected", "requeued", "retried_by_app",
+    "no_result",
 ]  # fmt: skip
 """Every `reason` that is written. What is read is any text: the next release may write another."""
 

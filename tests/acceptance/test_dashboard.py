@@ -76,7 +76,9 @@ def test_a_wrong_password_is_told_and_lets_nobody_in(chromium: Browser, house: R
 def test_a_login_that_is_held_back_says_for_how_long(chromium: Browser, house: Running) -> None:
     with Visit.of(chromium, house.url, provokes="429") as visit:
         visit.to("/")
-        visit.page.route("**/auth/browser/login", lambda route: route.fulfill(status=429, headers={"Retry-After": "90"}))
+        visit.page.route(
+            "**/auth/browser/login", lambda route: route.fulfill(status=429, headers={"Retry-After": "90"})
+        )
         visit.page.get_by_label("Name").fill("ada")
         visit.page.get_by_label("Password").fill("a guess")
 
@@ -240,7 +242,9 @@ def test_a_tick_that_did_not_run_says_why_in_words(visit: Visit, admin: Client) 
 
     visit.to(f"/executions/{skipped['task_id']}")
 
-    expect(visit.page.locator(".lead")).to_have_text(re.compile("Skipped: another run of this config was still going on"))
+    expect(visit.page.locator(".lead")).to_have_text(
+        re.compile("Skipped: another run of this config was still going on")
+    )
 
 
 TRACEBACK = """Traceback (most recent call last):
@@ -257,7 +261,8 @@ ValueError: no
 
 def test_frames_of_libraries_are_told_apart_from_ones_own(visit: Visit) -> None:
     told = visit.page.evaluate(
-        "async ([path, text]) => (await import(path)).pieces(text).map(({ kind, lines, frames }) => [kind, lines.length, frames])",
+        "async ([path, text]) => (await import(path)).pieces(text)"
+        ".map(({ kind, lines, frames }) => [kind, lines.length, frames])",
         [f"{FOLDER}/traceback.js", TRACEBACK],
     )
 

@@ -1,7 +1,6 @@
-"""The story of a night in the dashboard, in a real browser, in every look: what fired, what failed and why, what was stopped,
-what was killed and came back; and every page, to be used by everybody.
+"""The story of a night in the dashboard, in every look: what fired, failed, was stopped, was killed and came back.
 
-Of each page a picture is kept in `artifacts/dashboard/`. That it asks no other host, breaks no policy, has one without
+At its end every page, to be used by everybody. Of each page a picture is kept in `artifacts/dashboard/`. That it asks no other host, breaks no policy, has one without
 anything unsafe in it and says nothing on its console, each visit sees to (tests/support/browser.py).
 """
 
@@ -133,7 +132,12 @@ def things(admin: Client) -> Iterator[dict[str, str]]:
     admin.ended(failed)
     limit = "/system/limits/task_type/night.loads"
     admin.call("PUT", limit, {"max_running": 2, "rate": 30, "period_seconds": 60})
-    yield {**PAGES, "config": f"/configs/{config}", "attempts": f"/executions/{failed}", "running": f"/executions/{running}"}
+    yield {
+        **PAGES,
+        "config": f"/configs/{config}",
+        "attempts": f"/executions/{failed}",
+        "running": f"/executions/{running}",
+    }
     admin.post(f"/executions/{running}/cancel")
     admin.call("DELETE", limit)
 
