@@ -1,7 +1,8 @@
 """The story of a night in the dashboard, in every look: what fired, failed, was stopped, was killed and came back.
 
-At its end every page, to be used by everybody. Of each page a picture is kept in `artifacts/dashboard/`. That it asks no other host, breaks no policy, has one without
-anything unsafe in it and says nothing on its console, each visit sees to (tests/support/browser.py).
+At its end every page, to be used by everybody, of which a picture is kept in `artifacts/dashboard/`. That a page asks no
+other host, breaks no policy, has one without anything unsafe in it and says nothing on its console, each visit sees to
+(tests/support/browser.py).
 """
 
 from __future__ import annotations
