@@ -1,8 +1,8 @@
 """The story of a night in the dashboard, in every look: what fired, failed, was stopped, was killed and came back.
 
-At its end every page, to be used by everybody, of which a picture is kept in `artifacts/dashboard/`. That a page asks no
-other host, breaks no policy, has one without anything unsafe in it and says nothing on its console, each visit sees to
-(tests/support/browser.py).
+At its end every page, to be used by everybody, of which a picture is kept in `artifacts/dashboard/`. That a page asks
+no other host, breaks no policy, has one without anything unsafe in it and says nothing on its console, each
+visit sees to (tests/support/browser.py).
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def things(admin: Client) -> Iterator[dict[str, str]]:
     failed = admin.post(f"/task-configs/{config}/run")["task_id"]
     running = a_run(admin, named("loads"), task_type="night.loads", parameters={"mark": "/nowhere"})
     admin.ended(failed)
-    limit = "/system/limits/task_type/night.loads"
+    limit = "/system/limits/task_type/night.talks"
     admin.call("PUT", limit, {"max_running": 2, "rate": 30, "period_seconds": 60})
     yield {
         **PAGES,

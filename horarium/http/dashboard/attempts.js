@@ -58,8 +58,12 @@ export class Attempts {
     return this.logs.get(attempt);
   }
 
-  nudge(attempt) {
-    for (const [number, log] of this.logs) if (attempt === undefined || number === attempt) log.nudge();
+  nudge() {
+    for (const log of this.logs.values()) log.nudge();
+  }
+
+  logged({ attempt, total }) {
+    this.logs.get(attempt)?.nudge(total);
   }
 
   close() {

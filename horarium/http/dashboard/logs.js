@@ -11,7 +11,8 @@ import { update } from "./view.js";
 import { plural } from "./words.js";
 
 const MOST = 1000;
-const PAUSE_MS = 400;
+const PAUSE_MS = 500;
+const PATIENCE = 12; // lines are told of before they are written, by some seconds where there are many
 const AT_THE_END = 24; // pixels
 const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const SHOWN = [["debug", "All levels"], ["info", "Info and above"], ["warning", "Warnings and above"], ["error", "Errors only"]];
@@ -20,6 +21,8 @@ export class Log {
   constructor(taskId, attempt) {
     this.lines = [];
     this.total = 0;
+    this.told = 0;
+    this.patience = 0;
     this.attempt = attempt;
     this.follows = true;
     this.level = "debug";
@@ -34,11 +37,15 @@ export class Log {
       }
       this.lines.splice(0, this.lines.length - MOST);
       this.total = more.total;
+      if (this.total < this.told && this.patience-- > 0) this.log.nudge();
       return this.lines;
     }, PAUSE_MS);
   }
 
-  nudge() {
+  // There are `total` lines by now, or something else has happened.
+  nudge(total = this.told) {
+    this.told = total;
+    this.patience = PATIENCE;
     this.log.nudge();
   }
 
@@ -66,8 +73,8 @@ export class Log {
     return h("div", { class: "filters log-bar" },
       choice("Level", SHOWN, this.level, (level) => { this.level = level; update(); }),
       field("Containing", h("input", { type: "search", value: this.words, on: { input: (event) => { this.words = event.target.value; update(); } } })),
-      h("p", { class: "quiet log-count", role: "status" }, shown.length === this.lines.length ? plural(this.total, "line") : `${shown.length.toLocaleString("en")} of ${plural(this.lines.length, "line")}`),
-      copyButton("the log", () => shown.map(written).join("\n")));
+      h("div", { class: "log-tools" }, h("p", { class: "quiet", role: "status" }, shown.length === this.lines.length ? plural(this.total, "line") : `${shown.length.toLocaleString("en")} of ${plural(this.lines.length, "line")}`),
+        copyButton("the log", () => shown.map(written).join("\n"))));
   }
 
   window(shown) {

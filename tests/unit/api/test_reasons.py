@@ -11,7 +11,7 @@ from horarium.sql.queries import QUERIES
 
 KNOWN = {*get_args(Reason)}
 SENTENCES = re.search(r"const REASONS = \{(.*?)\n\};", ASSETS["words.js"].decode(), re.DOTALL)
-IN_SQL = r"reason = '(\w+)'|WHEN 'running' THEN reason ELSE '(\w+)'|'(overlap|buffer_full)'"
+IN_SQL = r"reason = '(\w+)'|THEN (?:e\.)?reason ELSE '(\w+)'|'(overlap|buffer_full)'"
 
 
 def test_the_dashboard_has_a_sentence_for_every_reason_and_for_no_other() -> None:

@@ -17,6 +17,7 @@ import { update } from "../view.js";
 import { FINAL, reason } from "../words.js";
 
 const TRIGGERS = { schedule: "its schedule", manual: "somebody, by hand", retry: "somebody, as a retry", backfill: "a backfill", external: "something outside" };
+const UNWRITTEN_MS = 2500;
 const CANCEL = {
   running: "Its worker is told to stop it, and does so within about a second. What it has done by then stays done. It ends as cancelled and is not tried again.",
   retrying: "No further attempt is made; it ends as cancelled.",
@@ -25,8 +26,9 @@ const CANCEL = {
 export function executionPage({ id }) {
   const attempts = new Attempts(id);
   let config = null;
+  let said = null; // the progress that was told last
   const execution = new Loaded(async (signal) => {
-    const found = await read(`/executions/${id}`, {}, signal);
+    const found = withTold(await read(`/executions/${id}`, {}, signal));
     if (config === null && found.config_id !== null) config = await configOf(found.config_id, signal);
     return found;
   }, 700);
@@ -112,14 +114,20 @@ export function executionPage({ id }) {
       return;
     }
     if (kind === "progress") moved(data);
-    else if (kind === "log") attempts.nudge(data.attempt);
+    else if (kind === "log") attempts.logged(data);
     else for (const each of [execution, related, attempts]) each.nudge();
   }
 
   function moved({ attempt, progress: part, message }) {
-    if (execution.data?.attempt !== attempt) return;
-    execution.data = { ...execution.data, progress: part, progress_message: message };
+    said = { attempt, progress: part, message, at: now() };
+    if (execution.data) execution.data = withTold({ ...execution.data });
     update();
+  }
+
+  // Progress is told at once and written a moment later, so a row that is read meanwhile knows less.
+  function withTold(data) {
+    if (said?.attempt === data.attempt && now() - said.at < UNWRITTEN_MS) Object.assign(data, { progress: said.progress, progress_message: said.message });
+    return data;
   }
 
   return {
