@@ -282,7 +282,7 @@ def test_a_worker_is_paused_and_resumed_and_its_queue_says_that_nobody_takes_fro
     expect(page.get_by_role("dialog")).to_contain_text("of which there is none")
     page.get_by_role("dialog").get_by_role("button", name="Pause").click()
 
-    card = page.locator(".worker")
+    card = page.locator(".worker-card")
     expect(card).to_contain_text(re.compile("Paus(ing|ed)"))
     expect(card).to_contain_text("Last orderby ada")
     expect(queue.locator('[data-label="Workers"]')).to_have_text("nobody")

@@ -12,7 +12,7 @@ const SILENT_SECONDS = 3; // it speaks about once a second
 const MEANS = { running: "takes messages", pausing: "takes none; what runs goes on", paused: "does nothing", draining: "takes none; ends when nothing runs" };
 
 export function workerCard(worker, { orders, names, isChosen }) {
-  return h("li", { key: worker.id, class: "worker", "aria-current": isChosen ? "true" : undefined, made: (node) => isChosen && requestAnimationFrame(() => node.scrollIntoView({ block: "nearest" })) },
+  return h("li", { key: worker.id, class: "worker-card", "aria-current": isChosen ? "true" : undefined, made: (node) => isChosen && requestAnimationFrame(() => node.scrollIntoView({ block: "nearest" })) },
     h("div", { class: "worker-head" },
       h("h2", {}, worker.id), status(worker.state), h("span", { class: "quiet" }, MEANS[worker.state]), buttons(worker, orders)),
     h("div", { class: "worker-body" },

@@ -36,7 +36,7 @@ export function treePage() {
       h("td", { "data-label": "Up for", class: "number" }, node.uptime === null ? "–" : h("span", { title: `${node.uptime} s` }, running(node.uptime))),
       h("td", { "data-label": "Restarts", class: `number ${node.restarts ? "" : "quiet minor"}` }, String(node.restarts)),
       h("td", { "data-label": "Mailbox", class: node.mailbox?.depth ? "" : "minor" }, mailbox(node.mailbox)),
-      h("td", { "data-label": "Last exit", class: node.last_exit ? "" : "minor" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under" }, node.last_exit.decision, " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
+      h("td", { "data-label": "Last exit", class: node.last_exit ? "" : "minor" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under decision", title: node.last_exit.decision }, decided(node.last_exit), " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
       may("admin") && h("td", { class: "act" }, !isRoot && node.state !== "stopped" && h("button", { class: "small", "aria-label": `Restart ${node.id}`, on: { click: () => restart(node) } }, "Restart …")));
   }
 
@@ -56,6 +56,11 @@ export function treePage() {
     heard: (kind) => { if (kind === "supervision" || kind === "reset") { tree.nudge(); events.nudge(); } },
     close: () => { tree.close(); events.close(); clearInterval(steady); },
   };
+}
+
+// The decision names the exit that it is about, which stands in the line above it.
+function decided({ decision, reason }) {
+  return decision.replace(`, exit ${reason}`, "");
 }
 
 function mailbox(box) {
