@@ -75,6 +75,6 @@ function mailbox(box) {
 
 function eventList(list) {
   if (!list.length) return empty("Nothing has happened", "Starts, exits and restarts are told here.");
-  return h("ul", { class: "rows" }, list.map((each) => h("li", { key: each.seq },
-    h("p", { class: "row-link" }, h("span", { class: "level", "data-level": each.level }, each.event.replaceAll(/[._]/g, " ")), h("span", { class: "row-name" }, each.child ?? each.supervisor), h("span", { class: "row-name quiet" }, each.decision ?? each.reason ?? ""), h("span", { class: "quiet number" }, at(each.at))))));
+  return h("ul", { class: "rows happened" }, list.map((each) => h("li", { key: each.seq },
+    h("p", { class: "row-link" }, h("span", { class: "level", "data-level": each.level }, each.event.replaceAll(/[._]/g, " ")), h("span", { class: "row-name" }, each.child ?? each.supervisor), h("span", { class: "row-name quiet decision", title: each.decision ?? each.reason }, each.decision ?? each.reason ?? ""), h("span", { class: "quiet number" }, at(each.at))))));
 }
