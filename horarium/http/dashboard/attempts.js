@@ -50,11 +50,12 @@ export class Attempts {
   constructor(taskId) {
     this.taskId = taskId;
     this.logs = new Map();
+    this.told = new Map(); // how many lines an attempt has, as events say, which may come before its log is shown
     this.open = new Map(); // by number, where somebody has opened or closed one
   }
 
   log(attempt) {
-    if (!this.logs.has(attempt)) this.logs.set(attempt, new Log(this.taskId, attempt));
+    if (!this.logs.has(attempt)) this.logs.set(attempt, new Log(this.taskId, attempt, this.told.get(attempt)));
     return this.logs.get(attempt);
   }
 
@@ -63,6 +64,7 @@ export class Attempts {
   }
 
   logged({ attempt, total }) {
+    this.told.set(attempt, total);
     this.logs.get(attempt)?.nudge(total);
   }
 

@@ -18,11 +18,11 @@ const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const SHOWN = [["debug", "All levels"], ["info", "Info and above"], ["warning", "Warnings and above"], ["error", "Errors only"]];
 
 export class Log {
-  constructor(taskId, attempt) {
+  constructor(taskId, attempt, told = 0) {
     this.lines = [];
     this.total = 0;
-    this.told = 0;
-    this.patience = 0;
+    this.told = told;
+    this.patience = PATIENCE;
     this.attempt = attempt;
     this.follows = true;
     this.level = "debug";

@@ -17,6 +17,7 @@ import { update } from "../view.js";
 import { FINAL, reason } from "../words.js";
 
 const TRIGGERS = { schedule: "its schedule", manual: "somebody, by hand", retry: "somebody, as a retry", backfill: "a backfill", external: "something outside" };
+const STEADY_MS = 3000; // events may be lost: what runs is read now and then all the same
 const UNWRITTEN_MS = 2500;
 const CANCEL = {
   running: "Its worker is told to stop it, and does so within about a second. What it has done by then stays done. It ends as cancelled and is not tried again.",
@@ -32,6 +33,7 @@ export function executionPage({ id }) {
     if (config === null && found.config_id !== null) config = await configOf(found.config_id, signal);
     return found;
   }, 700);
+  const steady = setInterval(() => { if (execution.data?.status === "running") for (const each of [execution, attempts]) each.nudge(); }, STEADY_MS);
   const related = new Loaded(async (signal) => (await read(`/executions/${id}/related`, {}, signal)).items, 2000);
 
   const cancel = () => ask({
@@ -135,7 +137,7 @@ export function executionPage({ id }) {
     actions,
     view: () => loaded(execution, view, 6),
     heard,
-    close: () => { for (const each of [execution, related, attempts]) each.close(); },
+    close: () => { for (const each of [execution, related, attempts]) each.close(); clearInterval(steady); },
   };
 }
 
