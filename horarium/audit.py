@@ -124,7 +124,7 @@ def _expected(
     schedule: Schedule, since: datetime, until: datetime, start_at: datetime | None, end_at: datetime | None
 ) -> _Expected | None:
     """The ticks of a span, if there are any; computed once for all configs with equal schedules and spans."""
-    found = missed_between(schedule, since, until, "audited", not_before=start_at, end_at=end_at)
+    found = missed_between(schedule, since, until, "missed", not_before=start_at, end_at=end_at)
     if found is None:
         return None
     ticks = ticks_between(schedule, since, until, not_before=start_at, end_at=end_at)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from horarium.model import Reason
+
 __all__ = [
     "Attempt",
     "Cancelled",
@@ -61,7 +63,7 @@ class Succeeded:
     """The task returned; `result` is any JSON value."""
 
     result: Any
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Unsuccessful:
 
     status: Literal["failed", "timeout", "lost"]
     error: str
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Refused:
     """The attempt has failed, and trying again is no use, or somebody else does: no retry of ours follows."""
 
     error: str
-    reason: str
+    reason: Reason
     status: Literal["failed", "timeout", "lost"] = "failed"
 
 
@@ -86,14 +88,14 @@ class Refused:
 class HandBack:
     """The worker stops and gives the attempt back unfinished; it does not count as a failure."""
 
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     """Somebody asked for the execution to be stopped, and it was; `error` says so where its worker did not heed."""
 
-    reason: str
+    reason: Reason
     error: str | None = None
 
 
@@ -106,7 +108,7 @@ class Ending:
 
     status: str
     ended_as: str
-    reason: str | None = None
+    reason: Reason | None = None
     result: Any = None
     error: str | None = None
     retry_delay: float | None = None

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
-from horarium.model import ConfigName, ConfigOutcomes, Execution, ExecutionLog, TaskConfig
+from horarium.model import (
+    ConfigName,
+    ConfigOutcomes,
+    Execution,
+    ExecutionDetail,
+    ExecutionLog,
+    RelatedExecution,
+    TaskConfig,
+)
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
 from horarium.totals import Totals
@@ -140,13 +148,19 @@ class Views:
         """The same of a config that is known to be there."""
         return await self._history.newest(config_id, limit)
 
-    async def execution(self, task_id: UUID) -> Execution:
+    async def execution(self, task_id: UUID) -> ExecutionDetail:
         """One execution."""
         async with self._database.connection() as connection:
-            row = await QUERIES.execution_public.row(connection, task_id=task_id)
-        if row is None:
-            raise NotFound("execution", task_id)
-        return await self.with_progress(row)
+            row = await _public(connection, task_id)
+            said = await QUERIES.execution_report_progress.rows(connection, ids=[row["id"]])
+        return ExecutionDetail.of(row, said[0] if said else None)
+
+    async def related(self, task_id: UUID, *, limit: int) -> list[RelatedExecution]:
+        """The executions that repeat this one, and those about the same tick, newest first."""
+        async with self._database.connection() as connection:
+            row = await _public(connection, task_id)
+            rows = await QUERIES.execution_related.rows(connection, id=row["id"], max_rows=limit)
+        return [RelatedExecution.of(each) for each in rows]
 
     async def with_progress(self, row: asyncpg.Record) -> Execution:
         """The execution of a row of the ledger."""
@@ -157,9 +171,7 @@ class Views:
     async def log(self, task_id: UUID, attempt: int | None, after: int) -> ExecutionLog:
         """What an attempt has logged, from the line behind `after` on; by default the newest that has said anything."""
         async with self._database.connection() as connection:
-            row = await QUERIES.execution_public.row(connection, task_id=task_id)
-            if row is None:
-                raise NotFound("execution", task_id)
+            row = await _public(connection, task_id)
             said = [each["attempt"] for each in await QUERIES.execution_report_attempts.rows(connection, id=row["id"])]
             shown = attempt or (said[-1] if said else row["attempt"])
             lines = await QUERIES.execution_report_lines.row(connection, id=row["id"], attempt=shown)
@@ -195,6 +207,14 @@ class Views:
             rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
             total = await QUERIES.execution_count_active.value(connection)
             return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
+
+
+async def _public(connection: Connection, task_id: UUID) -> asyncpg.Record:
+    """The row that the API knows by this id."""
+    row = await QUERIES.execution_public.row(connection, task_id=task_id)
+    if row is None:
+        raise NotFound("execution", task_id)
+    return row
 
 
 async def _with_progress(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Execution]:

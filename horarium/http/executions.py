@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.paging import LARGEST, ConfigIds, Page, PageQuery, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
-from horarium.model import ConfigOutcomes, Execution, ExecutionLog, ExecutionStatus, Instant, Trigger
+from horarium.model import (
+    ConfigOutcomes,
+    Execution,
+    ExecutionDetail,
+    ExecutionLog,
+    ExecutionStatus,
+    Instant,
+    RelatedExecution,
+    Trigger,
+)
 from horarium.views import ExecutionFilter
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ __all__ = ["ROUTES", "ExecutionQuery", "list_page"]
 
 BASE = "/api/v1/executions"
 LARGEST_ID = 2**63 - 1
+MOST_RELATED = 50
 MAX_ATTEMPT = 2**15 - 1
 """What a smallint holds."""
 
@@ -94,6 +104,12 @@ async def get_execution(call: Call) -> Reply:
     return Reply(await call.services.views.execution(call.task_id))
 
 
+async def list_related(call: Call) -> Reply:
+    """The 50 newest executions that repeat this one, or are about the same tick."""
+    related = await call.services.views.related(call.task_id, limit=MOST_RELATED)
+    return Reply(Page[RelatedExecution](items=related, next_cursor=None, total=len(related)))
+
+
 async def get_execution_log(call: Call) -> Reply:
     """What an attempt has logged."""
     query: LogQuery = call.query
@@ -135,7 +151,11 @@ ROUTES = (
         "GET", f"{BASE}/outcomes", list_outcomes, "The newest executions of many configs, in short", "viewer",
         Page[ConfigOutcomes], query=OutcomesQuery,
     ),
-    Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", Execution),
+    Route("GET", f"{BASE}/{{task_id}}", get_execution, "One execution", "viewer", ExecutionDetail),
+    Route(
+        "GET", f"{BASE}/{{task_id}}/related", list_related, "Those that repeat it, or are about the same tick",
+        "viewer", Page[RelatedExecution],
+    ),
     Route(
         "GET", f"{BASE}/{{task_id}}/logs", get_execution_log, "What an attempt of it has logged",
         "viewer", ExecutionLog, query=LogQuery,

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
         SavedConfig,
         WarningCode,
     )
-    from horarium.model.executions import ConfigOutcomes, Execution, ExecutionLog, ExecutionStatus, Trigger
+    from horarium.model.executions import (
+        ConfigOutcomes,
+        Execution,
+        ExecutionDetail,
+        ExecutionLog,
+        ExecutionStatus,
+        Reason,
+        RelatedExecution,
+        Trigger,
+    )
     from horarium.model.fields import Answer, Instant, Request
     from horarium.model.identity import (
         ApiKey,
@@ -82,6 +91,7 @@ __all__ = [
     "ConfigWarning",
     "ConfigsApplied",
     "Execution",
+    "ExecutionDetail",
     "ExecutionLog",
     "ExecutionStatus",
     "FailedExecution",
@@ -100,7 +110,9 @@ __all__ = [
     "OverviewBin",
     "PasswordChange",
     "PauseRequest",
+    "Reason",
     "Refresh",
+    "RelatedExecution",
     "Request",
     "Role",
     "RunRequest",
@@ -136,8 +148,11 @@ MODULES = {
     "executions": (
         "ConfigOutcomes",
         "Execution",
+        "ExecutionDetail",
         "ExecutionLog",
         "ExecutionStatus",
+        "Reason",
+        "RelatedExecution",
         "Trigger",
     ),
     "fields": (

@@ -13,12 +13,23 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["ConfigOutcomes", "Execution", "ExecutionLog", "ExecutionStatus", "Trigger"]
+__all__ = [
+    "ConfigOutcomes", "Execution", "ExecutionDetail", "ExecutionLog", "ExecutionStatus", "Reason", "RelatedExecution",
+    "Trigger",
+]  # fmt: skip
 
 Trigger = Literal["schedule", "manual", "backfill", "retry", "external"]
 ExecutionStatus = Literal[
     "pending", "queued", "running", "retrying", "success", "failed", "timeout", "cancelled", "lost", "skipped"
 ]
+
+Reason = Literal[
+    "overlap", "buffer_full", "missed", "missed_window", "superseded", "max_catchup_runs", "edited", "stopped",
+    "paused", "deleted", "limited", "requested", "cancel_other", "config_deleted", "not_sendable", "deadline_passed",
+    "worker_gone", "worker_stopped", "worker_cut_off", "unstorable", "rejected", "requeued", "retried_by_app",
+    "no_result",
+]  # fmt: skip
+"""Every `reason` that is written. What is read is any text: the next release may write another."""
 
 
 class AttemptRecord(Answer):
@@ -90,6 +101,32 @@ class Execution(Answer):
             lateness_seconds=_seconds(row["tick_at"], row["started_at"]) if row["trigger"] == "schedule" else None,
             progress=None if said is None else said["progress"],
             progress_message=None if said is None else said["progress_message"],
+        )
+
+
+class ExecutionDetail(Execution):
+    """An execution with the parameters that its task is called with."""
+
+    parameters: dict[str, Any]
+
+
+class RelatedExecution(Answer):
+    """Another execution, in short: one that repeats this one (`retry`), or another one about the same tick."""
+
+    task_id: UUID
+    relation: Literal["retry", "same_tick"]
+    trigger: Trigger
+    status: ExecutionStatus
+    for_tick: datetime | None
+    created_at: datetime
+    duration_seconds: float | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row; the tick it is about may be its own, or another row's."""
+        return cls(
+            **{name: row[name] for name in ("task_id", "relation", "trigger", "status", "for_tick", "created_at")},
+            duration_seconds=_seconds(row["started_at"], row["completed_at"]),
         )
 
 

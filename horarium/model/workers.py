@@ -8,7 +8,7 @@ from typing import Literal
 from horarium.model.executions import Execution  # noqa: TC001 - as above
 from horarium.model.fields import Answer
 
-__all__ = ["WorkerDetail", "WorkerStatus", "WorkerTold", "WorkerView"]
+__all__ = ["QueueView", "WorkerDetail", "WorkerStatus", "WorkerTold", "WorkerView"]
 
 WorkerStatus = Literal["running", "pausing", "paused", "draining"]
 
@@ -42,6 +42,20 @@ class WorkerDetail(WorkerView):
     """A worker, with the newest of what it runs now."""
 
     executions: list[Execution]
+
+
+class QueueView(Answer):
+    """A queue: its messages that are not acknowledged (`depth`, null where the broker cannot be asked), and its work.
+
+    `consumers` are the workers that take messages of it now. `waiting` executions were sent to it and not claimed yet;
+    the oldest of them since `oldest_waiting_at`.
+    """
+
+    name: str
+    depth: int | None
+    consumers: int
+    waiting: int
+    oldest_waiting_at: datetime | None
 
 
 class WorkerTold(Answer):

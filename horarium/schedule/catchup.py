@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from horarium.model import Reason
     from horarium.schedule.jitter import Jitter
     from horarium.schedule.kinds import Schedule
     from horarium.schedule.ticks import Ticks
@@ -51,7 +52,7 @@ class Missed:
     first: datetime
     last: datetime
     count: int
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +137,16 @@ def _backwards(ticks: Ticks) -> Iterator[int]:
 
 def _missed(schedule: Schedule, cuts: tuple[int, int, int], catchup: CatchUp) -> Iterator[Missed]:
     start, window, end = cuts
+    parts: list[tuple[int, int, Reason]]
     if catchup.policy == "skip":
         parts = [(start, end, "missed")]
     else:
-        reason = "superseded" if catchup.policy == "latest" else "max_catchup_runs"
+        reason: Reason = "superseded" if catchup.policy == "latest" else "max_catchup_runs"
         parts = [(start, window, "missed_window"), (window, end, reason)]
     return (found for each in parts if (found := _range(schedule, *each)))
 
 
-def _range(schedule: Schedule, start: int, end: int, reason: str) -> Missed | None:
+def _range(schedule: Schedule, start: int, end: int, reason: Reason) -> Missed | None:
     found = list(runs(schedule, start, end))
     if not found:
         return None
@@ -156,7 +158,7 @@ def missed_between(
     schedule: Schedule,
     after: datetime,
     until: datetime,
-    reason: str,
+    reason: Reason,
     *,
     not_before: datetime | None = None,
     end_at: datetime | None = None,

@@ -26,7 +26,7 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def house() -> Iterator[Running]:
     """An embedded Horarium that every test shares which leaves it running."""
-    with temporary_data_dir() as path, horarium(path) as started:
+    with temporary_data_dir() as path, horarium(path, task_modules="tests.support.night") as started:
         yield started
 
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
+from horarium.http.site import FOLDER
+from tests.support.browser import NEEDS_BROWSER, Visit
+from tests.support.dashboard import a_config, a_run, a_user, named, visiting
 from tests.support.processes import PASSWORD
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Route
 
     from tests.support.processes import Client, Running
 
 pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
-
-NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -48,32 +48,6 @@ def visit(known: Visit) -> Iterator[Visit]:
     known.was_quiet()
 
 
-@contextmanager
-def visiting(
-    chromium: Browser, house: Running, username: str, path: str = "/", provokes: str | None = None
-) -> Iterator[Visit]:
-    with Visit.of(chromium, house.url, provokes=provokes) as made:
-        made.to(path)
-        made.log_in(PASSWORD, username)
-        made.is_drawn()
-        yield made
-
-
-def a_user(admin: Client, role: str) -> str:
-    username = named(role)
-    admin.post("/users", {"username": username, "password": PASSWORD, "role": role})
-    return username
-
-
-def named(what: str) -> str:
-    return f"{what} {next(NUMBERS)}"
-
-
-def a_config(admin: Client, name: str, **fields: object) -> int:
-    by_hand = {"task_type": "echo", "parameters": {"message": "hello"}, "scheduler_type": "manual"}
-    return admin.config(**{"name": name, "schedule_config": {}, **by_hand, **fields})
-
-
 # Sessions
 
 
@@ -95,8 +69,22 @@ def test_a_wrong_password_is_told_and_lets_nobody_in(chromium: Browser, house: R
 
         visit.page.keyboard.press("Enter")
 
-        expect(visit.page.get_by_role("alert")).to_have_text("That name and password do not go together.")
+        expect(visit.page.get_by_role("alert")).to_contain_text("an admin can set a new password")
         expect(visit.page.get_by_role("navigation")).to_have_count(0)
+
+
+def test_a_login_that_is_held_back_says_for_how_long(chromium: Browser, house: Running) -> None:
+    with Visit.of(chromium, house.url, provokes="429") as visit:
+        visit.to("/")
+        visit.page.route(
+            "**/auth/browser/login", lambda route: route.fulfill(status=429, headers={"Retry-After": "90"})
+        )
+        visit.page.get_by_label("Name").fill("ada")
+        visit.page.get_by_label("Password").fill("a guess")
+
+        visit.page.keyboard.press("Enter")
+
+        expect(visit.page.get_by_role("alert")).to_have_text("Too many attempts. Wait 1 min 30 s, then try again.")
 
 
 def test_a_page_that_is_loaded_again_is_still_logged_in(visit: Visit) -> None:
@@ -118,12 +106,14 @@ def test_a_session_that_ends_elsewhere_leads_to_the_login_and_back_and_a_logout_
 ) -> None:
     username = a_user(admin, "operator")
     user = next(each for each in admin.every("/users") if each["username"] == username)
-    with visiting(chromium, house, username, path="/tree", provokes="401") as visit:
+    with visiting(chromium, house, username, path="/workers", provokes="401") as visit:
+        visit.page.get_by_role("button", name="New limit …").click()
         admin.call("PATCH", f"/users/{user['id']}", {"role": "viewer"})
 
         expect(visit.page.get_by_label("Password")).to_be_visible()
+        expect(visit.page.get_by_role("dialog")).to_have_count(0)
         visit.log_in(PASSWORD, username)
-        expect(visit.page).to_have_url(f"{house.url}/tree")
+        expect(visit.page).to_have_url(f"{house.url}/workers")
 
         visit.page.get_by_label(f"Account of {username}").click()
         visit.page.get_by_role("button", name="Log out").click()
@@ -137,30 +127,7 @@ def test_no_script_can_read_the_session(visit: Visit) -> None:
     assert visit.page.evaluate("Object.values(localStorage).join().length") <= 1
 
 
-# Now
-
-
-def test_a_config_fires_live(visit: Visit, admin: Client) -> None:
-    name = named("fires every second")
-    config = admin.config(name=name)
-
-    lane = visit.page.locator(f'.lane[data-config="{config}"]')
-
-    expect(lane.get_by_role("link", name=name)).to_be_visible()
-    expect(lane.locator('.mark[data-status="success"]').first).to_be_attached()
-    admin.call("DELETE", f"/task-configs/{config}")
-
-
-def test_a_run_that_failed_is_opened_from_what_failed_lately(visit: Visit, admin: Client) -> None:
-    name = named("breaks")
-    config = a_config(admin, name, task_type="fail", parameters={"message": "the disk is full"})
-    admin.post(f"/task-configs/{config}/run")
-
-    visit.page.get_by_role("region", name="Failed lately").get_by_role("link", name=re.compile(name)).first.click()
-
-    expect(visit.page.get_by_role("heading", name=name)).to_be_visible()
-    expect(visit.page.get_by_role("region", name="Error")).to_contain_text("the disk is full")
-    expect(visit.page.get_by_role("region", name="From tick to end")).to_contain_text("Finished")
+# The connection
 
 
 def test_a_lost_connection_is_told_and_what_is_shown_is_dated(visit: Visit) -> None:
@@ -192,7 +159,180 @@ def test_many_events_that_are_told_as_one_let_a_page_be_read_anew(visit: Visit, 
     visit.page.unroute_all()
 
 
+def test_what_cannot_be_read_is_told_and_dated_while_the_connection_stands(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Workers").click()
+    visit.is_drawn()
+    away = {"title": "away", "status": 503, "detail": "postgres is away", "code": "unavailable"}
+
+    page.route(re.compile("/api/v1/system/workers"), lambda route: route.fulfill(status=503, json=away))
+
+    expect(page.locator(".banner")).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d.*postgres is away"))
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    page.unroute_all()
+    expect(page.locator(".banner")).to_have_count(0)
+    visit.was_quiet(provokes="503")
+
+
 # Configs and executions
+
+
+def test_filters_stand_in_the_address_and_are_taken_away_together(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Executions").click()
+    page.get_by_label("Outcome").select_option("Lost")
+    page.get_by_label("Trigger").select_option("Backfill")
+    expect(page).to_have_url(f"{visit.url}/executions?status=lost&trigger=backfill")
+
+    page.reload()
+    expect(page.get_by_label("Outcome")).to_have_value("lost")
+    page.get_by_role("button", name="Take all filters away").click()
+
+    expect(page).to_have_url(f"{visit.url}/executions")
+    expect(page.get_by_label("Trigger")).to_have_value("")
+
+
+# What an execution says
+
+
+def test_a_log_is_followed_until_one_reads_above_and_is_filtered_and_says_what_was_dropped(
+    visit: Visit, admin: Client, tmp_path: Path
+) -> None:
+    page, mark = visit.page, tmp_path / "mark"
+    talking = {"lines": 1200, "mark": str(mark)}
+    visit.to(f"/executions/{a_run(admin, named('talks'), task_type='night.talks', parameters=talking)}")
+    lines = page.get_by_role("region", name="Log of attempt 1")
+    at_the_end = "node => node.scrollHeight - node.scrollTop - node.clientHeight < 30"
+
+    expect(lines).to_contain_text("row 1200 is as it was")
+    expect(lines.locator(".log-gone").first).to_contain_text("earlier lines dropped")
+    assert lines.evaluate(at_the_end)
+
+    lines.evaluate("node => { node.scrollTop = 300; }")
+    newest = page.get_by_role("button", name="To the newest lines")
+    expect(newest).to_be_visible()
+    mark.write_text("the shelves are empty\n")
+    expect(lines).to_contain_text("the shelves are empty")
+    assert not lines.evaluate(at_the_end)
+    newest.click()
+    expect(newest).to_have_count(0)
+
+    page.get_by_label("Level").select_option("Errors only")
+    expect(lines.locator(".log-line")).to_have_count(1)
+    expect(lines.locator(".log-level")).to_have_text("ERROR")
+    page.get_by_label("Level").select_option("All levels")
+    page.get_by_label("Containing").fill("ROW 1199")
+    expect(lines.locator(".log-text")).to_have_text("row 1199 is as it was")
+    mark.write_text("the shelves are empty\nthe end\n")
+    expect(page.get_by_text("Success")).to_be_visible()
+
+
+def test_each_attempt_has_its_own_time_error_and_log(visit: Visit, admin: Client) -> None:
+    page = visit.page
+    twice = {"task_type": "night.breaks", "max_retries": 1, "retry_backoff_seconds": 0}
+    run = a_run(admin, named("breaks twice"), parameters={}, **twice)
+    admin.ended(run)
+    visit.to(f"/executions/{run}")
+    first = page.get_by_role("listitem").filter(has=page.locator("summary", has_text="Attempt 1"))
+
+    expect(page.get_by_role("region", name="Log of attempt 2")).to_contain_text("asking the warehouse")
+    expect(first.get_by_role("region")).to_have_count(0)
+    first.locator("summary").first.click()
+
+    expect(first.get_by_role("region", name="Log of attempt 1")).to_contain_text("the answer is 1 characters long")
+    expect(first.locator(".error-line")).to_contain_text("JSONDecodeError")
+    expect(first.locator(".waterfall")).to_contain_text("Finished")
+
+
+def test_a_tick_that_did_not_run_says_why_in_words(visit: Visit, admin: Client) -> None:
+    config = a_config(
+        admin,
+        named("overlaps"),
+        task_type="sleep",
+        parameters={"seconds": 30},
+        scheduler_type="cron",
+        schedule_config={"cron_expression": "* * * * * *"},
+    )
+    (skipped,) = until(lambda: admin.executions(config, status="skipped")[:1], within=10)
+    admin.call("DELETE", f"/task-configs/{config}")
+
+    visit.to(f"/executions/{skipped['task_id']}")
+
+    expect(visit.page.locator(".lead")).to_have_text(
+        re.compile("Skipped: another run of this config was still going on")
+    )
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/usr/lib/python3.12/asyncio/runners.py", line 118, in run
+    return self._loop.run_until_complete(task)
+           ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~^^^^^^
+  File "/srv/.venv/lib/python3.12/site-packages/pkg/call.py", line 7, in call
+    go()
+  File "/srv/app/reports.py", line 3, in send
+    raise ValueError("no")
+ValueError: no
+  over two lines"""
+
+
+def test_frames_of_libraries_are_told_apart_from_ones_own(visit: Visit) -> None:
+    told = visit.page.evaluate(
+        "async ([path, text]) => (await import(path)).pieces(text)"
+        ".map(({ kind, lines, frames }) => [kind, lines.length, frames])",
+        [f"{FOLDER}/traceback.js", TRACEBACK],
+    )
+
+    assert told == [["text", 1, 0], ["library", 5, 2], ["own", 2, 1], ["text", 2, 0]]
+
+
+# Workers and limits
+
+
+def test_a_worker_is_paused_and_resumed_and_its_queue_says_that_nobody_takes_from_it(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Workers").click()
+    queue = page.get_by_role("row", name=re.compile("^default"))
+    expect(queue.locator('[data-label="Workers"]')).to_have_text("1")
+
+    page.get_by_role("button", name=re.compile("^Pause")).click()
+    expect(page.get_by_role("dialog")).to_contain_text("of which there is none")
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+
+    card = page.locator(".worker-card")
+    expect(card).to_contain_text(re.compile("Paus(ing|ed)"))
+    expect(card).to_contain_text("Last orderby ada")
+    expect(queue.locator('[data-label="Workers"]')).to_have_text("nobody")
+    page.get_by_role("button", name=re.compile("^Resume")).click()
+    expect(card).to_contain_text("takes messages")
+    expect(queue.locator('[data-label="Workers"]')).to_have_text("1")
+
+
+def test_a_limit_is_set_and_refused_and_changed_and_taken_away(visit: Visit) -> None:
+    page, name = visit.page, "night.limited"
+    page.get_by_role("link", name="Workers").click()
+    page.get_by_role("button", name="New limit …").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill(name)
+    dialog.get_by_label("Start, at most").fill("5")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("period_seconds")
+    dialog.get_by_label("In any … seconds").fill("60")
+    dialog.get_by_role("button", name="Set").click()
+
+    row = page.get_by_role("row", name=re.compile(name))
+    expect(row).to_contain_text("0 of 1")
+    expect(row).to_contain_text("5 in 1 min")
+    page.get_by_role("button", name=f"Edit the limit of {name}").click()
+    dialog.get_by_label("Run at once, at most").fill("3")
+    dialog.get_by_role("button", name="Set").click()
+    expect(row).to_contain_text("0 of 3")
+    page.get_by_role("button", name=f"Take the limit of {name} away").click()
+    dialog.get_by_role("button", name="Take it away").click()
+    expect(row).to_have_count(0)
+    visit.was_quiet(provokes="422")
+
+
+# What is done to configs
 
 
 def test_a_config_is_found_by_its_name_and_paused_with_a_reason_and_resumed(visit: Visit, admin: Client) -> None:
@@ -214,31 +354,20 @@ def test_a_config_is_found_by_its_name_and_paused_with_a_reason_and_resumed(visi
     assert admin.get(f"/task-configs/{config}")["status"] == "active"
 
 
-def test_a_run_by_hand_is_watched_and_cancelled(visit: Visit, admin: Client) -> None:
-    config = a_config(admin, named("takes its time"), task_type="sleep", parameters={"seconds": 60})
-    page = visit.page
-    visit.to(f"/configs/{config}")
-    page.get_by_role("button", name="Run now").click()
-    expect(page.get_by_text(re.compile(r"Running.* for \d+ s"))).to_be_visible()
-
-    page.get_by_role("button", name="Cancel …").click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
-
-    expect(page.get_by_text(re.compile("Cancelled: somebody asked for it"))).to_be_visible()
-    (execution,) = admin.executions(config)
-    assert execution["status"] == "cancelled"
-
-
 def test_what_failed_is_retried_as_a_new_execution(visit: Visit, admin: Client) -> None:
-    config = a_config(admin, named("fails twice"), task_type="fail", parameters={"message": "no"})
-    first = admin.post(f"/task-configs/{config}/run")["task_id"]
+    page = visit.page
+    first = a_run(admin, named("fails twice"), task_type="fail", parameters={"message": "no"})
     admin.ended(first)
     visit.to(f"/executions/{first}")
 
-    visit.page.get_by_role("button", name="Retry").click()
+    page.get_by_role("button", name="Retry …").click()
+    expect(page.get_by_role("dialog")).to_contain_text("same parameters")
+    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
 
-    expect(visit.page).not_to_have_url(f"{visit.url}/executions/{first}")
-    expect(visit.page.get_by_role("link", name="another execution")).to_have_attribute("href", f"/executions/{first}")
+    expect(page).not_to_have_url(f"{visit.url}/executions/{first}")
+    expect(page.get_by_role("link", name="another execution")).to_have_attribute("href", f"/executions/{first}")
+    page.get_by_role("link", name="another execution").click()
+    expect(page.get_by_role("region", name="Of the same tick")).to_contain_text("repeats this one")
 
 
 def test_a_config_is_deleted_once_that_is_confirmed(visit: Visit, admin: Client) -> None:
@@ -281,20 +410,6 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(chromium: Browser, ho
 
 
 # The tree
-
-
-def test_the_tree_is_seen_to_restart_what_was_killed(visit: Visit, house: Running) -> None:
-    visit.page.get_by_role("link", name="Tree").click()
-    row = visit.page.get_by_role("row", name=re.compile("^redis"))
-    expect(row.get_by_text("Running")).to_be_visible()
-    (redis,) = [process for process in house.tree() if process.name() == "redis-server"]
-
-    redis.kill()
-
-    expect(row.locator('[data-label="Restarts"]')).to_have_text("1")
-    expect(row.locator('[data-label="Last exit"]')).to_contain_text("restart")
-    expect(row.get_by_text("Running")).to_be_visible()
-    visit.was_quiet(provokes="503")
 
 
 def test_an_actor_is_restarted_by_button_and_says_by_whom(visit: Visit) -> None:
@@ -346,49 +461,6 @@ def test_a_user_is_made_and_a_password_that_breaks_a_rule_is_told_by_its_field(v
 
 
 # Everywhere
-
-
-PAGES = {"now": "/", "configs": "/configs", "executions": "/executions", "tree": "/tree"}
-PAGES |= {"workers": "/workers", "people": "/people", "audit": "/audit"}
-
-
-@pytest.fixture(scope="module")
-def things(admin: Client) -> dict[str, str]:
-    """A config with a run that failed, to look at."""
-    config = a_config(admin, named("shown"), task_type="fail", parameters={"message": "no"}, description="Breaks.")
-    run = admin.post(f"/task-configs/{config}/run")["task_id"]
-    admin.ended(run)
-    return {**PAGES, "config": f"/configs/{config}", "execution": f"/executions/{run}"}
-
-
-RULES: dict[str, tuple[str, ...]] = {"light": (), "phone": (), "dark": ("color-contrast",)}
-"""The rules of axe that a look can break by itself; all of them where another layout is drawn."""
-
-
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("look", LOOKS)
-def test_every_page_can_be_used_by_everybody_in_every_look(
-    chromium: Browser, house: Running, things: dict[str, str], look: str
-) -> None:
-    """No serious fault for axe, no word on the console, no other host, and nothing wider than the screen."""
-    faults: dict[str, list[str]] = {}
-    with Visit.of(chromium, house.url, look) as visit:
-        visit.to("/")
-        faults["login"] = visit.serious()
-        visit.keep_picture(f"login-{look}")
-        visit.log_in(PASSWORD)
-        for name, path in things.items():
-            visit.to(path)
-            visit.is_drawn()
-            visit.keep_picture(f"{name}-{look}")
-            faults[name] = visit.serious(*RULES[look]) + too_wide(visit)
-
-    assert {name: found for name, found in faults.items() if found} == {}
-
-
-def too_wide(visit: Visit) -> list[str]:
-    over = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return [f"{over} pixels too wide"] if over > 0 else []
 
 
 def test_the_keyboard_leads_past_the_navigation_and_to_every_page(visit: Visit) -> None:

@@ -66,6 +66,7 @@ class Visit:
         visit.page.on("console", lambda said: visit._heard(said.type, said.text))
         visit.page.on("pageerror", lambda error: visit.faults.append(f"error: {error}"))
         visit.page.on("request", lambda asked: visit._asked(asked.url))
+        visit.page.on("response", lambda answer: visit._answered(answer.request.resource_type, answer.headers))
         try:
             yield visit
             visit.was_quiet(provokes)
@@ -105,13 +106,23 @@ class Visit:
         ]
 
     def keep_picture(self, name: str) -> None:
-        """A picture of the page, to look at."""
+        """A picture of the whole page, to look at."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTEFACTS / f"{name}.png")
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+    def too_wide(self) -> list[str]:
+        """By how much the page is wider than the screen, if it is."""
+        over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return [f"{over} pixels too wide"] if over > 0 else []
 
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") or "Content Security Policy" in text:
             self.faults.append(f"console: {text}")
+
+    def _answered(self, kind: str, headers: dict[str, str]) -> None:
+        policy = headers.get("content-security-policy", "")
+        if kind == "document" and ("default-src 'none'" not in policy or "unsafe" in policy):
+            self.faults.append(f"a page with the policy {policy!r}")
 
     def _asked(self, url: str) -> None:
         if not url.startswith((f"{self.url}/", "data:")):

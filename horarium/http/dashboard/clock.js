@@ -34,6 +34,11 @@ export function timeOfDay(at, zone) {
   return format(SECOND, zone).format(new Date(at));
 }
 
+// To the millisecond, where many things happen within a second.
+export function instantOfDay(at, zone) {
+  return format({ ...SECOND, fractionalSecondDigits: 3 }, zone).format(new Date(at));
+}
+
 function sameDay(a, b, zone) {
   return format(DAY, zone).format(a) === format(DAY, zone).format(b);
 }

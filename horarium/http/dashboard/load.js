@@ -3,6 +3,19 @@
 import { now } from "./clock.js";
 import { update } from "./view.js";
 
+const open = new Set(); // all that the page which is shown reads
+
+// When the oldest of what is shown was read; null where nothing was.
+export function oldestRead() {
+  const read = [...open].map((each) => each.readAt).filter((at) => at !== null);
+  return read.length ? Math.min(...read) : null;
+}
+
+// What is shown and cannot be read anew now: the oldest of it, or undefined.
+export function stale() {
+  return [...open].filter((each) => each.readAt !== null && each.problem?.isAway).sort((a, b) => a.readAt - b.readAt)[0];
+}
+
 export class Loaded {
   // `read(signal)` answers the data; it is not read again within `pause` milliseconds.
   constructor(read, pause = 1000) {
@@ -15,6 +28,7 @@ export class Loaded {
     this.aborting = new AbortController();
     this.running = false;
     this.again = false;
+    open.add(this);
     this.refresh();
   }
 
@@ -50,6 +64,7 @@ export class Loaded {
   }
 
   close() {
+    open.delete(this);
     clearTimeout(this.timer);
     this.aborting.abort();
   }

@@ -3,7 +3,8 @@
 import { moment, running, now } from "./clock.js";
 import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
-import { attempt } from "./talk.js";
+import { oldestRead, stale } from "./load.js";
+import { attempt, closeDialogs } from "./talk.js";
 import { go, here, start } from "./router.js";
 import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
 import { show, update } from "./view.js";
@@ -40,6 +41,7 @@ const ROUTES = [
   [/^\/people$/, peoplePage],
   [/^\/audit$/, auditPage],
 ];
+const UNTOLD_MS = 5000; // how often a page is read anew while nothing is told
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
 
 let page = null;
@@ -97,7 +99,7 @@ function view() {
       h("a", { class: "brand", href: "/", "aria-label": "Horarium: now" }, icon("bell"), h("span", {}, "Horarium")),
       h("nav", { "aria-label": "Pages" }, PAGES.filter(([, , , role]) => !role || may(role)).map(destination)),
       h("div", { class: "account" }, connection(), session.user && account())),
-    h("div", { key: "stage", class: `stage ${live.state === "lost" && !resuming ? "stale" : ""}` },
+    h("div", { key: "stage", class: `stage ${(live.state === "lost" && !resuming) || stale() ? "stale" : ""}` },
       banner(),
       h("main", { id: "main" },
         h("div", { class: "page-head" }, h("h1", { id: "page-title", tabindex: "-1" }, page?.heading?.() ?? page?.title ?? "Horarium"), page?.actions?.()),
@@ -122,12 +124,20 @@ function connection() {
 
 function banner() {
   if (unreachable) return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium does not answer. It is tried again every few seconds.");
-  if (live.state === "lost" && session.user) {
-    return h("div", { key: "banner", class: "banner", role: "status" }, h("strong", {}, "Connection lost. "),
-      "What you see is as of ", h("span", { class: "number" }, moment(live.heardAt)), h("span", { "aria-hidden": "true" }, `, ${running((now() - live.heardAt) / 1000)} ago`), ". Reconnecting …");
-  }
-  if (live.state === "away") return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium cannot read its events (Redis is away). What you see may be older than it seems.");
+  if (!session.user) return null;
+  const unread = stale();
+  if (live.state === "lost") return said("Connection lost. ", asOf(Math.max(live.heardAt, oldestRead() ?? 0)), " Reconnecting …");
+  if (unread) return said("Horarium cannot read this now. ", asOf(unread.readAt), ` It says: ${unread.problem.message}. It is asked again every few seconds.`);
+  if (live.state === "away") return said("Nothing is told as it happens ", "(Redis is away). What you see is read anew every few seconds.");
   return null;
+}
+
+function said(what, ...more) {
+  return h("div", { key: "banner", class: "banner", role: "status" }, h("strong", {}, what), more);
+}
+
+function asOf(at) {
+  return ["What you see is as of ", h("span", { class: "number" }, moment(at)), h("span", { "aria-hidden": "true" }, `, ${running((now() - at) / 1000)} ago`), "."];
 }
 
 function account() {
@@ -156,6 +166,7 @@ function wear(theme) {
 function sessionChanged() {
   if (session.user === null) {
     disconnect();
+    closeDialogs();
     if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
   } else if (page?.bare || page === null) {
     connect();
@@ -169,6 +180,8 @@ listen((kind, data) => {
   page?.heard?.(kind === "many" ? "reset" : kind, data); // `data.executions` says that nothing else is to be read anew
   update();
 });
+
+setInterval(() => { if (live.state !== "live" && !document.hidden) page?.heard?.("reset", {}); }, UNTOLD_MS);
 
 async function resume() {
   while (mayResume() && session.user === null) {

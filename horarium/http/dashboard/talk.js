@@ -42,6 +42,13 @@ export async function attempt(action, done) {
   return true;
 }
 
+const asking = new Set();
+
+// Nobody is there any more who could answer: as if all had said no.
+export function closeDialogs() {
+  for (const close of [...asking]) close(false);
+}
+
 // Ask. `body(values)` gives the fields, which write into `values`; `act(values)` is done when confirmed, and what it
 // raises is shown without closing. Answers whether it was done.
 export function ask({ title, text, body = () => null, confirm, danger = false, act, values = {} }) {
@@ -52,7 +59,8 @@ export function ask({ title, text, body = () => null, confirm, danger = false, a
   document.body.append(dialog);
 
   return new Promise((resolve) => {
-    const close = (done) => { dialog.close(); dialog.remove(); opener?.focus?.(); resolve(done); };
+    const close = (done) => { asking.delete(close); dialog.close(); dialog.remove(); opener?.focus?.(); resolve(done); };
+    asking.add(close);
     const submit = async (event) => {
       event.preventDefault();
       if (busy) return;

@@ -6,20 +6,38 @@ export const STATUS = {
   pending: ["…", "Pending"], retrying: ["↻", "Retrying"],
   active: ["●", "Active"], paused: ["‖", "Paused"], inactive: ["○", "Inactive"], error: ["!", "Error"],
   starting: ["…", "Starting"], stopping: ["…", "Stopping"], stopped: ["○", "Stopped"], waiting: ["↻", "Waiting"],
+  pausing: ["…", "Pausing"], draining: ["↓", "Draining"],
 };
 
 export const UNSUCCESSFUL = new Set(["failed", "timeout", "lost"]);
 export const FINAL = new Set(["success", "failed", "timeout", "lost", "cancelled", "skipped"]);
 
+// Every reason that is written (`Reason` in horarium/model/executions.py, which a test holds this list against).
 const REASONS = {
   overlap: "another run of this config was still going on",
-  missed_window: "its catch-up window had passed",
-  paused: "the config was paused",
-  stopped: "the config was stopped",
-  edited: "the config was edited",
   buffer_full: "too many runs were waiting already",
+  missed: "nobody fired it in time, and the config skips what was missed",
+  missed_window: "nobody fired it in time, and its catch-up window had passed",
+  superseded: "something later took its place",
+  max_catchup_runs: "more ticks were missed than the config catches up with",
+  edited: "the config was edited before it had fired",
+  stopped: "the config was stopped",
+  paused: "the config was paused",
+  deleted: "the config was deleted",
+  limited: "it waits for room under a limit",
   requested: "somebody asked for it",
   cancel_other: "its next run took its place",
+  config_deleted: "its config was deleted before it had begun",
+  not_sendable: "its message could not be made, or has no queue to go to",
+  deadline_passed: "it ran past its deadline, and its worker did not stop it",
+  worker_gone: "its worker was gone",
+  worker_stopped: "its worker was stopped, and gave it back",
+  worker_cut_off: "its worker was cut off, and gave it up",
+  unstorable: "how it ended could not be stored",
+  rejected: "the task refused it for good",
+  requeued: "the task asked to be run again",
+  retried_by_app: "its app tries it again by itself",
+  no_result: "the task gave no result",
 };
 
 export function reason(text) {

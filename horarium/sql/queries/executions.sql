@@ -188,8 +188,8 @@ RETURNING e.id;
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
--- The queues that hold executions nobody has claimed, and since when.
-SELECT queue, min(queued_at) AS oldest FROM executions
+-- The queues that hold executions nobody has claimed, how many, and since when.
+SELECT queue, count(*) AS waiting, min(queued_at) AS oldest FROM executions
 WHERE completed_at IS NULL AND status = 'queued'
 GROUP BY queue;
 

@@ -20,6 +20,38 @@ WHERE e.id = :retried::uuid
 ON CONFLICT DO NOTHING
 RETURNING *;
 
+-- name: execution_related(id, max_rows)
+-- Those that repeat an execution, and those about a tick of it, newest first. A tick is found by either of its indexes,
+-- and so is a run that repeats one. What has no tick can only be found among the runs that came after it, which is one
+-- index for all configs: ten thousand of them are looked at.
+WITH own AS (
+    SELECT
+        id, coalesce(message_id, id) AS public_id, config_id, coalesce(tick_at, for_tick) AS first_tick,
+        coalesce(tick_until, tick_at, for_tick) AS last_tick
+    FROM executions WHERE id = :id::uuid
+), found AS (
+    SELECT e.* FROM own JOIN executions AS e
+        ON e.config_id = own.config_id AND e.tick_at BETWEEN own.first_tick AND own.last_tick
+    UNION ALL
+    SELECT e.* FROM own JOIN executions AS e
+        ON e.config_id = own.config_id AND e.for_tick BETWEEN own.first_tick AND own.last_tick
+    UNION ALL
+    SELECT later.* FROM own CROSS JOIN LATERAL (
+        SELECT * FROM executions AS r
+        WHERE own.first_tick IS NULL AND r.trigger = 'retry' AND r.id > own.id
+        ORDER BY r.id LIMIT 10000
+    ) AS later
+    WHERE later.retry_of = own.public_id
+)
+SELECT
+    coalesce(f.message_id, f.id) AS task_id,
+    CASE WHEN f.retry_of = own.public_id THEN 'retry' ELSE 'same_tick' END AS relation, f.trigger, f.status,
+    coalesce(f.tick_at, f.for_tick) AS for_tick, f.created_at, f.started_at, f.completed_at
+FROM found AS f CROSS JOIN own
+WHERE f.id <> own.id
+ORDER BY f.id DESC
+LIMIT :max_rows::integer;
+
 -- name: execution_insert_backfill(ids, config_id, ticks, buffered)
 -- An execution for each of these ticks that has none. One without a row gets it as its row; one that was skipped, alone
 -- or in a stretch, beside that row, unless somebody has made up for it already. The caller has locked the config.

@@ -67,3 +67,54 @@ async def test_twenty_retries_with_one_key_at_once_are_one_execution(house: Hous
 @pytest.mark.parametrize("path", ["/api/v1/executions/0/retry", f"/api/v1/executions/{'0' * 32}/retry"])
 async def test_no_such_execution_is_not_found(house: House, path: str) -> None:
     assert (await house.call("POST", path)).status == 404
+
+
+# What is related
+
+
+async def test_what_repeats_an_execution_without_a_tick_is_found_and_leads_back(house: House) -> None:
+    old = await failed(house)
+    other = await failed(house)
+    made = (await house.call("POST", f"/api/v1/executions/{old['task_id']}/retry")).body
+
+    related = await house.get(f"/executions/{old['task_id']}/related")
+
+    assert [(each["task_id"], each["relation"], each["trigger"]) for each in related["items"]] == [
+        (made["task_id"], "retry", "retry")
+    ]
+    assert (related["total"], related["next_cursor"]) == (1, None)
+    assert (await house.get(f"/executions/{other['task_id']}/related"))["items"] == []
+
+
+async def test_all_executions_of_a_tick_are_related_and_those_of_another_are_not(house: House) -> None:
+    every_second = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "* * * * * *"}}
+    config = await house.config(**FAILING, **every_second)
+    old = await eventually(partial(newest_failed, house, config))
+    first = (await house.call("POST", f"/api/v1/executions/{old['task_id']}/retry")).body
+    await eventually(partial(ended, house, first["task_id"]))
+    second = (await house.call("POST", f"/api/v1/executions/{first['task_id']}/retry")).body
+
+    of_old = (await house.get(f"/executions/{old['task_id']}/related"))["items"]
+    of_second = (await house.get(f"/executions/{second['task_id']}/related"))["items"]
+
+    await house.call("DELETE", f"{BASE}/{config}")
+    assert {each["task_id"]: each["relation"] for each in of_old} == {
+        second["task_id"]: "same_tick",
+        first["task_id"]: "retry",
+    }
+    assert {each["task_id"] for each in of_second} == {old["task_id"], first["task_id"]}
+    assert {each["for_tick"] for each in of_second} == {old["tick_at"]}
+
+
+async def newest_failed(house: House, config: int) -> Any:
+    items = (await house.get("/executions", config_id=config, status="failed", limit=1))["items"]
+    return items[0] if items else None
+
+
+async def test_the_parameters_are_shown_with_one_execution_and_in_no_list(house: House) -> None:
+    old = await failed(house)
+
+    listed = (await house.get("/executions", config_id=old["config_id"]))["items"]
+
+    assert old["parameters"] == {"message": "as ever"}
+    assert "parameters" not in listed[0]

@@ -146,13 +146,15 @@ async def test_a_paused_worker_takes_nothing_until_it_is_resumed_and_goes_on_wit
     still = await house.get(f"/executions/{running}")
     await house.call("POST", f"/api/v1/executions/{running}/cancel")
     shown = await becomes(house, "paused")
-    before = await house.get(f"/executions/{waiting}")
+    before = await reaches(house, waiting, "queued")
+    (queue,) = [each for each in (await house.get("/system/queues"))["items"] if each["name"] == "default"]
     resumed = await tell(house, worker, "resume")
 
     assert (told["state"], resumed["state"]) == ("pausing", "running")
     assert still["status"] == "running"
     assert shown["told_by"].startswith("admin-")
-    assert before["status"] == "queued"
+    assert (queue["waiting"], queue["oldest_waiting_at"]) == (1, before["queued_at"])
+    assert queue["depth"] >= 1
     assert (await reaches(house, waiting, "success"))["attempt"] == 1
 
 

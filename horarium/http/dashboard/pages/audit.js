@@ -2,65 +2,28 @@
 
 import { read } from "../api.js";
 import { h } from "../dom.js";
-import { Loaded } from "../load.js";
-import { at, empty, field, loaded, pager } from "../parts.js";
-import { note } from "../router.js";
-import { update } from "../view.js";
-
-const PAGE = 50;
+import { Listing } from "../lists.js";
+import { at, empty } from "../parts.js";
 
 export function auditPage({ query }) {
-  const wanted = { actor: query.actor ?? "", action: query.action ?? "", target_kind: query.target_kind ?? "", target_id: query.target_id ?? "" };
-  const cursors = [null];
-  let typing = 0;
-  let list = make();
+  const list = new Listing((asked, signal) => read("/audit", asked, signal), { actor: "", action: "", target_kind: "", target_id: "" }, query);
+  const only = (kind, id) => list.change({ target_kind: kind, target_id: id });
+  const none = () => empty("Nothing has been changed yet", "Whoever makes, edits or deletes something, starts or stops it, or logs in anew, is written down here.");
 
-  function make() {
-    return new Loaded((signal) => read("/audit", { ...wanted, limit: PAGE, cursor: cursors.at(-1) }, signal), 2500);
+  function filters() {
+    const { target_kind: kind, target_id: id } = list.wanted;
+    return h("search", { class: "filters" },
+      list.search("actor", "Who", "a user or a key"), list.search("action", "Action", "task_config.updated"),
+      id && h("button", { class: "chip", on: { click: () => only("", "") }, title: "Show changes of everything" }, `${kind.replaceAll("_", " ")} ${id} ✕`));
   }
 
-  function anew(kept = false) {
-    if (!kept) cursors.length = 1;
-    list.close();
-    const shown = list.data;
-    list = make();
-    list.data = shown;
-    note(wanted);
-    update();
-  }
-
-  function asked(name, label, placeholder) {
-    const typed = (event) => {
-      wanted[name] = event.target.value.trim();
-      clearTimeout(typing);
-      typing = setTimeout(anew, 350);
-    };
-    return field(label, h("input", { type: "search", value: wanted[name], placeholder, on: { input: typed } }));
-  }
-
-  function only(kind, id) {
-    Object.assign(wanted, { target_kind: kind, target_id: id });
-    anew();
-  }
-
-  function view(page) {
-    if (!page.items.length) return empty("No change is like that", "Names and actions are looked for as they are written.");
-    return [
-      h("ul", { class: "rows changes" }, page.items.map((each) => h("li", { key: each.id }, change(each, only)))),
-      pager(page, "change", cursors, PAGE, anew, ["Newer", "Older"]),
-    ];
-  }
+  const drawn = (page) => h("ul", { class: "rows changes" }, page.items.map((each) => h("li", { key: each.id }, change(each, only))));
 
   return {
     title: "Audit",
-    view: () => [
-      h("search", { class: "filters" },
-        asked("actor", "Who", "a user or a key"), asked("action", "Action", "task_config.updated"),
-        wanted.target_id && h("button", { class: "chip", on: { click: () => only("", "") }, title: "Show changes of everything" }, `${wanted.target_kind.replaceAll("_", " ")} ${wanted.target_id} ✕`)),
-      loaded(list, view, 10),
-    ],
-    heard: (kind, data) => (kind === "config" || (kind === "reset" && !data.executions)) && cursors.length === 1 && list.nudge(),
-    close: () => { list.close(); clearTimeout(typing); },
+    view: () => [filters(), list.view(drawn, { noun: "change", words: ["Newer", "Older"], none: none() })],
+    heard: (kind, data) => (kind === "config" || (kind === "reset" && !data.executions)) && list.nudge(),
+    close: () => list.close(),
   };
 }
 

@@ -3,66 +3,37 @@
 import { read } from "../api.js";
 import { duration, now, running } from "../clock.js";
 import { h } from "../dom.js";
-import { Loaded } from "../load.js";
-import { at, choice, empty, loaded, pager, seconds, status } from "../parts.js";
-import { note } from "../router.js";
-import { update } from "../view.js";
+import { Listing } from "../lists.js";
+import { at, choice, empty, seconds, status } from "../parts.js";
 import { reason, STATUS } from "../words.js";
 
 const STATES = ["success", "failed", "timeout", "lost", "cancelled", "skipped", "running", "queued", "pending", "retrying"];
 const STATUSES = [["", "Any outcome"], ...STATES.map((name) => [name, STATUS[name][1]])];
 const TRIGGERS = [["", "Any trigger"], ["schedule", "Schedule"], ["manual", "By hand"], ["retry", "Retry"], ["backfill", "Backfill"], ["external", "External"]];
 const LATE_SECONDS = 5;
-const PAGE = 50;
 const names = new Map(); // of configs, which hardly ever change
 
 export function executionsPage({ query }) {
-  const wanted = { status: query.status ?? "", trigger: query.trigger ?? "", config_id: query.config_id ?? "", worker: query.worker ?? "" };
-  const cursors = [null];
-  let list = make();
+  const list = new Listing(async (asked, signal) => {
+    const page = await read("/executions", asked, signal);
+    await named([...page.items.map((each) => each.config_id), Number(asked.config_id) || null], signal);
+    return page;
+  }, { status: "", trigger: "", config_id: "", worker: "" }, query);
+  const none = () => empty("Nothing has run yet", ["What becomes of each tick and each run is a row here. ", h("a", { href: "/configs" }, "Start a config"), " by hand, or wait for its schedule."]);
 
-  function make() {
-    return new Loaded(async (signal) => {
-      const page = await read("/executions", { ...wanted, limit: PAGE, cursor: cursors.at(-1) }, signal);
-      await named([...page.items.map((each) => each.config_id), Number(wanted.config_id) || null], signal);
-      return page;
-    }, 2500);
-  }
-
-  function anew(kept = false) {
-    if (!kept) cursors.length = 1;
-    list.close();
-    const shown = list.data;
-    list = make();
-    list.data = shown;
-    note(wanted);
-    update();
-  }
-
-  function change(name, value) {
-    wanted[name] = value;
-    anew();
-  }
-
-  function view(page) {
-    if (!page.items.length) return empty("No execution is like that", "Either nothing has run yet, or retention has taken it.");
-    return [
-      executionsTable(page.items, { named: true }),
-      pager(page, "execution", cursors, PAGE, anew, ["Newer", "Older"]),
-    ];
+  function filters() {
+    const { wanted } = list;
+    return h("search", { class: "filters" },
+      choice("Outcome", STATUSES, wanted.status, (value) => list.change({ status: value })),
+      choice("Trigger", TRIGGERS, wanted.trigger, (value) => list.change({ trigger: value })),
+      list.chip("config_id", names.get(Number(wanted.config_id)) ?? `config ${wanted.config_id}`, "Show those of all configs"),
+      list.chip("worker", wanted.worker, "Show those of all workers"));
   }
 
   return {
     title: "Executions",
-    view: () => [
-      h("search", { class: "filters" },
-        choice("Outcome", STATUSES, wanted.status, (value) => change("status", value)),
-        choice("Trigger", TRIGGERS, wanted.trigger, (value) => change("trigger", value)),
-        wanted.config_id && h("button", { class: "chip", on: { click: () => change("config_id", "") }, title: "Show those of all configs" }, `${names.get(Number(wanted.config_id)) ?? `config ${wanted.config_id}`} ✕`),
-        wanted.worker && h("button", { class: "chip", on: { click: () => change("worker", "") }, title: "Show those of all workers" }, `${wanted.worker} ✕`)),
-      loaded(list, view, 10),
-    ],
-    heard: (kind) => (kind === "execution" || kind === "reset") && cursors.length === 1 && list.nudge(),
+    view: () => [filters(), list.view((page) => executionsTable(page.items, { named: true }), { noun: "execution", words: ["Newer", "Older"], none: none() })],
+    heard: (kind) => (kind === "execution" || kind === "reset") && list.nudge(),
     close: () => list.close(),
   };
 }

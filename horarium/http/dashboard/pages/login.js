@@ -1,5 +1,6 @@
 // Who are you? Leads back to where one was.
 
+import { duration } from "../clock.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { field } from "../parts.js";
@@ -20,7 +21,7 @@ export function loginPage({ query }) {
       const answer = await logIn(form.elements.username.value, form.elements.password.value, form.elements.remember.checked);
       if (!answer.ok) refused = await why(answer);
     } catch {
-      refused = "Horarium does not answer.";
+      refused = "Horarium does not answer. Is it running, and is there a connection?";
     }
     busy = false;
     update();
@@ -42,8 +43,11 @@ export function loginPage({ query }) {
   };
 }
 
+// What was wrong, and what can be done about it.
 async function why(answer) {
-  if (answer.status === 401) return "That name and password do not go together.";
+  if (answer.status === 401) return "That name and password do not go together. Check both; an admin can set a new password.";
+  if (answer.status === 429) return `Too many attempts. Wait ${duration(Number(answer.headers.get("Retry-After")) || 60)}, then try again.`;
   const { detail } = await answer.json();
-  return detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : `The server answered ${answer.status}.`;
+  const told = detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : `The server answered ${answer.status}.`;
+  return answer.status === 503 ? `${told} Try again in a moment.` : told;
 }

@@ -36,7 +36,7 @@ export function treePage() {
       h("td", { "data-label": "Up for", class: "number" }, node.uptime === null ? "–" : h("span", { title: `${node.uptime} s` }, running(node.uptime))),
       h("td", { "data-label": "Restarts", class: `number ${node.restarts ? "" : "quiet minor"}` }, String(node.restarts)),
       h("td", { "data-label": "Mailbox", class: node.mailbox?.depth ? "" : "minor" }, mailbox(node.mailbox)),
-      h("td", { "data-label": "Last exit", class: node.last_exit ? "" : "minor" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under" }, node.last_exit.decision, " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
+      h("td", { "data-label": "Last exit", class: node.last_exit ? "" : "minor" }, node.last_exit ? [h("span", { class: "one-line", title: node.last_exit.reason }, node.last_exit.reason), h("span", { class: "under decision", title: node.last_exit.decision }, decided(node.last_exit), " ", since(node.last_exit.at))] : h("span", { class: "quiet" }, "–")),
       may("admin") && h("td", { class: "act" }, !isRoot && node.state !== "stopped" && h("button", { class: "small", "aria-label": `Restart ${node.id}`, on: { click: () => restart(node) } }, "Restart …")));
   }
 
@@ -58,6 +58,11 @@ export function treePage() {
   };
 }
 
+// The decision names the exit that it is about, which stands in the line above it.
+function decided({ decision, reason }) {
+  return decision.replace(`, exit ${reason}`, "");
+}
+
 function mailbox(box) {
   if (box === null) return h("span", { class: "quiet" }, "–");
   const share = box.capacity ? Math.min(100, (box.depth / box.capacity) * 100) : 0;
@@ -70,6 +75,6 @@ function mailbox(box) {
 
 function eventList(list) {
   if (!list.length) return empty("Nothing has happened", "Starts, exits and restarts are told here.");
-  return h("ul", { class: "rows" }, list.map((each) => h("li", { key: each.seq },
-    h("p", { class: "row-link" }, h("span", { class: "level", "data-level": each.level }, each.event.replaceAll(/[._]/g, " ")), h("span", { class: "row-name" }, each.child ?? each.supervisor), h("span", { class: "row-name quiet" }, each.decision ?? each.reason ?? ""), h("span", { class: "quiet number" }, at(each.at))))));
+  return h("ul", { class: "rows happened" }, list.map((each) => h("li", { key: each.seq },
+    h("p", { class: "row-link" }, h("span", { class: "level", "data-level": each.level }, each.event.replaceAll(/[._]/g, " ")), h("span", { class: "row-name" }, each.child ?? each.supervisor), h("span", { class: "row-name quiet decision", title: each.decision ?? each.reason }, each.decision ?? each.reason ?? ""), h("span", { class: "quiet number" }, at(each.at))))));
 }

@@ -1,52 +1,110 @@
-// Who does the work, and what waits for it: workers with their load, queues with their depth, and the state of what they need.
+// Who does the work, and what waits for it: workers with what they run and were told, queues with their depth, limits, and
+// the state of what all of them need.
 
-import { read } from "../api.js";
-import { running, now } from "../clock.js";
+import { post, read } from "../api.js";
 import { h } from "../dom.js";
+import { limitsPart } from "../limits.js";
 import { Loaded } from "../load.js";
-import { empty, facts, loaded, section } from "../parts.js";
+import { empty, facts, loaded, section, since } from "../parts.js";
+import { ask, attempt } from "../talk.js";
+import { plural } from "../words.js";
+import { workerCard } from "../workers.js";
 
-const STEADY_MS = 3000; // what workers say of themselves, they say every few seconds
+const STEADY_MS = 2000; // what workers say of themselves, they say about once a second
+const MOST = 200;
+const LOOKED_INTO = 12; // so many workers are asked what they run
 
-export function workersPage() {
+export function workersPage({ query }) {
   const state = new Loaded((signal) => read("/system/status", {}, signal), 1500);
-  const steady = setInterval(() => state.nudge(), STEADY_MS);
+  const workers = new Loaded(async (signal) => {
+    const { items } = await read("/system/workers", { limit: MOST }, signal);
+    const busy = items.filter((each) => each.active > 0).slice(0, LOOKED_INTO);
+    const details = await Promise.all(busy.map((each) => read(`/system/workers/${encodeURIComponent(each.id)}`, {}, signal).catch(gone)));
+    await named(details.flatMap((each) => each?.executions ?? []), signal);
+    return items.map((each) => details.find((detail) => detail?.id === each.id) ?? each);
+  }, 1000);
+  const queues = new Loaded(async (signal) => (await read("/system/queues", {}, signal)).items, 1500);
+  const limits = limitsPart();
+  const all = [state, workers, queues, limits];
+  const steady = setInterval(() => all.forEach((each) => each.nudge()), STEADY_MS);
+  const names = new Map();
 
-  function view(data) {
-    const queues = Object.entries(data.queues).sort(([a], [b]) => a.localeCompare(b));
+  // What ran when the list was read may have ended with its worker.
+  function gone(problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+
+  async function named(executions, signal) {
+    const unknown = [...new Set(executions.map((each) => each.config_id))].filter((id) => id !== null && !names.has(id)).slice(0, MOST);
+    if (!unknown.length) return;
+    for (const { id, name } of (await read("/task-configs/names", { config_ids: unknown.join(",") }, signal)).items) names.set(id, name);
+  }
+
+  const tell = (worker, action) => post(`/system/workers/${encodeURIComponent(worker.id)}/${action}`);
+
+  const orders = {
+    pause: (worker) => ask({
+      title: `Pause ${worker.id}?`, confirm: "Pause",
+      text: `It takes no more messages, and what it runs goes on. What it had taken and not begun goes to other workers${isLast(worker) ? ", of which there is none: what is due waits until it is resumed" : ""}.`,
+      act: () => tell(worker, "pause"),
+    }).then(() => workers.refresh()),
+    resume: (worker) => attempt(() => tell(worker, "resume"), "It takes messages again").then(() => workers.refresh()),
+    drain: (worker) => ask({
+      title: `Drain ${worker.id}?`, confirm: "Drain", danger: true,
+      text: worker.inline
+        ? "It takes no more messages, and what it runs goes on. It is part of this Horarium, so its process stays, and it can be resumed."
+        : "It takes no more messages, and its process ends when nothing runs any more. What still runs at its deadline is handed back. Nobody can call this back.",
+      act: () => tell(worker, "drain"),
+    }).then(() => workers.refresh()),
+  };
+
+  function isLast(worker) {
+    return workers.data.filter((each) => each.state === "running" && each.id !== worker.id).length === 0;
+  }
+
+  function living(list) {
+    const isGone = query.worker && !list.some((each) => each.id === query.worker);
     return [
-      data.worker.workers.length ? workers(data.worker.workers) : empty("No worker is alive", "What is due is written down and sent, and waits. Start one with `horarium worker`."),
-      h("div", { class: "columns" },
-        section("Queues", queues.length ? h("ul", { class: "rows" }, queues.map(queue)) : empty(data.broker_connected ? "No queues" : "The broker does not answer", null)),
-        section("Scheduler", facts([
-          ["Leads", data.scheduler.leader ? "this process" : data.scheduler.leader_id ?? h("span", { class: "late" }, "nobody")],
-          ["Take-overs", data.scheduler.epoch.toLocaleString("en")],
-          ["Scheduled", `${data.scheduler.scheduled_tasks.toLocaleString("en")} of ${data.total_configs.toLocaleString("en")} configs`],
-          ["In flight", data.total_active_tasks.toLocaleString("en")],
-          ["Broker", data.broker_connected ? "answers" : h("span", { class: "late" }, "does not answer")],
-        ]))),
+      isGone && h("p", { class: "notice" }, h("strong", {}, query.worker), " is not alive any more. ", h("a", { href: `/executions?worker=${encodeURIComponent(query.worker)}` }, "What it ran"), " is kept."),
+      list.length ? h("ul", { class: "workers" }, list.map((each) => workerCard(each, { orders, names, isChosen: each.id === query.worker })))
+        : empty("No worker is alive", "What is due is written down and sent, and waits. Start one with `horarium worker`."),
     ];
   }
 
   return {
     title: "Workers",
-    view: () => loaded(state, view, 5),
-    heard: (kind) => (kind === "execution" || kind === "reset") && state.nudge(),
-    close: () => { state.close(); clearInterval(steady); },
+    view: () => [
+      loaded(workers, living, 4),
+      h("div", { class: "columns" },
+        section("Queues", loaded(queues, queueTable, 3)),
+        section("Scheduler", loaded(state, scheduler, 4))),
+      limits.view(queues.data ?? []),
+    ],
+    heard: (kind) => { if (kind === "execution" || kind === "reset") for (const each of all) each.nudge(); },
+    close: () => { for (const each of all) each.close(); clearInterval(steady); },
   };
 }
 
-function queue([name, { depth }]) {
-  return h("li", { key: name }, h("p", { class: "row-link" }, h("span", { class: "row-name" }, name), h("span", { class: "number quiet", title: "Messages that are not acknowledged: what waits, and what runs" }, depth ? `${depth.toLocaleString("en")} under way or waiting` : "empty")));
+function scheduler(data) {
+  return facts([
+    ["Leads", data.scheduler.leader ? "this process" : data.scheduler.leader_id ?? h("span", { class: "late" }, "nobody")],
+    ["Since", data.scheduler.leader_since && since(data.scheduler.leader_since)],
+    ["Take-overs", data.scheduler.epoch.toLocaleString("en")],
+    ["Scheduled", `${data.scheduler.scheduled_tasks.toLocaleString("en")} of ${plural(data.total_configs, "config")}`],
+    ["In flight", data.total_active_tasks.toLocaleString("en")],
+    ["Broker", data.broker_connected ? "answers" : h("span", { class: "late" }, "does not answer")],
+  ]);
 }
 
-function workers(list) {
-  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Workers" }, h("table", { class: "list workers" },
-    h("thead", {}, h("tr", {}, ["Worker", "Load", "Queues", "Up for", "Runs"].map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, list.map((each) => h("tr", { key: each.id },
-      h("th", { scope: "row" }, each.id),
-      h("td", { "data-label": "Load" }, h("span", { class: "mailbox" }, h("span", { class: "number" }, `${each.active} of ${each.concurrency}`), h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${Math.min(100, (each.active / each.concurrency) * 100)}%` } })))),
-      h("td", { "data-label": "Queues" }, each.queues.join(", ")),
-      h("td", { "data-label": "Up for", class: "number" }, running((now() - Date.parse(each.started_at)) / 1000)),
-      h("td", { "data-label": "Runs" }, h("a", { href: `/executions?worker=${encodeURIComponent(each.id)}` }, "Its executions")))))));
+function queueTable(list) {
+  if (!list.length) return empty("There are no queues", "They come with the first worker, or the first run.");
+  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Queues" }, h("table", { class: "list queues" },
+    h("thead", {}, h("tr", {}, ["Queue", "Waiting", "Oldest", "Messages", "Workers"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, list.map((each) => h("tr", { key: each.name },
+      h("th", { scope: "row" }, each.name),
+      h("td", { "data-label": "Waiting", class: "number" }, each.waiting ? each.waiting.toLocaleString("en") : h("span", { class: "quiet" }, "nothing")),
+      h("td", { "data-label": "Oldest", class: `number ${each.oldest_waiting_at ? "" : "minor"}` }, since(each.oldest_waiting_at)),
+      h("td", { "data-label": "Messages", class: "number", title: "Messages that are not acknowledged: what waits, what runs, and what is to come later" }, each.depth === null ? h("span", { class: "late" }, "not known") : each.depth.toLocaleString("en")),
+      h("td", { "data-label": "Workers", class: "number" }, each.consumers ? String(each.consumers) : h("span", { class: each.waiting ? "late" : "quiet" }, "nobody")))))));
 }
