@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from horarium.model.executions import ConfigOutcomes, Execution, ExecutionLog, ExecutionStatus, Trigger
     from horarium.model.fields import Answer, Instant, Request
+    from horarium.model.figures import CalendarDay, ConfigCalendar, ConfigDurations, RunDuration
     from horarium.model.identity import (
         ApiKey,
         ApiKeyCreate,
@@ -75,7 +76,10 @@ __all__ = [
     "AuditEntry",
     "Backfill",
     "BackfillRequest",
+    "CalendarDay",
+    "ConfigCalendar",
     "ConfigChange",
+    "ConfigDurations",
     "ConfigName",
     "ConfigOutcomes",
     "ConfigStatus",
@@ -103,6 +107,7 @@ __all__ = [
     "Refresh",
     "Request",
     "Role",
+    "RunDuration",
     "RunRequest",
     "SavedConfig",
     "SchedulePreview",
@@ -144,6 +149,12 @@ MODULES = {
         "Answer",
         "Instant",
         "Request",
+    ),
+    "figures": (
+        "CalendarDay",
+        "ConfigCalendar",
+        "ConfigDurations",
+        "RunDuration",
     ),
     "identity": (
         "ApiKey",

@@ -94,7 +94,8 @@ NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 
 EMPTY = (
     "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM worker_orders; DELETE FROM leases;"
-    "DELETE FROM executions; DELETE FROM limits; DELETE FROM task_configs; DELETE FROM users"
+    "DELETE FROM executions; DELETE FROM execution_days; DELETE FROM execution_day_marks; DELETE FROM limits;"
+    "DELETE FROM task_configs; DELETE FROM users"
 )
 
 
