@@ -1,7 +1,7 @@
 // The ledger: what became of every tick and every run, newest first.
 
 import { read } from "../api.js";
-import { duration, now, running } from "../clock.js";
+import { duration, moment, now, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
 import { at, choice, empty, loaded, pager, seconds, status } from "../parts.js";
@@ -17,7 +17,7 @@ const PAGE = 50;
 const names = new Map(); // of configs, which hardly ever change
 
 export function executionsPage({ query }) {
-  const wanted = { status: query.status ?? "", trigger: query.trigger ?? "", config_id: query.config_id ?? "", worker: query.worker ?? "" };
+  const wanted = { status: query.status ?? "", trigger: query.trigger ?? "", config_id: query.config_id ?? "", worker: query.worker ?? "", since: query.since ?? "", until: query.until ?? "" };
   const cursors = [null];
   let list = make();
 
@@ -59,12 +59,17 @@ export function executionsPage({ query }) {
         choice("Outcome", STATUSES, wanted.status, (value) => change("status", value)),
         choice("Trigger", TRIGGERS, wanted.trigger, (value) => change("trigger", value)),
         wanted.config_id && h("button", { class: "chip", on: { click: () => change("config_id", "") }, title: "Show those of all configs" }, `${names.get(Number(wanted.config_id)) ?? `config ${wanted.config_id}`} ✕`),
-        wanted.worker && h("button", { class: "chip", on: { click: () => change("worker", "") }, title: "Show those of all workers" }, `${wanted.worker} ✕`)),
+        wanted.worker && h("button", { class: "chip", on: { click: () => change("worker", "") }, title: "Show those of all workers" }, `${wanted.worker} ✕`),
+        (wanted.since || wanted.until) && h("button", { class: "chip", on: { click: () => { wanted.until = ""; change("since", ""); } }, title: "Show those of any time" }, `${spanInWords(wanted)} ✕`)),
       loaded(list, view, 10),
     ],
     heard: (kind) => (kind === "execution" || kind === "reset") && cursors.length === 1 && list.nudge(),
     close: () => list.close(),
   };
+}
+
+function spanInWords({ since, until }) {
+  return [since && `from ${moment(since)}`, until && `to ${moment(until)}`].filter(Boolean).join(" ");
 }
 
 // Learn what these configs are called.
