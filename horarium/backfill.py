@@ -91,7 +91,7 @@ class Backfills:
             overlap = body.overlap or ("allow_all" if config["overlap"] == "allow_all" else "buffer_all")
             made, sent = await _write(connection, config_id, [t for t in ticks if t <= decided], overlap)
             done = Backfill(created=len(made), skipped=len(ticks) - len(made))
-            asked = body.model_dump(mode="json", exclude_none=True) | done.model_dump()
+            asked = body.model_dump(mode="json", exclude_none=True, exclude={"dry_run"}) | done.model_dump()
             await note(connection, by, "task_config.backfilled", target_of(config), after=asked)
             crashpoint("backfill.inserted")
         crashpoint("backfill.committed")

@@ -104,10 +104,15 @@ class Visit:
             if fault["impact"] in ("serious", "critical")
         ]
 
-    def keep_picture(self, name: str) -> None:
-        """A picture of the page, to look at."""
+    def too_wide(self) -> list[str]:
+        """Whether the page is wider than the screen."""
+        over = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return [f"{over} pixels too wide"] if over > 0 else []
+
+    def keep_picture(self, name: str, *, whole: bool = False) -> None:
+        """A picture of the page, or of the `whole` of it, to look at."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTEFACTS / f"{name}.png")
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=whole)
 
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") or "Content Security Policy" in text:

@@ -76,6 +76,10 @@ ANALYZE executions
 
 LATELY = {"made_since": "'01a20000-0000-7000-8000-000000000000'", "config_ids": "'{1,2}'", "ids": "'{1,2}'"}
 INSTANTS = {"since": "'2026-01-07T11:00:00Z'", "until": "'2026-01-07T13:00:00Z'"}
+PLACES = {"after": LATELY["made_since"], "made_before": LATELY["made_since"], "ticks": "'{2026-01-07T11:00:00Z}'"}
+PLACES |= {"borders": "'{2026-01-07T00:00:00Z,2026-01-08T00:00:00Z}'"}
+OTHERWISE = {"execution_days_of_rows": {"until": "'ffffffff-ffff-ffff-ffff-ffffffffffff'"}}
+"""Parameters that mean something else in a query of theirs."""
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,13 @@ INSTANTS = {"since": "'2026-01-07T11:00:00Z'", "until": "'2026-01-07T13:00:00Z'"
         ("execution_in_flight", {"executions_occupied"}),
         ("overview_failures", {"executions_with_errors", "task_configs_pkey"}),
         ("execution_outcomes", {"executions_by_config"}),
+        ("execution_durations", {"executions_by_config"}),
+        ("execution_days_of_rows", {"executions_by_config"}),
+        ("execution_days_kept", {"execution_days_pkey"}),
+        ("execution_days_marks", {"execution_day_marks_pkey"}),
+        ("execution_days_countable", {"executions_by_config", "executions_occupied"}),
+        ("execution_days_uncounted", {"executions_by_config", "execution_day_marks_pkey"}),
+        ("execution_count_backfill", {"executions_one_row_per_tick", "executions_for_tick"}),
     ],
 )
 async def test_what_a_dashboard_asks_reads_no_more_than_it_shows(rig: Rig, name: str, indexes: set[str]) -> None:
@@ -113,7 +124,8 @@ async def test_the_newest_rows_are_read_from_the_end_of_their_index(rig: Rig) ->
 async def plan_of(connection: Connection, name: str) -> str:
     """How Postgres would answer, with values for the parameters."""
     query = {query.name: query for query in QUERIES.all()}[name]
-    given = [(LATELY | INSTANTS).get(parameter, "10") for parameter in query.parameters]
+    values = LATELY | INSTANTS | PLACES | OTHERWISE.get(name, {})
+    given = [values.get(parameter, "10") for parameter in query.parameters]
     sql = query.sql
     for place, value in reversed(list(enumerate(given, start=1))):
         sql = sql.replace(f"${place}", value)
