@@ -89,8 +89,8 @@ async def test_what_a_schedule_started_says_how_late_it_began_and_what_was_skipp
         "UPDATE executions SET trigger = 'schedule', tick_at = started_at - interval '2 s' WHERE id = $1", made
     )
     await house.sql(
-        "INSERT INTO executions SELECT (jsonb_populate_record(e, jsonb_build_object('id', $2::text, 'status', 'skipped',"
-        " 'tick_at', now(), 'started_at', null))).* FROM executions AS e WHERE id = $1",
+        "INSERT INTO executions SELECT (jsonb_populate_record(e, jsonb_build_object('id', $2::text, 'started_at', null,"
+        " 'status', 'skipped', 'tick_at', now()))).* FROM executions AS e WHERE id = $1",
         made,
         "ffffffff-0000-7000-8000-000000000000",
     )

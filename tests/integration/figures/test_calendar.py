@@ -1,4 +1,4 @@
-"""A year of days: each execution is told once, whether the ledger still has it, or it was counted, or it was deleted."""
+"""A year of days: each execution is told once, whether the ledger has it, or it was counted, or it was deleted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.anyio
 INSERT = (
     "INSERT INTO executions (id, config_id, task_type, trigger, tick_at, tick_until, tick_count, status, completed_at,"
     " queue, priority, timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type, created_at)"
-    " VALUES ($1, $2, 'echo', 'schedule', $3, $4, $5, $6, $7, 'default', 5, 60, 0, 0, 'cron', $3)"
+    " SELECT t.id, $2, 'echo', 'schedule', t.at, $4, $5, t.status, t.at + $7::interval, 'default', 5, 60, 0, 0, 'cron',"
+    " t.at FROM unnest($1::uuid[], $3::timestamptz[], $6::text[]) AS t (id, at, status)"
 )
 KATHMANDU = {"cron_expression": "0 * * * *", "timezone": "Asia/Kathmandu"}
 OPEN = ("pending", "queued", "running", "retrying")
@@ -39,10 +40,15 @@ async def ticked(
     rig: Rig, config: int, at: datetime, status: str = "success", *, last: datetime | None = None, ticks: int = 1
 ) -> UUID:
     """A row of the ledger as a tick at that instant would have left it, or a stretch of them."""
-    made = UUID(int=least_id(at).int | (uuid7().int & ((1 << 80) - 1)))
-    ended = None if status in OPEN else at + timedelta(seconds=1)
-    await rig.sql(INSERT, made, config, at, last, ticks, status, ended)
+    made = an_id(at)
+    taken = None if status in OPEN else timedelta(seconds=1)
+    await rig.sql(INSERT, [made], config, [at], last, ticks, [status], taken)
     return made
+
+
+def an_id(at: datetime) -> UUID:
+    """One that was made at that instant."""
+    return UUID(int=least_id(at).int | (uuid7().int & ((1 << 80) - 1)))
 
 
 async def told(rig: Rig, config: int) -> Told:
@@ -52,15 +58,13 @@ async def told(rig: Rig, config: int) -> Told:
 
 
 async def workload(rig: Rig, config: int, zone: str = "UTC") -> Told:
-    """Two months of eight ticks a day that came to all sorts of ends, some of them as stretches; what is to be told."""
+    """Two months of eight ticks a day that came to all sorts of ends; what is to be told."""
     now = rig.clock.now.replace(microsecond=0)
-    expected: Told = Counter()
-    for number in range(8 * 60):
-        at = now - timedelta(hours=12 + 3 * number)
-        status = OUTCOMES[number % len(OUTCOMES)]
-        await ticked(rig, config, at, status)
-        expected[at.astimezone(ZoneInfo(zone)).date().isoformat(), status] += 1
-    return expected
+    ticks = [now - timedelta(hours=12 + 3 * number) for number in range(8 * 60)]
+    statuses = [OUTCOMES[number % len(OUTCOMES)] for number in range(8 * 60)]
+    await rig.sql(INSERT, [an_id(at) for at in ticks], config, ticks, None, 1, statuses, timedelta(seconds=1))
+    days = [at.astimezone(ZoneInfo(zone)).date().isoformat() for at in ticks]
+    return Counter(zip(days, statuses, strict=True))
 
 
 @pytest.fixture
@@ -215,7 +219,9 @@ async def test_counting_in_advance_changes_nothing_that_is_told(real: Rig) -> No
 
     await counted(real)
 
-    assert await real.sql("SELECT sum(success + failed + timeout + cancelled + lost + skipped) FROM execution_days") > 400
+    assert (
+        await real.sql("SELECT sum(success + failed + timeout + cancelled + lost + skipped) FROM execution_days") > 400
+    )
     assert await told(real, config) == expected
 
 
