@@ -64,8 +64,9 @@ def ran(admin: Client, config: int, start: datetime, *, hours: int) -> None:
 
 @pytest.fixture(scope="module")
 def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
-    """The page of an operator who has logged in."""
-    admin.post("/users", {"username": "olga", "password": PASSWORD, "role": "operator"})
+    """The page of an operator who has logged in, and another operator: the next login of one ends the one before."""
+    for name in ("olga", "otto"):
+        admin.post("/users", {"username": name, "password": PASSWORD, "role": "operator"})
     with Visit.of(chromium, house.url) as made:
         made.to("/")
         made.log_in(PASSWORD, "olga")
@@ -149,11 +150,11 @@ def test_the_keyboard_leads_from_today_to_any_day_and_to_its_executions(
 
 
 def test_a_finger_is_told_of_a_day_before_it_is_led_there(
-    chromium: Browser, house: Running, storied: int, today: datetime
+    chromium: Browser, house: Running, known: Visit, storied: int, today: datetime
 ) -> None:
     with Visit.of(chromium, house.url, "phone") as visit:
         visit.to(f"/configs/{storied}")
-        visit.log_in(PASSWORD, "olga")
+        visit.log_in(PASSWORD, "otto")
         day = day_of(visit, today - timedelta(days=8))
 
         day.tap()
@@ -268,13 +269,13 @@ def test_a_pause_is_in_the_history_with_its_reason_and_by_whom(visit: Visit, adm
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_page_can_be_used_by_everybody_in_every_look(
-    chromium: Browser, house: Running, storied: int, look: str
+    chromium: Browser, house: Running, known: Visit, storied: int, look: str
 ) -> None:
     """No serious fault for axe, with the dialogs too, and nothing wider than the screen."""
     faults: dict[str, list[str]] = {}
     with Visit.of(chromium, house.url, look) as visit:
         visit.to(f"/configs/{storied}")
-        visit.log_in(PASSWORD, "olga")
+        visit.log_in(PASSWORD, "otto")
         visit.is_drawn()
         visit.keep_picture(f"detail-{look}", whole=True)
         faults["page"] = visit.serious() + visit.too_wide()
