@@ -100,7 +100,7 @@ class Applying:
             async with self._changing(keep=not body.dry_run) as connection:
                 ids = await self._carry_out(connection, plan, by, body.source)
             if not body.dry_run:
-                events = list(_events(plan, ids))
+                events = list(_events(plan, ids, by))
                 await tell(self._mailboxes, *events, seconds=RELOAD_SECONDS + len(events) * RELOAD_SECONDS_A_CONFIG)
         return plan
 
@@ -203,14 +203,14 @@ def _noted(plan: Plan, held: dict[int, Row], ids: dict[str, int]) -> Iterator[Ch
         yield Change("task_config.deleted", target_of(config), before=shown(config, EDITABLE))
 
 
-def _events(plan: Plan, ids: dict[str, int]) -> Iterator[HistoryEvent]:
+def _events(plan: Plan, ids: dict[str, int], by: Author) -> Iterator[HistoryEvent]:
     """What the history of each config has to say of it."""
     for creation in plan.creations:
-        yield HistoryEvent.now(ids[creation.wanted["name"]], "task_loaded")
+        yield HistoryEvent.now(ids[creation.wanted["name"]], "task_loaded", by=by.name)
     for update in plan.updates:
-        yield HistoryEvent.now(update.old["id"], _event(update))
+        yield HistoryEvent.now(update.old["id"], _event(update), by=by.name)
     for row in plan.deletions:
-        yield HistoryEvent.now(row["id"], "task_deleted")
+        yield HistoryEvent.now(row["id"], "task_deleted", by=by.name)
 
 
 def _event(update: Update) -> HistoryEventName:

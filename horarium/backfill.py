@@ -9,6 +9,8 @@ Ticks that the schedule still owes are left to it: the dispatcher's place is the
 it would cover ticks that never got theirs. The config is locked meanwhile, so that nobody moves that place, and all
 rows come in one transaction. The ticks of a pause so far are written down first, as a resume would do it.
 
+A dry run counts by the same rules in one snapshot, and locks nothing: what happens meanwhile may change the number.
+
 The runs wait for their turn behind what the schedule starts (`execution_release_buffered`), and jitter is not for them.
 """
 
@@ -81,17 +83,20 @@ class Backfills:
         self._clock = clock
 
     async def make(self, config_id: int, body: BackfillRequest, *, by: Author = SYSTEM) -> Backfill:
-        """One execution for each tick of the span that has none; all of them, or none."""
+        """One execution for each tick of the span that has none; all of them, or none, as in a dry run."""
+        if body.dry_run:
+            return await self._count(config_id, body)
         async with self._database.transaction() as connection:
-            config, now = await _locked(connection, config_id), self._clock()
-            _check_span(body, now)
-            self._rules.check_runnable(config["task_type"], config["parameters"])
-            ticks = _ticks(config, body)
+            config = _ticking(await QUERIES.task_config_lock.row(connection, ids=[config_id]), config_id)
+            now = self._clock()
+            ticks = self._checked(config, body, now)
+            if config["status"] == "paused":
+                await pass_over(connection, PassedOver(config, "paused", end_of_pause(config, now)))
             decided = await _decided_until(connection, config, now)
             overlap = body.overlap or ("allow_all" if config["overlap"] == "allow_all" else "buffer_all")
             made, sent = await _write(connection, config_id, [t for t in ticks if t <= decided], overlap)
             done = Backfill(created=len(made), skipped=len(ticks) - len(made))
-            asked = body.model_dump(mode="json", exclude_none=True) | done.model_dump()
+            asked = body.model_dump(mode="json", exclude_none=True, exclude={"dry_run"}) | done.model_dump()
             await note(connection, by, "task_config.backfilled", target_of(config), after=asked)
             crashpoint("backfill.inserted")
         crashpoint("backfill.committed")
@@ -99,13 +104,32 @@ class Backfills:
             self._mailboxes.publisher.send_nowait(Publish(tuple(sent)))
         if made:
             log.info("backfill.created", config_id=config_id, executions=len(made), task_ids=[*map(str, made[:NAMED])])
-            event = HistoryEvent.now(config_id, "task_executed", trigger="backfill", created=len(made))
+            event = HistoryEvent.now(config_id, "task_executed", trigger="backfill", created=len(made), by=by.name)
             self._mailboxes.record(event)
         return done
 
+    async def _count(self, config_id: int, body: BackfillRequest) -> Backfill:
+        """What the same call would make now."""
+        async with self._database.snapshot() as connection:
+            config = _ticking(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
+            now = self._clock()
+            ticks = self._checked(config, body, now)
+            decided = await _decided_until(connection, config, now)
+            if config["status"] == "paused":  # its ticks so far would be written down first
+                decided = max(decided, end_of_pause(config, now))
+            number = await QUERIES.execution_count_backfill.value(
+                connection, config_id=config_id, ticks=[t for t in ticks if t <= decided]
+            )
+        return Backfill(created=number, skipped=len(ticks) - number)
 
-async def _locked(connection: Connection, config_id: int) -> asyncpg.Record:
-    config = await QUERIES.task_config_lock.row(connection, ids=[config_id])
+    def _checked(self, config: asyncpg.Record, body: BackfillRequest, now: datetime) -> list[datetime]:
+        """The ticks of the span, of a config that can run."""
+        _check_span(body, now)
+        self._rules.check_runnable(config["task_type"], config["parameters"])
+        return _ticks(config, body)
+
+
+def _ticking(config: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
     if config is None:
         raise NotFound("task config", config_id)
     if config["scheduler_type"] == "manual":
@@ -141,9 +165,7 @@ def _ticks(config: asyncpg.Record, body: BackfillRequest) -> list[datetime]:
 
 async def _decided_until(connection: Connection, config: asyncpg.Record, now: datetime) -> datetime:
     """Up to when the schedule is done with the config's ticks: those after it are still its own to write."""
-    if config["status"] == "paused":
-        await pass_over(connection, PassedOver(config, "paused", end_of_pause(config, now)))
-    elif config["status"] != "active":
+    if config["status"] not in ("active", "paused"):
         return now
     since: datetime = config["scheduled_from"]
     last = await last_ticks(connection, [config["id"]])

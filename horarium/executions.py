@@ -88,7 +88,7 @@ class Executions:
         crashpoint("executions.retry_committed")
         tell_created(row["id"], row["config_id"], "retry", retry_of=row["retry_of"])
         self._mailboxes.publisher.send_nowait(Publish((row["id"],)))
-        self._mailboxes.record(_retried(row))
+        self._mailboxes.record(_retried(row, by))
         return row
 
     async def _check_allowed(self, connection: Connection, old: asyncpg.Record, by: Author) -> None:
@@ -112,11 +112,11 @@ async def _read(connection: Connection, task_id: UUID) -> asyncpg.Record:
     return row
 
 
-def _retried(row: asyncpg.Record) -> HistoryEvent | Moved:
+def _retried(row: asyncpg.Record, by: Author) -> HistoryEvent | Moved:
     if row["config_id"] is None:
         return Moved.now("pending", (TaskMessage.of(row),))
     ids = {"task_id": str(row["id"]), "retry_of": str(row["retry_of"])}
-    return HistoryEvent.now(row["config_id"], "task_executed", **ids)
+    return HistoryEvent.now(row["config_id"], "task_executed", **ids, by=by.name)
 
 
 def _final(row: asyncpg.Record) -> Conflict:

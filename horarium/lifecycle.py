@@ -89,7 +89,7 @@ class TaskConfigs:
                 raise _name_taken(body.name)
             await note(connection, by, "task_config.created", target_of(row), after=shown(row, EDITABLE))
         crashpoint("lifecycle.create_committed")
-        await tell(self._mailboxes, HistoryEvent.now(row["id"], "task_loaded"))
+        await tell(self._mailboxes, HistoryEvent.now(row["id"], "task_loaded", by=by.name))
         return row
 
     async def edit(
@@ -117,7 +117,7 @@ class TaskConfigs:
         except asyncpg.UniqueViolationError:
             raise _name_taken(changed["name"]) from None
         crashpoint("lifecycle.edit_committed")
-        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_updated"))
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_updated", by=by.name))
         return _there(row, config_id)
 
     async def delete(self, config_id: int, *, version: int | None, by: Author = SYSTEM) -> None:
@@ -130,7 +130,7 @@ class TaskConfigs:
             await note(connection, by, "task_config.deleted", target_of(old), before=shown(old, EDITABLE))
             crashpoint("lifecycle.delete_written")
         crashpoint("lifecycle.delete_committed")
-        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_deleted"))
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_deleted", by=by.name))
 
     async def start(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """From inactive or error to active; ticks are owed from now on."""
@@ -158,7 +158,7 @@ class TaskConfigs:
                 scheduled_from=old["scheduled_from"],
             )
             await _note_move(connection, by, old, _there(row, config_id), "task_config.paused")
-        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_paused", reason=reason, until=until))
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_paused", reason=reason, until=until, by=by.name))
         return _there(row, config_id)
 
     async def resume(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
@@ -168,11 +168,11 @@ class TaskConfigs:
         """
         return await self._move(config_id, ("paused",), "active", "task_resumed", by)
 
-    async def reload(self, config_id: int) -> asyncpg.Record:
+    async def reload(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """Put the config into the due index anew, as Postgres has it."""
         async with self._database.connection() as connection:
             row = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
-        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_reloaded"))
+        await tell(self._mailboxes, HistoryEvent.now(config_id, "task_reloaded", by=by.name))
         return row
 
     async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None, by: Author = SYSTEM) -> UUID:
@@ -195,7 +195,7 @@ class TaskConfigs:
         crashpoint("lifecycle.run_committed")
         tell_created(execution_id, config_id, "manual")
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
-        self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id)))
+        self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id), by=by.name))
         return execution_id
 
     async def _move(
@@ -218,7 +218,7 @@ class TaskConfigs:
             await _note_move(connection, by, old, _there(row, config_id), event.replace("task_", "task_config.", 1))
             crashpoint("lifecycle.move_written")
         crashpoint("lifecycle.move_committed")
-        await tell(self._mailboxes, HistoryEvent.now(config_id, event))
+        await tell(self._mailboxes, HistoryEvent.now(config_id, event, by=by.name))
         return _there(row, config_id)
 
 

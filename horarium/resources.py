@@ -28,6 +28,7 @@ from horarium.clock import utc_now
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis, signing_key
 from horarium.event_feed import EventFeed
 from horarium.executions import Executions
+from horarium.figures import Figures
 from horarium.identity.access_tokens import AccessTokens
 from horarium.identity.accounts import Accounts
 from horarium.identity.api_keys import ApiKeys
@@ -255,6 +256,11 @@ class Resources:
     def views(self) -> Views:
         """The read side."""
         return Views(self.database, self.due_index, self.history)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """What the page of a config shows of its past."""
+        return Figures(self.database, clock=self.clock)
 
     @cached_property
     def overview(self) -> Overview:

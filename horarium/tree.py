@@ -220,6 +220,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         limits=r.limits,
         views=r.views,
         overview=r.overview,
+        figures=r.figures,
         event_feed=r.event_feed,
         leadership=r.leadership,
         audit=r.audit,

@@ -3,7 +3,8 @@
 In small batches with a pause between them, so that a first clean-up of a year's rows does not stand in the way of the
 next tick; and each walk goes on where the last step left off, so that what stays is not looked at every minute. The
 newest tick row of every config stays: after a flush it is where the due index starts again. What ended within `LATELY`
-stays as well, however many rows a config may keep: somebody may wait to read it, and the auditor counts it.
+stays as well, however many rows a config may keep: somebody may wait to read it, and the auditor counts it. What is
+deleted is counted by its day in the same transaction (`horarium.day_counts`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
+from horarium.day_counts import DayCounter, count_deleted, forget
 from horarium.ids import least_id
 from horarium.leadership import ALONE
 from horarium.sql.queries import QUERIES
@@ -99,6 +101,7 @@ class Cleanup:
         self._tidy = tidy
         self._clock = clock
         self._leadership = leadership
+        self._day_counter = DayCounter(database, clock=clock)
         self._walked_until = FIRST
         self._counted_until = 0
         self._began_at = 0.0
@@ -126,14 +129,17 @@ class Cleanup:
         self._begin_anew()
         executions, more_old = await self._expired()
         surplus, more_configs = await self._surplus()
-        async with self._database.connection() as connection:
+        more_to_count = await self._day_counter.step()
+        async with self._database.transaction() as connection:
             configs = await QUERIES.task_config_purge.rows(connection, max_rows=BATCH_ROWS)
+            await forget(connection, [row["id"] for row in configs])
+        async with self._database.connection() as connection:
             await QUERIES.worker_beats_expire.rows(connection, seconds=BEATS_SECONDS)
             await QUERIES.worker_orders_expire.rows(connection, seconds=BEATS_SECONDS)
             entries = await QUERIES.audit_log_expire.rows(
                 connection, before=self._clock() - self._retention.audit_log, max_rows=BATCH_ROWS
             )
-        more = more_old or more_configs or BATCH_ROWS in (len(configs), len(entries))
+        more = more_old or more_configs or more_to_count or BATCH_ROWS in (len(configs), len(entries))
         keys = 0 if more else await self._in_redis()  # once a minute is enough, however long the walks take
         return Cleaned(executions, len(configs), surplus, len(entries), keys, more)
 
@@ -144,24 +150,27 @@ class Cleanup:
     async def _expired(self) -> tuple[int, bool]:
         """Executions past their age: how many went, and whether there may be more."""
         before = self._clock() - self._retention.age
-        async with self._database.connection() as connection:
-            page = await QUERIES.execution_delete_expired.row(
+        async with self._database.transaction() as connection:
+            await QUERIES.execution_days_lock.rows(connection)
+            page = await QUERIES.execution_delete_expired.rows(
                 connection,
                 after=self._walked_until,
                 completed_before=before,
                 created_before=least_id(before),
                 max_rows=BATCH_ROWS,
             )
-        assert page is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
+            deleted = [row for row in page if row["is_deleted"]]
+            await count_deleted(connection, deleted, self._clock())
         crashpoint("cleanup.executions_deleted")
-        self._walked_until = page["last"] or self._walked_until
-        return page["deleted"], page["looked_at"] == BATCH_ROWS
+        self._walked_until = page[-1]["id"] if page else self._walked_until
+        return len(deleted), len(page) == BATCH_ROWS
 
     async def _surplus(self) -> tuple[int, bool]:
         """Executions beyond their number, of the next page of configs; the page again while there is more of it."""
         if not self._retention.rows:
             return 0, False
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            await QUERIES.execution_days_lock.rows(connection)
             page = await QUERIES.task_config_ids.rows(connection, after=self._counted_until, max_rows=PAGE_CONFIGS)
             ids = [row["id"] for row in page]
             gone = await QUERIES.execution_delete_surplus.rows(
@@ -171,6 +180,7 @@ class Cleanup:
                 completed_before=self._clock() - LATELY,
                 max_rows=BATCH_ROWS,
             )
+            await count_deleted(connection, gone, self._clock())
         if len(gone) < BATCH_ROWS:
             self._counted_until = max(ids, default=self._counted_until)
         return len(gone), len(gone) == BATCH_ROWS or len(ids) == PAGE_CONFIGS

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from horarium.backfill import Backfills
     from horarium.event_feed import EventFeed
     from horarium.executions import Executions
+    from horarium.figures import Figures
     from horarium.http.liveness import Liveness
     from horarium.identity.accounts import Accounts
     from horarium.identity.api_keys import ApiKeys
@@ -65,6 +66,7 @@ class Services:
     limits: Limits
     views: Views
     overview: Overview
+    figures: Figures
     event_feed: EventFeed
     leadership: Leadership
     audit: Audit

@@ -194,7 +194,7 @@ async def resume_config(call: Call) -> Reply:
 
 async def reload_config(call: Call) -> Reply:
     """Put the config into the due index anew."""
-    return _done("reload", await call.services.task_configs.reload(call.config_id))
+    return _done("reload", await call.services.task_configs.reload(call.config_id, by=call.author))
 
 
 async def run_config(call: Call) -> Reply:

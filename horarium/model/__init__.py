@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Trigger,
     )
     from horarium.model.fields import Answer, Instant, Request
+    from horarium.model.figures import CalendarDay, ConfigCalendar, ConfigDurations, RunDuration
     from horarium.model.identity import (
         ApiKey,
         ApiKeyCreate,
@@ -84,7 +85,10 @@ __all__ = [
     "AuditEntry",
     "Backfill",
     "BackfillRequest",
+    "CalendarDay",
+    "ConfigCalendar",
     "ConfigChange",
+    "ConfigDurations",
     "ConfigName",
     "ConfigOutcomes",
     "ConfigStatus",
@@ -115,6 +119,7 @@ __all__ = [
     "RelatedExecution",
     "Request",
     "Role",
+    "RunDuration",
     "RunRequest",
     "SavedConfig",
     "SchedulePreview",
@@ -159,6 +164,12 @@ MODULES = {
         "Answer",
         "Instant",
         "Request",
+    ),
+    "figures": (
+        "CalendarDay",
+        "ConfigCalendar",
+        "ConfigDurations",
+        "RunDuration",
     ),
     "identity": (
         "ApiKey",

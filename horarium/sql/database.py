@@ -119,6 +119,12 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A connection whose statements all see the database as it is when the first of them begins, and only read."""
+        async with self.connection() as connection, transaction(connection, isolation="repeatable_read", readonly=True):
+            yield connection
+
+    @asynccontextmanager
     async def listening(self, channel: str, heard: Any) -> AsyncIterator[Connection]:
         """A connection of its own that calls `heard(connection, pid, channel, payload)` for each notification."""
         with _postgres_errors():
@@ -141,13 +147,13 @@ class Database:
 
 
 @asynccontextmanager
-async def transaction(connection: Connection) -> AsyncIterator[None]:
-    """A transaction on `connection`, committed when the block ends without an error.
+async def transaction(connection: Connection, **kind: Any) -> AsyncIterator[None]:
+    """A transaction on `connection`, committed when the block ends without an error; its `kind` as asyncpg has it.
 
     A block that is cancelled has its rollback shielded. asyncpg's own would be cancelled as well, and leave the open
     transaction to the pool, which rolls it back too, but takes it for a fault and logs it as an error.
     """
-    begun = connection.transaction()
+    begun = connection.transaction(**kind)
     await begun.__aenter__()
     try:
         yield

@@ -504,9 +504,25 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY c.id, e.id DESC;
 
--- name: execution_delete_expired(after, completed_before, created_before, max_rows)^
--- Retention by age, a page of the oldest rows at a time; answers how many went, how many were looked at and the last of
--- them, from where the next page goes on: what stays is not looked at again each time. The newest tick row of a config
+-- name: execution_durations(config_id, newest_rows, max_rows)
+-- The newest runs of a config that are over, newest first, among its newest rows: what was skipped has not run.
+SELECT
+    e.id AS task_id, e.status, e.trigger, e.started_at,
+    date_part('epoch', e.completed_at - e.started_at) AS duration_seconds,
+    CASE WHEN e.trigger = 'schedule' THEN date_part('epoch', e.started_at - e.tick_at) END AS lateness_seconds
+FROM (
+    SELECT x.id, x.status, x.trigger, x.tick_at, x.started_at, x.completed_at
+    FROM executions AS x
+    WHERE x.config_id = :config_id::bigint
+    ORDER BY x.id DESC LIMIT :newest_rows::integer
+) AS e
+WHERE e.started_at IS NOT NULL AND e.completed_at IS NOT NULL
+ORDER BY e.id DESC
+LIMIT :max_rows::integer;
+
+-- name: execution_delete_expired(after, completed_before, created_before, max_rows)
+-- Retention by age, a page of the oldest rows at a time; answers each that was looked at, and what of it is to be counted
+-- where it went. The next page goes on after the last of them: what stays is not looked at again each time. The newest tick row of a config
 -- stays for as long as the config does: after a flush the due index restarts from it. `created_before` is the least
 -- UUIDv7 of the same instant: what was created later cannot have been completed earlier, and the primary key says so. What a worker
 -- still holds stays, too.
@@ -528,11 +544,13 @@ expired AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ),
 gone AS (
-    DELETE FROM executions AS e USING expired AS x WHERE e.id = x.id RETURNING e.id
+    DELETE FROM executions AS e USING expired AS x WHERE e.id = x.id
+    RETURNING e.id, e.status, e.tick_at, e.tick_until, e.tick_count, e.created_at
 )
 SELECT
-    (SELECT count(*) FROM gone) AS deleted, (SELECT count(*) FROM page) AS looked_at,
-    (SELECT p.id FROM page AS p ORDER BY p.id DESC LIMIT 1) AS last;
+    p.id, p.config_id, g.id IS NOT NULL AS is_deleted, g.status, g.tick_at, g.tick_until, g.tick_count, g.created_at
+FROM page AS p LEFT JOIN gone AS g ON g.id = p.id
+ORDER BY p.id;
 
 -- name: execution_delete_surplus(config_ids, kept_rows, completed_before, max_rows)
 -- Retention by number: of each of these configs, what is older than its newest rows, a small batch. What ended lately
@@ -561,4 +579,4 @@ locked AS MATERIALIZED (
     SELECT x.id FROM executions AS x WHERE x.id IN (SELECT s.id FROM surplus AS s) ORDER BY x.id FOR UPDATE SKIP LOCKED
 )
 DELETE FROM executions AS e USING locked AS l WHERE e.id = l.id
-RETURNING e.id;
+RETURNING e.id, e.config_id, e.status, e.tick_at, e.tick_until, e.tick_count, e.created_at;

@@ -52,6 +52,21 @@ WHERE f.id <> own.id
 ORDER BY f.id DESC
 LIMIT :max_rows::integer;
 
+-- name: execution_count_backfill(config_id, ticks)$
+-- For how many of these ticks execution_insert_backfill would make an execution.
+SELECT count(*)
+FROM unnest(:ticks::timestamptz[]) AS w (tick)
+LEFT JOIN LATERAL (
+    SELECT e.id, e.status, coalesce(e.tick_until, e.tick_at) AS until FROM executions AS e
+    WHERE e.config_id = :config_id::bigint AND e.tick_at <= w.tick
+    ORDER BY e.tick_at DESC LIMIT 1
+) AS own ON own.until >= w.tick
+WHERE own.id IS NULL OR (
+    own.status = 'skipped' AND NOT EXISTS (
+        SELECT 1 FROM executions AS m WHERE m.config_id = :config_id::bigint AND m.for_tick = w.tick
+    )
+);
+
 -- name: execution_insert_backfill(ids, config_id, ticks, buffered)
 -- An execution for each of these ticks that has none. One without a row gets it as its row; one that was skipped, alone
 -- or in a stretch, beside that row, unless somebody has made up for it already. The caller has locked the config.

@@ -237,6 +237,10 @@ FROM task_configs WHERE deleted_at IS NULL;
 -- A page of all configs there are, by id.
 SELECT id FROM task_configs WHERE id > :after::bigint AND deleted_at IS NULL ORDER BY id LIMIT :max_rows::integer;
 
+-- name: task_config_zones(ids)
+-- What says on which day a tick of these configs falls.
+SELECT id, scheduler_type, schedule_config FROM task_configs WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL;
+
 -- name: task_config_named(ids)
 -- What these configs are called, those that were deleted as well: executions speak of them for longer than they live.
 SELECT id, name, status, deleted_at IS NOT NULL AS is_deleted FROM task_configs

@@ -409,6 +409,57 @@ async def test_a_backfill_is_told_to_the_history_and_to_the_audit_log(rig: Rig) 
     await backfill(rig, config, -3, -1)
 
     (event,) = rig.events()
-    assert (event.event, event.details) == ("task_executed", {"trigger": "backfill", "created": 3})
+    assert (event.event, event.details) == ("task_executed", {"trigger": "backfill", "created": 3, "by": "horarium"})
     logged = "SELECT after::text FROM audit_log WHERE action = 'task_config.backfilled'"
     assert '"created": 3' in await rig.sql(logged)
+
+
+# Counting first
+
+
+async def test_a_dry_run_makes_nothing_and_says_what_the_call_then_makes(rig: Rig) -> None:
+    """Ticks that ran, were skipped, were made up for, and were never owed: each by the rule of the call itself."""
+    config = await rig.config(catchup="skip")
+    await rig.fire_each_second(2)
+    await rig.finish_all()
+    await rig.fire(after=60)
+    await backfill(rig, config, 5, 9)
+    before = await rig.rows(config)
+
+    planned = await counts(rig, config, -10, 20, dry_run=True)
+
+    assert await rig.rows(config) == before
+    assert planned == (24, 7)
+    assert await counts(rig, config, -10, 20) == planned
+
+
+@pytest.mark.parametrize("until", [None, 30])
+async def test_a_dry_run_of_a_paused_config_counts_its_ticks_so_far_and_writes_none_down(
+    rig: Rig, until: int | None
+) -> None:
+    config = await rig.config(overlap="skip")
+    ends = None if until is None else at(until)
+    await rig.task_configs.pause(config, reason=None, until=ends)
+    rig.clock.passes(60)
+
+    planned = await counts(rig, config, -5, 50, dry_run=True)
+
+    assert await rig.rows(config) == []
+    assert await counts(rig, config, -5, 50) == planned
+
+
+async def test_a_dry_run_neither_waits_for_a_config_that_is_held_nor_holds_it(rig: Rig) -> None:
+    config = await rig.config()
+
+    async with rig.database.transaction() as connection:
+        await connection.execute("SELECT 1 FROM task_configs FOR UPDATE")
+        planned = await counts(rig, config, -3, -1, dry_run=True)
+
+    assert planned == (3, 0)
+
+
+async def test_a_dry_run_of_no_span_is_refused_as_the_call_is(rig: Rig) -> None:
+    config = await rig.config()
+
+    with pytest.raises(InvalidInput, match="future"):
+        await backfill(rig, config, -1, 10, dry_run=True)

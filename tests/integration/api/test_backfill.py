@@ -36,6 +36,16 @@ async def test_a_morning_is_backfilled_once_and_runs_in_its_order(house: House) 
     assert all(one["completed_at"] <= other["started_at"] for one, other in pairwise(done))
 
 
+async def test_a_dry_run_says_how_many_it_would_make_and_makes_none(house: House) -> None:
+    config = await house.config(**HOURLY)
+
+    answer = await house.call("POST", f"{BASE}/{config}/backfill", A_MORNING | {"dry_run": True})
+
+    assert (answer.status, answer.body) == (202, {"created": 7, "skipped": 0})
+    assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
+    assert await house.sql("SELECT count(*) FROM audit_log WHERE target_id = $1::text", str(config)) == 1
+
+
 async def test_backfills_of_one_morning_at_once_make_it_once(house: House) -> None:
     config = await house.config(**HOURLY)
 

@@ -61,6 +61,8 @@ LOWEST: dict[str, str | None] = {
     f"POST {BASE}/{{config_id}}/backfill": "operator",
     f"GET {BASE}/{{config_id}}/next-runs": "viewer",
     f"GET {BASE}/{{config_id}}/history": "viewer",
+    f"GET {BASE}/{{config_id}}/calendar": "viewer",
+    f"GET {BASE}/{{config_id}}/durations": "viewer",
     f"GET {BASE}/{{config_id}}/executions": "viewer",
     "GET /api/v1/executions": "viewer",
     "GET /api/v1/executions/active": "viewer",

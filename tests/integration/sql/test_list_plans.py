@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -132,6 +133,8 @@ def since(minutes: float) -> datetime:
 CURSOR = least_id(since(ROWS / 2))
 DAY = 24 * 60
 """`since` looks a day further back, for clocks that were set; so many rows."""
+
+BORDERS = [since(2 * DAY), since(DAY), since(0)]
 
 LAST_HOUR = {"made_since": least_id(since(60)), "since": since(60), "bin_seconds": 60.0, "late_seconds": 5.0}
 
@@ -272,6 +275,25 @@ async def test_a_page_of_the_audit_log_is_read_in_the_order_of_an_index(
         ("task_config_named", {"ids": [7, 8]}, {"task_configs_pkey"}, 2),
         ("execution_outcomes", {"config_ids": [7, 8], "each": 5}, {"executions_by_config"}, 10),
         ("execution_stats", {"config_id": 7}, {"executions_by_config"}, EACH),
+        ("execution_durations", {"config_id": 7, "newest_rows": 400}, {"executions_by_config"}, EACH),
+        (
+            "execution_days_of_rows", {"config_id": 7, "after": UUID(int=0), "until": CURSOR, "borders": BORDERS},
+            {"executions_by_config"}, EACH,
+        ),
+        ("execution_days_kept", {"config_id": 7, "since": NOW.date()}, {"execution_days_pkey"}, 0),
+        ("execution_days_marks", {"config_ids": [7, 8]}, {"execution_day_marks_pkey"}, 0),
+        (
+            "execution_days_uncounted", {"config_ids": [7, 8], "made_before": CURSOR, "many": 3},
+            {"executions_by_config", "execution_day_marks_pkey"}, 8,
+        ),
+        (
+            "execution_days_countable", {"config_id": 7, "after": UUID(int=0), "made_before": CURSOR},
+            {"executions_by_config", "executions_occupied"}, EACH,
+        ),
+        (
+            "execution_count_backfill", {"config_id": 7, "ticks": BORDERS},
+            {"executions_one_row_per_tick", "executions_for_tick"}, 2 * len(BORDERS),
+        ),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )  # fmt: skip

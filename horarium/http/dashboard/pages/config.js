@@ -1,20 +1,23 @@
 // One config: what it runs and when, how its runs went, and what can be done to it.
 
 import { call, post, read } from "../api.js";
-import { duration } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { at, code, countdown, empty, facts, field, inZone, loaded, place, seconds, section, since, status, strip } from "../parts.js";
-import { spark } from "../plots.js";
+import { at, code, countdown, empty, facts, inZone, loaded, place, seconds, section, since, status, strip } from "../parts.js";
 import { go } from "../router.js";
 import { may } from "../session.js";
-import { ask, attempt } from "../talk.js";
-import { plural, reason, zone } from "../words.js";
+import { attempt } from "../talk.js";
+import { update } from "../view.js";
+import { plural, zone } from "../words.js";
+import { historyList } from "./config_history.js";
+import { pastOf } from "./config_past.js";
+import { askBackfill, askDelete, askPause, askRun } from "./config_talk.js";
 import { scheduled } from "./configs.js";
 import { executionsTable } from "./executions.js";
 
 const RUNS = 8;
 const ROWS = 12;
+const EVENTS = 100;
 
 export function configPage({ id }) {
   const path = `/task-configs/${id}`;
@@ -25,44 +28,48 @@ export function configPage({ id }) {
   const runs = new Loaded((signal) => read(`${path}/next-runs`, { count: RUNS }, signal), 2500);
   const executions = new Loaded((signal) => read(`${path}/executions`, { limit: ROWS }, signal), 1500);
   const outcomes = new Loaded(async (signal) => (await read("/executions/outcomes", { config_ids: id, each: 50 }, signal)).items[0]?.outcomes ?? [], 2500);
-  const all = [config, runs, executions, outcomes];
+  const events = new Loaded(async (signal) => (await read(`${path}/history`, { limit: EVENTS }, signal)).items, 2500);
+  const past = pastOf(id);
+  const told = [config, executions, outcomes, events, ...past.loads]; // what an execution changes
+  const all = [...told, runs];
+  let isWhole = false; // the history
+  let backfilled = null;
+
+  const refresh = () => all.forEach((each) => each.refresh());
 
   async function act(name, done) {
     await attempt(() => post(`${path}/${name}`), done);
-    for (const each of all) each.refresh();
+    refresh();
   }
 
   async function runNow() {
     await attempt(async () => go(`/executions/${(await post(`${path}/run`)).task_id}`), "Started by hand");
   }
 
-  const pause = () => ask({
-    title: `Pause ${config.data.name}?`,
-    text: "Its ticks are skipped, and written down as skipped, until it is resumed.",
-    confirm: "Pause",
-    values: { reason: "", until: "" },
-    body: (values) => [
-      field("Reason", h("input", { name: "reason", maxlength: "1000", placeholder: "why, for whoever looks next", on: { input: (event) => { values.reason = event.target.value; } } })),
-      field("Until", h("input", { name: "until", type: "datetime-local", step: "60", on: { input: (event) => { values.until = event.target.value; } } }), "Your time; empty: until somebody resumes it"),
-    ],
-    act: (values) => post(`${path}/pause`, { reason: values.reason || null, until: values.until ? new Date(values.until).toISOString() : null }),
-  }).then(() => all.forEach((each) => each.refresh()));
+  async function runWith() {
+    const made = await askRun(config.data);
+    if (made) go(`/executions/${made}`);
+  }
 
-  const remove = () => ask({
-    title: `Delete ${config.data.name}?`,
-    text: "It fires no more, and what of it waits is cancelled. Its executions stay until retention takes them.",
-    confirm: "Delete", danger: true,
-    act: () => call("DELETE", path, { headers: { "If-Match": config.data.tag } }),
-  }).then((done) => done && go("/configs"));
+  async function backfill() {
+    backfilled = (await askBackfill(config.data)) ?? backfilled;
+    refresh();
+  }
+
+  const pause = () => askPause(config.data).then(refresh);
+  const remove = () => askDelete(config.data).then((done) => done && go("/configs"));
 
   function actions() {
     const state = config.data?.status;
     if (!state || !may("operator")) return null;
     return h("div", { class: "buttons" },
       h("button", { class: "main", on: { click: runNow } }, "Run now"),
+      h("button", { on: { click: runWith } }, "Run with …"),
       state === "active" && h("button", { on: { click: pause } }, "Pause …"),
       state === "paused" && h("button", { on: { click: () => act("resume", "Resumed") } }, "Resume"),
       state === "active" || state === "paused" ? h("button", { on: { click: () => act("stop", "Stopped") } }, "Stop") : h("button", { on: { click: () => act("start", "Started") } }, "Start"),
+      config.data.scheduler_type !== "manual" && h("button", { on: { click: backfill } }, "Backfill …"),
+      h("button", { title: "Put it into the index of what is due anew, as Postgres has it", on: { click: () => act("reload", "Indexed anew") } }, "Reload"),
       h("button", { class: "danger", on: { click: remove } }, "Delete …"));
   }
 
@@ -71,16 +78,20 @@ export function configPage({ id }) {
       data.description && h("p", { class: "lead" }, data.description),
       data.status === "paused" && h("p", { class: "notice" }, h("strong", {}, "Paused"), data.paused_until && [" until ", at(data.paused_until)], data.paused_reason && `: ${data.paused_reason}`),
       data.status === "error" && h("p", { class: "notice notice-bad" }, "Its schedule makes no sense any more. Mend it, then start it."),
+      backfilled && h("p", { class: "notice", role: "status" }, backfillInWords(backfilled), " ", h("a", { href: `/executions?config_id=${id}&trigger=backfill` }, "Its backfilled runs")),
+      past.year(),
       h("div", { class: "columns wide-first glance-first" },
         h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items, { named: false })),
           h("p", {}, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
         h("div", {}, summary(data), section("Next runs", loaded(runs, (page) => nextRuns(page, data), 3)))),
-      h("div", { class: "columns" }, section("What it runs", what(data)), section("Lately", history(data))),
+      past.durations(),
+      h("div", { class: "columns" },
+        section("What it runs", what(data)),
+        section("History", loaded(events, (items) => historyList(items, isWhole, () => { isWhole = true; update(); }), 6))),
     ];
   }
 
   function summary(data) {
-    const ends = (outcomes.data ?? []).filter((each) => each.duration_seconds !== null).reverse();
     return section("At a glance",
       facts([
         ["Status", status(data.status)],
@@ -88,10 +99,9 @@ export function configPage({ id }) {
         ["Next run", data.next_run_at ? [countdown(data.next_run_at), " ", h("span", { class: "quiet" }, at(data.next_run_at))] : null],
         ["Success", rate(data.stats)],
         ["Duration", data.stats.avg_duration_seconds === null ? null : [`mean `, seconds(data.stats.avg_duration_seconds), `, 95 % within `, seconds(data.stats.p95_duration_seconds)]],
+        ["Last run", data.stats.last_run_at && since(data.stats.last_run_at)],
         ["Last runs", outcomes.data ? strip(outcomes.data, 30) : null],
-      ]),
-      ends.length > 2 && h("div", { class: "plot" }, spark(ends.map((each) => each.duration_seconds), { label: `Durations of the last ${ends.length} runs; the longest took ${duration(Math.max(...ends.map((each) => each.duration_seconds)))}` }),
-        h("p", { class: "quiet figure-note" }, `durations of the last ${ends.length} runs, up to ${duration(Math.max(...ends.map((each) => each.duration_seconds)))}`)));
+      ]));
   }
 
   return {
@@ -99,11 +109,16 @@ export function configPage({ id }) {
     actions,
     view: () => loaded(config, view, 8),
     heard: (kind, data) => {
-      if (kind === "reset" || data?.config_id === Number(id)) for (const each of kind === "execution" ? [config, executions, outcomes] : all) each.nudge();
+      if (kind === "reset" || data?.config_id === Number(id)) for (const each of kind === "execution" ? told : all) each.nudge();
       if (kind === "execution" && data?.config_id === Number(id) && data.status === "pending") runs.nudge();
     },
     close: () => all.forEach((each) => each.close()),
   };
+}
+
+function backfillInWords({ created, skipped }) {
+  if (!created) return "The backfill made nothing: all of its ticks have theirs already.";
+  return `The backfill made ${plural(created, "execution")}${skipped ? `; ${plural(skipped, "tick")} had theirs already` : ""}.`;
 }
 
 function rate(stats) {
@@ -141,17 +156,4 @@ function what(data) {
     ]),
     Object.keys(data.parameters).length ? [h("h3", {}, "Parameters"), code(data.parameters)] : null,
   ];
-}
-
-const EVENTS = {
-  task_loaded: "Created", task_scheduled: "Scheduled", task_updated: "Edited", task_deleted: "Deleted", task_started: "Started", task_stopped: "Stopped",
-  task_paused: "Paused", task_resumed: "Resumed", task_reloaded: "Put into the index anew", task_executed: "Fired", task_execution_failed: "Could not fire",
-};
-
-function history(data) {
-  if (!data.recent_history.length) return empty("Nothing yet", null);
-  return h("ul", { class: "rows" }, data.recent_history.map((each) => h("li", { key: `${each.timestamp} ${each.event} ${each.task_id}` },
-    h(each.task_id ? "a" : "span", { class: "row-link", href: each.task_id ? `/executions/${each.task_id}` : undefined },
-      EVENTS[each.event] ? h("span", {}, EVENTS[each.event]) : status(each.event),
-      h("span", { class: "row-name quiet" }, each.error ? each.error.trim().split("\n").at(-1) : reason(each.reason)), h("span", { class: "quiet number" }, since(each.timestamp))))));
 }

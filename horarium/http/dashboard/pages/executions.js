@@ -1,7 +1,7 @@
 // The ledger: what became of every tick and every run, newest first.
 
 import { read } from "../api.js";
-import { duration, now, running } from "../clock.js";
+import { duration, moment, now, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Listing } from "../lists.js";
 import { at, choice, empty, seconds, status } from "../parts.js";
@@ -18,7 +18,7 @@ export function executionsPage({ query }) {
     const page = await read("/executions", asked, signal);
     await named([...page.items.map((each) => each.config_id), Number(asked.config_id) || null], signal);
     return page;
-  }, { status: "", trigger: "", config_id: "", worker: "" }, query);
+  }, { status: "", trigger: "", config_id: "", worker: "", since: "", until: "" }, query);
   const none = () => empty("Nothing has run yet", ["What becomes of each tick and each run is a row here. ", h("a", { href: "/configs" }, "Start a config"), " by hand, or wait for its schedule."]);
 
   function filters() {
@@ -27,7 +27,8 @@ export function executionsPage({ query }) {
       choice("Outcome", STATUSES, wanted.status, (value) => list.change({ status: value })),
       choice("Trigger", TRIGGERS, wanted.trigger, (value) => list.change({ trigger: value })),
       list.chip("config_id", names.get(Number(wanted.config_id)) ?? `config ${wanted.config_id}`, "Show those of all configs"),
-      list.chip("worker", wanted.worker, "Show those of all workers"));
+      list.chip("worker", wanted.worker, "Show those of all workers"),
+      (wanted.since || wanted.until) && h("button", { key: "span", class: "chip", title: "Show those of any time", on: { click: () => list.change({ since: "", until: "" }) } }, `${spanInWords(wanted)} ✕`));
   }
 
   return {
@@ -36,6 +37,10 @@ export function executionsPage({ query }) {
     heard: (kind) => (kind === "execution" || kind === "reset") && list.nudge(),
     close: () => list.close(),
   };
+}
+
+function spanInWords({ since, until }) {
+  return [since && `from ${moment(since)}`, until && `to ${moment(until)}`].filter(Boolean).join(" ");
 }
 
 // Learn what these configs are called.
