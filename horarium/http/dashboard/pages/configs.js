@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { Loaded } from "../load.js";
 import { at, choice, countdown, empty, field, loaded, pager, place, status, strip } from "../parts.js";
 import { note } from "../router.js";
+import { may } from "../session.js";
 import { update } from "../view.js";
 import { schedule, zone } from "../words.js";
 import { ZONE } from "../clock.js";
@@ -65,7 +66,7 @@ export function configsPage({ query }) {
     if (!page.items.length) {
       return Object.entries(wanted).some(([name, value]) => value && name !== "sort")
         ? empty("No config is like that", "Take a filter away to see more.")
-        : empty("There are no configs yet", "A config says what to run and when. Make one over the API, or with `horarium config create`.");
+        : empty("There are no configs yet", "A config says what to run and when. Make one here, over the API, or with `horarium config create`.");
     }
     return [
       h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Configs" }, h("table", { class: "list configs" },
@@ -87,6 +88,7 @@ export function configsPage({ query }) {
 
   return {
     title: "Configs",
+    actions: () => may("operator") && h("a", { class: "button main", href: "/configs/new" }, "New config"),
     view: () => [filters(), loaded(list, view, 10)],
     heard: (kind) => (kind === "execution" || kind === "config" || kind === "reset") && list.nudge(),
     close: () => { list.close(); clearTimeout(typing); },
