@@ -1,9 +1,9 @@
 """A cron expression in words: "Every weekday at 09:30".
 
 The words are made of what the expression means, not of how it is written: of the sets that CronSim reads out of it, and
-of Debian's rule for its two fields of days. So `0 9 1-31 * MON`, which matches every day since neither field begins with
-a star, is not said to run on Mondays; `7` and `SUN` are the same day; and equal timetables have equal words. Different
-ones have different words: whatever is left out of a list can be told from its beginning (`0, 7, 14 … 56`).
+of Debian's rule for its two fields of days. So `0 9 1-31 * MON`, which matches every day since neither field begins
+with a star, is not said to run on Mondays; `7` and `SUN` are the same day; and equal timetables have equal words.
+Different ones have different words: what is left out of a list can be told from its beginning (`0, 7, 14 … 56`).
 
 Why no library makes them: docs/decisions/0054.
 """
@@ -52,7 +52,7 @@ def cron_words(expression: str) -> str:
 def is_every_minute(expression: str) -> bool:
     """Whether there are ticks in each minute of each day, so that no zone makes a difference."""
     cron = compile_cron(expression)
-    return len(cron.times.hours) == 24 and len(cron.times.minutes) == 60 and _dates(cron.days) == EVERY_DAY  # noqa: PLR2004 - hours of a day, minutes of an hour
+    return len(cron.times.hours) == 24 and len(cron.times.minutes) == 60 and _dates(cron.days) == EVERY_DAY
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:
@@ -74,13 +74,13 @@ def _to_the_minute(times: Timetable) -> str:
     hours, minutes = times.hours, times.minutes
     every = _every(minutes, "minute")
     if every:
-        if len(hours) == 24:  # noqa: PLR2004 - hours of a day
+        if len(hours) == 24:
             return every
         if _step(hours) == 1:
             return f"{every} from {_clock(hours[0], minutes[0])} to {_clock(hours[-1], minutes[-1])}"
         return f"{every} in the hours {_listed(hours)}"
     past = _listed(minutes, lambda minute: f":{minute:02}")
-    if len(hours) == 24:  # noqa: PLR2004 - as above
+    if len(hours) == 24:
         return "every hour" if minutes == (0,) else f"every hour at {past}"
     step = _step(hours)
     if step and len(minutes) == 1:
@@ -91,7 +91,7 @@ def _to_the_minute(times: Timetable) -> str:
 
 def _to_the_second(times: Timetable) -> str:
     hours, minutes, seconds = times.hours, times.minutes, times.seconds
-    all_minutes, all_hours = len(minutes) == 60, len(hours) == 24  # noqa: PLR2004 - of an hour, of a day
+    all_minutes, all_hours = len(minutes) == 60, len(hours) == 24
     every = _every(seconds, "second")
     if all_minutes and all_hours:
         return every or f"every minute at {_numbered('second', seconds)}"
@@ -132,7 +132,7 @@ class _Chosen(NamedTuple):
 def _dates(days: CronSim) -> str:
     """Debian's rule: where one of the two fields begins with a star both must match, otherwise either."""
     of_month = sorted(day for day in days.days if day > 0)
-    every_date = len(of_month) == 31  # noqa: PLR2004 - days of a month
+    every_date = len(of_month) == 31
     chosen = _chosen(days.weekdays)
     months = tuple(sorted(days.months))
     if (every_date and chosen.every) or (not days.day_and and (every_date or chosen.every)):
@@ -217,9 +217,7 @@ def _numbered(unit: str, values: Sequence[int]) -> str:
     return f"{unit} {values[0]}" if len(values) == 1 else f"{unit}s {_listed(values)}"
 
 
-def _listed(
-    values: Sequence[int], word: Callable[[int], str] = str, *, shortest: int = SHORTEST_PROGRESSION
-) -> str:
+def _listed(values: Sequence[int], word: Callable[[int], str] = str, *, shortest: int = SHORTEST_PROGRESSION) -> str:
     """`1 to 5, 9 and 12`, or `0, 7, 14 … 56` where all of them, and so many, are equally far apart."""
     if (_step(values) or 0) > 1 and len(values) >= shortest:
         return f"{', '.join(map(word, values[:3]))} … {word(values[-1])}"

@@ -19,11 +19,11 @@ class Place(BaseModel):
 
 
 @task("forms.every_kind")
-async def every_kind(
+async def every_kind(  # noqa: PLR0917 - a parameter of each kind
     text: Annotated[str, Field(description="What to say.")],
     count: Annotated[int, Field(ge=1, le=9)],
     ratio: float = 0.5,
-    loud: bool = False,  # noqa: FBT001, FBT002 - a parameter as tasks have them
+    loud: bool = False,
     colour: Literal["red", "green"] = "red",
     letter: str = "Dear reader,\nthis is a text of several lines.\n",
     names: list[str] | None = None,

@@ -26,8 +26,9 @@ export class Parameters {
     this.schema = schema;
     this.shown = Object.entries(schema?.properties ?? {}).map(([name, declared]) => {
       const resolved = resolve(declared, schema.$defs ?? {});
-      const kind = kindOf(resolved.schema);
-      return { name, ...resolved, kind: fits(kind, this.value[name]) ? kind : "json", required: schema.required?.includes(name) ?? false };
+      const kind = fits(kindOf(resolved.schema), this.value[name]) ? kindOf(resolved.schema) : "json";
+      const text = this.value[name] ?? resolved.schema.default ?? "";
+      return { name, ...resolved, kind, isLong: kind === "string" && (text.length > LONG || text.includes("\n")), required: schema.required?.includes(name) ?? false };
     });
   }
 
@@ -176,10 +177,8 @@ const placeholder = ({ schema }) => (schema.default === undefined || schema.defa
 // Nothing typed leaves a parameter out, unless it has to be there.
 const CONTROLS = {
   string({ form, name, about, shown, value, put }) {
-    const isLong = (value ?? shown.schema.default ?? "").length > LONG || /\n/.test(value ?? "") || shown.long;
-    shown.long ||= isLong; // it does not shrink while it is typed
     const typed = (text) => put(text === "" && !shown.required ? undefined : text);
-    return (isLong ? lines : entry)(form, name, { wide: true, ...about }, { value: value ?? "", placeholder: placeholder(shown), typed });
+    return (shown.isLong ? lines : entry)(form, name, { wide: true, ...about }, { value: value ?? "", placeholder: placeholder(shown), typed });
   },
 
   number({ form, name, about, shown, value, put, parameters }) {

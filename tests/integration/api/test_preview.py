@@ -64,7 +64,9 @@ async def test_a_schedule_is_said_in_words_by_its_preview_and_by_its_config(hous
 async def test_every_change_of_clocks_is_told_and_the_run_after_it_says_so(house: House) -> None:
     """Also where it touches no run, since from then on they come at another time of UTC."""
     schedule = {"cron_expression": "0 9 * * *", "timezone": "Europe/Vienna"}
-    answer = await preview(house, scheduler_type="cron", schedule_config=schedule, start_at="2099-10-24T00:00:00Z", count=3)
+    answer = await preview(
+        house, scheduler_type="cron", schedule_config=schedule, start_at="2099-10-24T00:00:00Z", count=3
+    )
 
     first, *_ = answer.body["clock_changes"]
     assert (first["date"], first["effect"]) == ("2099-10-25", "none")

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-PLACES = ["/", "/login", "/configs", "/configs/new", "/configs/7/edit", "/executions", "/executions/7c1f", "/tree", "/audit"]
+PLACES = [
+    "/",
+    "/login",
+    "/configs",
+    "/configs/new",
+    "/configs/7/edit",
+    "/executions",
+    "/executions/7c1f",
+    "/tree",
+    "/audit",
+]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
 FORBIDDEN = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("
@@ -120,7 +130,9 @@ def test_the_editor_has_the_defaults_of_the_api() -> None:
     (literal,) = re.findall(r"DEFAULTS = (\{.*?\});", ASSETS["config_fields.js"].decode(), re.DOTALL)
     fields = TaskConfigCreate.model_fields
 
-    defaults = {name: each.get_default(call_default_factory=True) for name, each in fields.items() if not each.is_required()}
+    defaults = {
+        name: each.get_default(call_default_factory=True) for name, each in fields.items() if not each.is_required()
+    }
 
     assert json.loads(literal) == {
         name: default
