@@ -101,7 +101,12 @@ export function instant(form, name, about, more = {}) {
 
 function onOurClock(at) {
   const date = new Date(at);
-  return new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  return asInput(new Date(date - date.getTimezoneOffset() * 60_000).toISOString());
+}
+
+// A time without its offset, as a field has it: written otherwise, it would be put there anew at each drawing.
+export function asInput(local) {
+  return local.slice(0, 19).replace(/(T\d\d:\d\d):00$/, "$1");
 }
 
 // One of a few, side by side.

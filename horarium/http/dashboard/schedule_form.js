@@ -4,7 +4,7 @@
 
 import { ZONE } from "./clock.js";
 import { h } from "./dom.js";
-import { entry, instant, number, segments } from "./form.js";
+import { asInput, entry, instant, number, segments } from "./form.js";
 
 const KINDS = [["cron", "Cron"], ["interval", "Interval"], ["date", "Once"], ["manual", "By hand"]];
 const PARTS = [["minute", "Minute", "0-59"], ["hour", "Hour", "0-23"], ["day", "Day", "1-31, L, LW"], ["month", "Month", "1-12, JAN-DEC"], ["day_of_week", "Weekday", "0-7, SUN-SAT"]];
@@ -59,7 +59,7 @@ export function scheduleFields(form) {
     kind === "cron" && (form.values.by_field ? byField(form) : asText(form)),
     kind === "interval" && interval(form),
     kind === "date" && entry(form, "schedule_config.run_date", { label: "Date and time", required: true, help: "By the clocks of its zone." },
-      { type: "datetime-local", step: "1", value: form.values.run_date.slice(0, 19), typed: (text) => setTo(form, "run_date", text) }),
+      { type: "datetime-local", step: "1", value: asInput(form.values.run_date), typed: (text) => setTo(form, "run_date", text) }),
     (kind === "cron" || kind === "date") && zone(form),
     kind === "manual" && h("p", { class: "help" }, "It runs only when somebody asks for it."));
 }

@@ -45,7 +45,9 @@ export class Foreseen {
       this.timer = setTimeout(() => this.read(schedule), Math.min(LONGEST_WAIT_MS, Math.max(ANEW_MS, first + 500)));
     } catch (error) {
       if (mine.signal.aborted) return;
-      this.settle(null, error.errors ?? [], error.errors?.length ? "" : error.message);
+      const isUnderstood = !error.errors?.length;
+      this.settle(null, error.errors ?? [], isUnderstood ? error.message : "");
+      if (isUnderstood) this.timer = setTimeout(() => this.read(schedule), ANEW_MS); // the server is away
     }
   }
 

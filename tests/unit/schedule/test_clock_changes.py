@@ -47,7 +47,9 @@ def test_each_change_of_clocks_is_told_with_what_it_does(
 def test_a_change_says_by_how_much_the_clocks_are_set() -> None:
     schedule = CronSchedule("0 9 * * *", LORD_HOWE)
 
-    forward, back = coming_changes(schedule, Terms(), datetime(2026, 9, 1, tzinfo=UTC))
+    forward, back = coming_changes(
+        schedule, Terms(end_at=NEW_YEAR + timedelta(days=500)), NEW_YEAR + timedelta(days=200)
+    )
 
     assert (forward.offset_before_seconds, forward.offset_after_seconds) == (37_800, 39_600)
     assert (back.offset_before_seconds, back.offset_after_seconds) == (39_600, 37_800)
