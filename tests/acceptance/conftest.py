@@ -25,8 +25,8 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def house() -> Iterator[Running]:
-    """An embedded Horarium that every test shares which leaves it running."""
-    with temporary_data_dir() as path, horarium(path) as started:
+    """An embedded Horarium that every test shares which leaves it running; with a task of every kind of parameter."""
+    with temporary_data_dir() as path, horarium(path, task_modules="tests.support.form_tasks") as started:
         yield started
 
 

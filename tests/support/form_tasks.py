@@ -21,7 +21,7 @@ class Place(BaseModel):
 @task("forms.every_kind")
 async def every_kind(  # noqa: PLR0917 - a parameter of each kind
     text: Annotated[str, Field(description="What to say.")],
-    count: Annotated[int, Field(ge=1, le=9)],
+    times: Annotated[int, Field(ge=1, le=9)],
     ratio: float = 0.5,
     loud: bool = False,
     colour: Literal["red", "green"] = "red",
@@ -32,5 +32,5 @@ async def every_kind(  # noqa: PLR0917 - a parameter of each kind
     **more: Any,
 ) -> dict[str, Any]:
     """Answer with what it was given."""
-    own = {"text": text, "count": count, "ratio": ratio, "loud": loud, "colour": colour, "letter": letter}
+    own = {"text": text, "times": times, "ratio": ratio, "loud": loud, "colour": colour, "letter": letter}
     return {**own, "names": names, "limit": limit, "place": place and place.city, **more}

@@ -120,7 +120,7 @@ export function parameterFields(form, parameters) {
   const isOpen = schema.additionalProperties !== false || Object.keys(parameters.others).length > 0;
   return h("div", { key: "parameters", class: "entries" },
     parameters.raw !== null ? rawField(form, parameters) : [
-      parameters.shown.map((each) => field(form, parameters, each)),
+      h("div", { key: "fields", class: "abreast" }, parameters.shown.map((each) => field(form, parameters, each))),
       !parameters.shown.length && !isOpen && h("p", { class: "help" }, "It takes none."),
       isOpen && othersField(form, parameters),
     ],
@@ -157,10 +157,9 @@ function field(form, parameters, shown) {
   const put = (given) => { parameters.put(shown.name, given); form.touched(name); };
   const control = CONTROLS[shown.kind] ?? CONTROLS.json;
   const canBeNull = shown.nullable && (shown.required || shown.schema.default !== null) && shown.kind !== "json";
-  return [
+  return h("div", { key: shown.name, class: ["json", "string", "list"].includes(shown.kind) ? "entries wide" : "entries" },
     control({ form, name, about, shown, value, put, parameters }),
-    canBeNull && tick(form, `${name}.null`, { label: h("span", {}, h("code", {}, shown.name), " is null") }, { value: value === null, typed: (on) => { parameters.texts.delete(shown.name); put(on ? null : undefined); } }),
-  ];
+    canBeNull && tick(form, `${name}.null`, { label: h("span", {}, h("code", {}, shown.name), " is null") }, { value: value === null, typed: (on) => { parameters.texts.delete(shown.name); put(on ? null : undefined); } }));
 }
 
 const TYPES = { number: "number", integer: "whole number", list: "one a line", json: "JSON" };
@@ -168,8 +167,9 @@ const TYPES = { number: "number", integer: "whole number", list: "one a line", j
 function helpOf({ schema, required, kind }) {
   const limits = [["minimum", "at least"], ["exclusiveMinimum", "more than"], ["maximum", "at most"], ["exclusiveMaximum", "less than"]]
     .filter(([name]) => typeof schema[name] === "number").map(([name, word]) => `${word} ${schema[name]}`);
-  const otherwise = !required && "default" in schema && kind !== "boolean" && kind !== "choice" ? `Left out: ${JSON.stringify(schema.default)}.` : "";
-  return [schema.description, limits.length && `${limits.join(", ")}.`, otherwise].filter(Boolean).join(" ");
+  const otherwise = !required && TYPES[kind]?.endsWith("number") && typeof schema.default === "number" ? `Left out: ${schema.default}.` : "";
+  const bounds = limits.join(", ");
+  return [schema.description, bounds && `${bounds[0].toUpperCase()}${bounds.slice(1)}.`, otherwise].filter(Boolean).join(" ");
 }
 
 const placeholder = ({ schema }) => (schema.default === undefined || schema.default === null ? "" : typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default));

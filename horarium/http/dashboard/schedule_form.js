@@ -117,7 +117,7 @@ function zone(form) {
   };
   return [
     entry(form, "schedule_config.timezone", { label: "Time zone", help: "An IANA name; its clocks are meant, summer time and all.",
-      beside: form.values.timezone === ZONE ? null : h("button", { type: "button", class: "small", on: { click: () => chosen(ZONE) } }, ZONE) },
+      beside: form.values.timezone === ZONE ? null : h("button", { type: "button", class: "small", on: { click: () => chosen(ZONE) } }, `Use ${ZONE}`) },
     { list: "zones", value: form.values.timezone, typed: chosen }),
     zones,
   ];
