@@ -252,7 +252,9 @@ async def _locked(connection: Connection, config_id: int, version: int | None) -
     """The config, held until the transaction ends."""
     row = _there(await QUERIES.task_config_lock.row(connection, ids=[config_id]), config_id)
     if version is not None and row["version"] != version:
-        raise Conflict("version", f"the config is at version {row['version']}, not {version}; read it again")
+        who = await QUERIES.audit_log_last_author.value(connection, target_kind="task_config", target_id=str(config_id))
+        told = "" if who is None else f"{who} changed it last: "
+        raise Conflict("version", f"{told}the config is at version {row['version']}, not {version}; read it again")
     return row
 
 

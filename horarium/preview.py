@@ -20,8 +20,11 @@ from horarium.schedule import (
     ScheduleError,
     Surprise,
     Terms,
+    coming_changes,
+    describe,
     jitter_of,
     normalise_config,
+    notes,
     parse_schedule,
     runs_to_come,
     surprises,
@@ -32,19 +35,29 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from horarium.model import SchedulePreview, TaskConfig
-    from horarium.schedule import Run
+    from horarium.schedule import ClockChange, Run
 
 __all__ = ["Preview", "preview"]
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The runs to come, the zone they are seen in, whether it is known when they fire, and the warnings."""
+    """The runs to come, the zone they are seen in, whether it is known when they fire, and what may surprise.
 
+    `words` are the schedule's, None where no date matches it; `clock_changes` are all of some 400 days.
+    """
+
+    schedule: Schedule
     runs: list[Run]
     zone: ZoneInfo
     exact: bool
+    words: str | None
     warnings: list[Surprise]
+    clock_changes: list[ClockChange]
+
+    def notes(self, clocks: ZoneInfo) -> list[str]:
+        """What may surprise about each run, by these clocks; empty for most."""
+        return notes(self.schedule, [run.tick_at for run in self.runs], clocks)
 
 
 def preview(
@@ -57,10 +70,13 @@ def preview(
     jitter = None if saved is None else jitter_of(saved.id, asked.jitter_seconds)
     coming = runs_to_come(schedule, now, now, not_before=asked.start_at, end_at=asked.end_at, jitter=jitter)
     return Preview(
+        schedule=schedule,
         runs=list(islice(coming, asked.count)),
         zone=zone,
         exact=saved is not None or not asked.jitter_seconds,
+        words=None if warnings else describe(schedule, zone.key),
         warnings=warnings or surprises(schedule, terms, now),
+        clock_changes=list(coming_changes(schedule, terms, now)),
     )
 
 

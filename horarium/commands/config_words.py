@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from horarium.commands.words import age, countdown, moment, outcome, pairs, plain, seconds, status
+from horarium.schedule import ScheduleError, describe, parse_schedule
 from horarium.terminal import columns
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ def schedule(config: dict[str, Any]) -> str:
     return plain(f"at {given.get('run_date')}" if kind == "date" else "by hand")
 
 
+def _in_words(config: dict[str, Any], now: datetime) -> str:
+    """A cron in English; nothing of one that this release cannot read, which a newer server may well have."""
+    if config["scheduler_type"] != "cron":
+        return ""
+    try:
+        return plain(describe(parse_schedule("cron", config["schedule_config"], now=now)))
+    except ScheduleError:
+        return ""
+
+
 def config_page(config: dict[str, Any], now: datetime) -> list[Text]:
     """All that is known of a config, the most asked for first."""
     head = Text.assemble(
@@ -64,6 +75,7 @@ def config_page(config: dict[str, Any], now: datetime) -> list[Text]:
     rows: list[tuple[str, str | Text]] = [
         ("State", _state(config)),
         ("Schedule", schedule(config)),
+        ("In words", _in_words(config, now)),
         ("Next", _with_moment(_next(config, now), config["next_run_at"])),
         ("Last", outcome(last, now).append("" if last is None else f"  {last['task_id']}")),
         ("Description", config["description"]),

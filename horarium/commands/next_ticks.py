@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,18 +22,15 @@ from horarium.terminal import columns
 from horarium.written import Written, foresee
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from horarium.preview import Preview
-    from horarium.schedule import Surprise
 
-__all__ = ["app", "notes"]
+__all__ = ["app"]
 
 EXIT_NEVER = 1
 MOST_TICKS = 100
-GAP = "daylight_saving_gap"
 
 app = typer.Typer()
 
@@ -68,32 +64,12 @@ def next_ticks(  # noqa: PLR0913 - one parameter a flag
         raise typer.Exit(EXIT_NEVER)
 
 
-def notes(ticks: Sequence[datetime], clocks: ZoneInfo, warnings: Sequence[Surprise]) -> list[str]:
-    """What may surprise about each of these ticks, by the clocks of this zone; empty for most."""
-    local = [tick.astimezone(clocks) for tick in ticks]
-    skips = {each.changes_at for each in warnings if each.code == GAP}
-    return [
-        "; ".join(_notes(each, moved=before.utcoffset() != each.utcoffset(), after_gap=each in skips))
-        for before, each in pairwise([*local[:1], *local])
-    ]
-
-
-def _notes(local: datetime, *, moved: bool, after_gap: bool) -> list[str]:
-    said = []
-    if after_gap:
-        said.append("right after a time that the clocks skip")
-    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
-        said.append(f"this time comes twice: the {'second' if local.fold else 'first'} one")
-    if moved:
-        said.append(f"clocks have changed to {local:%Z}")
-    return said
-
-
 def _print(seen: Preview, clocks: ZoneInfo) -> None:
     ticks = [run.tick_at for run in seen.runs]
-    said = notes(ticks, clocks, seen.warnings)
+    said = seen.notes(clocks)
     rows = [(_local(tick, clocks), _utc(tick), note) for tick, note in zip(ticks, said, strict=True)]
-    if rows:
+    if rows and seen.words is not None:
+        remark(seen.words)
         show(columns([(clocks.key, "UTC", "NOTE" if any(said) else ""), *rows]))
     for warning in seen.warnings:
         remark(f"warning: {warning.message}")
@@ -112,8 +88,8 @@ def _print_json(seen: Preview, clocks: ZoneInfo) -> None:
     ticks = [run.tick_at for run in seen.runs]
     items: list[dict[str, Any]] = [
         {"tick_at": tick, "local": tick.astimezone(clocks), "note": note or None}
-        for tick, note in zip(ticks, notes(ticks, clocks, seen.warnings), strict=True)
+        for tick, note in zip(ticks, seen.notes(clocks), strict=True)
     ]
     warnings = [asdict(each) for each in seen.warnings]
-    document = {"timezone": clocks.key, "items": items, "warnings": warnings}
+    document = {"timezone": clocks.key, "words": seen.words, "items": items, "warnings": warnings}
     typer.echo(json.dumps(to_jsonable_python(document)))

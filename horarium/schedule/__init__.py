@@ -29,6 +29,7 @@ new instant to fire is late, and catch-up decides.
 from __future__ import annotations
 
 from horarium.schedule.catchup import CatchUp, Missed, Plan, missed_between, plan
+from horarium.schedule.clock_changes import ClockChange, ClockEffect, notes
 from horarium.schedule.coming import Run, runs_to_come
 from horarium.schedule.config import normalise_config, parse_schedule
 from horarium.schedule.jitter import Jitter, fires_at, first_firing, jitter_of
@@ -41,11 +42,14 @@ from horarium.schedule.kinds import (
     Schedule,
     ScheduleError,
 )
-from horarium.schedule.surprises import Surprise, SurpriseCode, Terms, surprises
+from horarium.schedule.surprises import Surprise, SurpriseCode, Terms, coming_changes, surprises
 from horarium.schedule.ticks import next_tick, ticks_between
+from horarium.schedule.words import describe
 
 __all__ = [
     "CatchUp",
+    "ClockChange",
+    "ClockEffect",
     "CronSchedule",
     "DateSchedule",
     "IntervalSchedule",
@@ -60,12 +64,15 @@ __all__ = [
     "Surprise",
     "SurpriseCode",
     "Terms",
+    "coming_changes",
+    "describe",
     "fires_at",
     "first_firing",
     "jitter_of",
     "missed_between",
     "next_tick",
     "normalise_config",
+    "notes",
     "parse_schedule",
     "plan",
     "runs_to_come",

@@ -17,28 +17,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo
 
-from horarium.schedule.cron import compile_cron
-from horarium.schedule.instants import DAY, SECOND, from_micros, micros
+from horarium.schedule.clock_changes import ClockEffect, clock_changes, is_by_real_time
+from horarium.schedule.instants import SECOND, micros
 from horarium.schedule.kinds import CronSchedule, ManualSchedule
 from horarium.schedule.ticks import next_tick, ticks_between, within
-from horarium.schedule.zones import stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from horarium.schedule.cron import Cron, DayTicks
+    from horarium.schedule.clock_changes import ClockChange
     from horarium.schedule.kinds import Schedule
-    from horarium.schedule.zones import Stretch
 
-__all__ = ["Surprise", "SurpriseCode", "Terms", "surprises"]
+__all__ = ["Surprise", "SurpriseCode", "Terms", "coming_changes", "surprises"]
 
 CLOSEST_AMONG = 1500  # ticks
 AHEAD = timedelta(days=400)
 """Each of a year's changes of clocks, seen from any day."""
-
-HOURS_OF_A_DAY = 24
 
 SurpriseCode = Literal[
     "never_fires",
@@ -48,6 +43,14 @@ SurpriseCode = Literal[
     "daylight_saving_gap",
     "daylight_saving_repeat",
 ]
+
+OF_CHANGES: dict[ClockEffect, SurpriseCode] = {
+    "moved": "daylight_saving_gap",
+    "left_out": "daylight_saving_gap",
+    "first_only": "daylight_saving_repeat",
+    "both": "daylight_saving_repeat",
+}
+"""What a change of clocks does to a schedule, as a surprise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,46 +118,15 @@ def _too_close(schedule: Schedule, terms: Terms, now: datetime) -> Iterator[Surp
 
 
 def _changes_of_clocks(schedule: Schedule, terms: Terms, now: datetime) -> Iterator[Surprise]:
-    if not isinstance(schedule, CronSchedule):
-        return
-    cron = compile_cron(schedule.expression)
-    if not cron.fixed and len(cron.times.hours) == HOURS_OF_A_DAY:
-        return  # real time passes as ever
-    limits = within(micros(now), micros(_horizon(terms, now)), terms.start_at, terms.end_at)
-    start, end = (each // SECOND for each in limits)
-    for day in range(start // DAY, end // DAY + 1):
-        for part in stretches(schedule.timezone, day):
-            if start <= part.start < end:
-                yield from _gap(cron, schedule.timezone, part)
-                yield from _repeat(cron, schedule.timezone, part)
+    if isinstance(schedule, CronSchedule) and is_by_real_time(schedule):
+        return  # none of them can matter, and each config that is saved is asked
+    for change in coming_changes(schedule, terms, now):
+        if change.effect in OF_CHANGES:
+            code = OF_CHANGES[change.effect]
+            yield Surprise(code, change.message, changes_at=change.changes_at, date=change.date)
 
 
-def _gap(cron: Cron, name: str, part: Stretch) -> Iterator[Surprise]:
-    skipped = next(cron.local(part.start - part.skipped, part.start, part.offset), None)
-    if skipped is not None:
-        what = f"runs once, at {_clock(part.start, name)}, right after it" if cron.fixed else "does not run"
-        time = _time(skipped, part)
-        yield _changed("daylight_saving_gap", name, part, f"there is no {time}, and what is due then {what}")
-
-
-def _repeat(cron: Cron, name: str, part: Stretch) -> Iterator[Surprise]:
-    repeated = next(cron.local(part.start, part.fresh, part.offset), None) if part.fresh > part.start else None
-    if repeated is not None:
-        what = "runs the first time only" if cron.fixed else "runs both times"
-        time = _time(repeated, part)
-        yield _changed("daylight_saving_repeat", name, part, f"there are two of {time}, and what is due then {what}")
-
-
-def _changed(code: SurpriseCode, name: str, part: Stretch, what: str) -> Surprise:
-    at = from_micros(part.start * SECOND)
-    date = at.astimezone(ZoneInfo(name)).date().isoformat()
-    return Surprise(code, f"on {date} the clocks change in {name}: {what}", changes_at=at, date=date)
-
-
-def _time(ticks: DayTicks, part: Stretch) -> str:
-    """The first of these ticks as a time of day, by the clock as it is set after the change."""
-    return (from_micros(ticks[0]) + timedelta(seconds=part.offset)).strftime("%H:%M:%S")
-
-
-def _clock(second: int, name: str) -> str:
-    return from_micros(second * SECOND).astimezone(ZoneInfo(name)).strftime("%H:%M:%S")
+def coming_changes(schedule: Schedule, terms: Terms, now: datetime) -> Iterator[ClockChange]:
+    """Every change of the clocks that the schedule goes by, as far as surprises are looked for."""
+    start, end = within(micros(now), micros(_horizon(terms, now)), terms.start_at, terms.end_at)
+    yield from clock_changes(schedule, start // SECOND, end // SECOND)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from horarium.schedule.instants import DAY, EPOCH, SECOND, from_micros, micros
 from horarium.schedule.kinds import ScheduleError
 
-__all__ = ["Stretch", "resolve_local", "stretches", "zone"]
+__all__ = ["Change", "Stretch", "change_on", "resolve_local", "stretches", "zone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def _offset(tz: ZoneInfo, second: int) -> int:
 
 
 @lru_cache(maxsize=8192)
-def _change(name: str, day: int) -> Change | None:
+def change_on(name: str, day: int) -> Change | None:
+    """The change of a zone's clocks on a UTC day, counted from the epoch."""
     tz = zone(name)
     instants = range(day * DAY - 1, (day + 1) * DAY)
     before, after = _offset(tz, instants[0]), _offset(tz, instants[-1])
@@ -85,7 +86,7 @@ def _change(name: str, day: int) -> Change | None:
 def stretches(name: str, day: int) -> tuple[Stretch, ...]:
     """Cut one UTC day at the zone's change, if it has one; a repeated hour may reach over from the day before."""
     start, end = day * DAY, (day + 1) * DAY
-    yesterday, today = _change(name, day - 1), _change(name, day)
+    yesterday, today = change_on(name, day - 1), change_on(name, day)
     fresh = yesterday.fresh if yesterday else start
     if today is None:
         return (Stretch(start, end, _offset(zone(name), start), 0, fresh),)
@@ -102,5 +103,5 @@ def resolve_local(naive: datetime, name: str) -> datetime:
         return instant
     # read with the offset from before the gap, the instant lies less than the gap's length after the change
     day = micros(instant) // SECOND // DAY
-    changes = [change for change in (_change(name, day - 1), _change(name, day)) if change]
+    changes = [change for change in (change_on(name, day - 1), change_on(name, day)) if change]
     return from_micros(changes[-1].at * SECOND)

@@ -25,8 +25,9 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def house() -> Iterator[Running]:
-    """An embedded Horarium that every test shares which leaves it running."""
-    with temporary_data_dir() as path, horarium(path, task_modules="tests.support.night") as started:
+    """An embedded Horarium that every test shares which leaves it running; with tasks for a night and of every kind."""
+    modules = "tests.support.night,tests.support.form_tasks"
+    with temporary_data_dir() as path, horarium(path, task_modules=modules) as started:
         yield started
 
 

@@ -91,3 +91,10 @@ export function until(at) {
   const seconds = (Date.parse(at) - now()) / 1000;
   return seconds < 0.5 ? "now" : `in ${running(Math.ceil(seconds))}`;
 }
+
+// `Mon 30 Nov 2026 09:30 +01:00`: an instant as its own clock shows it, from how it is written with that clock's offset.
+export function onItsClock(local) {
+  const [, day, minute, second, offset] = /^(.{10})T(.{5}):(.{2})(?:\.\d+)?(.*)$/.exec(local);
+  const date = format({ weekday: "short", ...DAY }, "UTC").format(new Date(day)).replace(",", "");
+  return `${date} ${minute}${second === "00" ? "" : `:${second}`} ${offset === "Z" ? "UTC" : offset}`;
+}

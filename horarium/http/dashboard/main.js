@@ -11,6 +11,7 @@ import { show, update } from "./view.js";
 import { auditPage } from "./pages/audit.js";
 import { configPage } from "./pages/config.js";
 import { configsPage } from "./pages/configs.js";
+import { editConfigPage, newConfigPage } from "./pages/edit.js";
 import { executionPage } from "./pages/execution.js";
 import { executionsPage } from "./pages/executions.js";
 import { loginPage } from "./pages/login.js";
@@ -33,7 +34,9 @@ const ROUTES = [
   [/^\/$/, nowPage],
   [/^\/login$/, loginPage],
   [/^\/configs$/, configsPage],
+  [/^\/configs\/new$/, newConfigPage],
   [/^\/configs\/(?<id>\d{1,18})$/, configPage],
+  [/^\/configs\/(?<id>\d{1,18})\/edit$/, editConfigPage],
   [/^\/executions$/, executionsPage],
   [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
   [/^\/tree$/, treePage],

@@ -2,17 +2,49 @@
 
 let table = [];
 let arrived = () => {};
+let shown = ""; // the address of the page that is shown
+let leaving = null; // what that page wants to be asked before another takes its place
+let asking = false;
 
 // `routes`: pairs of a pattern and what makes the page; `listener(make, parameters)` is told where one has come to.
 export function start(routes, listener) {
   table = routes;
   arrived = listener;
-  addEventListener("popstate", follow);
+  addEventListener("popstate", turned);
+  addEventListener("beforeunload", (event) => { if (leaving?.isUnsaved()) event.preventDefault(); });
   document.addEventListener("click", clicked);
   follow();
 }
 
-export function go(address, { replace = false } = {}) {
+// `question()` answers whether the page may be left, or promises to; `isUnsaved()` whether the browser is to ask as well.
+export function beforeLeaving(question, isUnsaved) {
+  leaving = question && { question, isUnsaved };
+}
+
+export function go(address, options) {
+  if (!leaving) return arriveAt(address, options);
+  return mayLeave().then((may) => may && arriveAt(address, options));
+}
+
+async function mayLeave() {
+  if (asking) return false;
+  asking = true;
+  try {
+    return await leaving.question();
+  } finally {
+    asking = false;
+  }
+}
+
+// Back or forward: the address has changed already, and is put back until the page may be left.
+function turned() {
+  const wanted = here();
+  if (!leaving || wanted === shown) return follow();
+  history.pushState(null, "", shown);
+  return go(wanted, { replace: true });
+}
+
+function arriveAt(address, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   follow();
@@ -29,6 +61,7 @@ export function here() {
 }
 
 function follow() {
+  shown = here();
   const query = Object.fromEntries(new URLSearchParams(location.search));
   for (const [pattern, make] of table) {
     const found = pattern.exec(location.pathname);

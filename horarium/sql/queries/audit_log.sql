@@ -35,6 +35,13 @@ WHERE (:actor::text IS NULL OR actor_name = :actor::text)
 ORDER BY id DESC
 LIMIT :max_rows::integer;
 
+-- name: audit_log_last_author(target_kind, target_id)$
+-- Who changed what was there already; a run by hand changes nothing.
+SELECT actor_name FROM audit_log
+WHERE target_kind = :target_kind::text AND target_id = :target_id::text AND before IS NOT NULL
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: audit_log_count(actor, action, target_kind, target_id, since, until)$
 -- How many rows the same filters match on all pages.
 SELECT count(*) FROM audit_log

@@ -53,6 +53,28 @@ async def test_ten_are_shown_unless_more_are_asked_for(house: House) -> None:
     assert len((await preview(house, **DAILY)).body["items"]) == 10
 
 
+async def test_a_schedule_is_said_in_words_by_its_preview_and_by_its_config(house: House) -> None:
+    config = await house.config(**DAILY)
+
+    shown, saved = await preview(house, **DAILY), await house.get(f"/task-configs/{config}/next-runs")
+
+    assert shown.body["words"] == saved["words"] == "Every day at 06:00, Asia/Kolkata"
+
+
+async def test_every_change_of_clocks_is_told_and_the_run_after_it_says_so(house: House) -> None:
+    """Also where it touches no run, since from then on they come at another time of UTC."""
+    schedule = {"cron_expression": "0 9 * * *", "timezone": "Europe/Vienna"}
+    answer = await preview(
+        house, scheduler_type="cron", schedule_config=schedule, start_at="2099-10-24T00:00:00Z", count=3
+    )
+
+    first, *_ = answer.body["clock_changes"]
+    assert (first["date"], first["effect"]) == ("2099-10-25", "none")
+    assert (first["offset_before_seconds"], first["offset_after_seconds"]) == (7200, 3600)
+    assert [each["note"] for each in answer.body["items"]] == [None, "clocks have changed to CET", None]
+    assert answer.body["warnings"] == []
+
+
 @pytest.mark.parametrize("jitter", [0, 600])
 async def test_a_preview_for_a_config_is_what_its_next_runs_are_once_it_is_saved(house: House, jitter: int) -> None:
     config = await house.config(**HOURLY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -9,13 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.http.site import ADDRESSES, ASSETS, FOLDER, INDEX, POLICY, TYPES
+from horarium.model import TaskConfigCreate
 
 if TYPE_CHECKING:
     from tests.support.tree import House
 
 pytestmark = pytest.mark.anyio
 
-PLACES = ["/", "/login", "/configs", "/configs/7", "/executions", "/executions/7c1f", "/tree", "/audit"]
+PLACES = [
+    "/",
+    "/login",
+    "/configs",
+    "/configs/new",
+    "/configs/7/edit",
+    "/executions",
+    "/executions/7c1f",
+    "/tree",
+    "/audit",
+]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
 BY_THE_PAGE = {"main.js", "theme.js"}
 """Scripts that the page itself asks for."""
@@ -133,6 +145,22 @@ def test_a_module_imports_what_is_served(name: str) -> None:
 @pytest.mark.parametrize("name", ASSETS)
 def test_a_file_is_of_a_size_that_can_be_read(name: str) -> None:
     assert ASSETS[name].count(b"\n") <= 400
+
+
+def test_the_editor_has_the_defaults_of_the_api() -> None:
+    """It leaves none of them out of what it sends, so a default of its own would be the one that counts."""
+    (literal,) = re.findall(r"DEFAULTS = (\{.*?\});", ASSETS["config_fields.js"].decode(), re.DOTALL)
+    fields = TaskConfigCreate.model_fields
+
+    defaults = {
+        name: each.get_default(call_default_factory=True) for name, each in fields.items() if not each.is_required()
+    }
+
+    assert json.loads(literal) == {
+        name: default
+        for name, default in defaults.items()
+        if name not in ("parameters", "schedule_config", "status", "queue")
+    }
 
 
 def test_every_address_that_the_router_knows_is_served() -> None:

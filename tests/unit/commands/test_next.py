@@ -84,6 +84,14 @@ def test_a_date_without_an_offset_goes_by_the_zone() -> None:
     ]
 
 
+def test_a_schedule_is_said_in_words_beside_its_ticks() -> None:
+    shown = run("30 9 * * 1-5", "--tz", "Europe/Vienna")
+    as_json = run("30 9 * * 1-5", "--tz", "Europe/Vienna", "--json")
+
+    assert shown.stderr == "Every weekday at 09:30, Europe/Vienna\n"
+    assert json.loads(as_json.stdout)["words"] == "Every weekday at 09:30, Europe/Vienna"
+
+
 def test_no_setting_is_read_however_wrong() -> None:
     result = run("* * * * *", "--count", "1", HORARIUM_PORT="many", HORARIUM_NONSENSE="1")
 

@@ -8,7 +8,7 @@ import { go } from "../router.js";
 import { may } from "../session.js";
 import { attempt } from "../talk.js";
 import { update } from "../view.js";
-import { plural, zone } from "../words.js";
+import { expression, plural, zone } from "../words.js";
 import { historyList } from "./config_history.js";
 import { pastOf } from "./config_past.js";
 import { askBackfill, askDelete, askPause, askRun } from "./config_talk.js";
@@ -65,6 +65,8 @@ export function configPage({ id }) {
     return h("div", { class: "buttons" },
       h("button", { class: "main", on: { click: runNow } }, "Run now"),
       h("button", { on: { click: runWith } }, "Run with …"),
+      h("a", { class: "button", href: `/configs/${id}/edit` }, "Edit"),
+      h("a", { class: "button", href: `/configs/new?from=${id}` }, "Duplicate"),
       state === "active" && h("button", { on: { click: pause } }, "Pause …"),
       state === "paused" && h("button", { on: { click: () => act("resume", "Resumed") } }, "Resume"),
       state === "active" || state === "paused" ? h("button", { on: { click: () => act("stop", "Stopped") } }, "Stop") : h("button", { on: { click: () => act("start", "Started") } }, "Start"),
@@ -95,7 +97,7 @@ export function configPage({ id }) {
     return section("At a glance",
       facts([
         ["Status", status(data.status)],
-        ["Schedule", scheduled(data)],
+        ["Schedule", inWords(data, runs.data)],
         ["Next run", data.next_run_at ? [countdown(data.next_run_at), " ", h("span", { class: "quiet" }, at(data.next_run_at))] : null],
         ["Success", rate(data.stats)],
         ["Duration", data.stats.avg_duration_seconds === null ? null : [`mean `, seconds(data.stats.avg_duration_seconds), `, 95 % within `, seconds(data.stats.p95_duration_seconds)]],
@@ -127,11 +129,17 @@ function rate(stats) {
   return [`${percent} % of ${plural(stats.success + stats.failed + stats.timeout + stats.cancelled + stats.lost, "run")}`, stats.skipped ? h("span", { class: "quiet" }, `, ${plural(stats.skipped, "tick")} skipped`) : null];
 }
 
+// The server's words, once they are there.
+function inWords(data, page) {
+  if (!page?.words) return scheduled(data);
+  return [page.words, data.scheduler_type === "cron" && h("span", { class: "under" }, h("code", {}, expression(data)))];
+}
+
 function nextRuns(page, config) {
   const own = config.scheduler_type === "interval" ? undefined : page.timezone; // an interval knows no zone
   if (!page.items.length) return empty("None to come", "Nothing fires it by itself.");
   return h("ol", { class: "rows runs" }, page.items.map((run) => h("li", { key: run.tick_at },
-    h("span", {}, inZone(run.tick_at, own)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
+    h("span", {}, inZone(run.tick_at, own), run.note && h("span", { class: "under" }, run.note)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
 }
 
 const OVERLAP = { allow_all: "run side by side", skip: "skip the new tick", buffer_one: "let one wait", buffer_all: "let all wait", cancel_other: "stop the run before" };

@@ -4,6 +4,7 @@ import { read } from "../api.js";
 import { h } from "../dom.js";
 import { Listing } from "../lists.js";
 import { at, choice, countdown, empty, place, status, strip } from "../parts.js";
+import { may } from "../session.js";
 import { update } from "../view.js";
 import { schedule, zone } from "../words.js";
 import { ZONE } from "../clock.js";
@@ -20,7 +21,7 @@ export function configsPage({ query }) {
     const outcomes = ids ? (await read("/executions/outcomes", { config_ids: ids }, signal)).items : [];
     return { ...page, outcomes: new Map(outcomes.map((each) => [each.config_id, each.outcomes])) };
   }, { q: "", status: "", task_type: "", tag: "", sort: "name" }, query);
-  const none = () => empty("There are no configs yet", "A config says what to run and when. Make one over the API, or with `horarium config create`.");
+  const none = () => empty("There are no configs yet", "A config says what to run and when. Make one here, over the API, or with `horarium config create`.");
 
   function filters() {
     const { wanted } = list;
@@ -50,6 +51,7 @@ export function configsPage({ query }) {
 
   return {
     title: "Configs",
+    actions: () => may("operator") && h("a", { class: "button main", href: "/configs/new" }, "New config"),
     view: () => [filters(), list.view(table, { noun: "config", words: ["Back", "More"], none: none() })],
     heard: (kind) => (kind === "execution" || kind === "config" || kind === "reset") && list.nudge(true),
     close: () => list.close(),
