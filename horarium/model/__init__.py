@@ -42,6 +42,16 @@ if TYPE_CHECKING:
         UserPatch,
     )
     from horarium.model.limits import Limit, LimitPut
+    from horarium.model.notifications import (
+        Notification,
+        NotificationRule,
+        NotificationRuleCreate,
+        NotificationRulePatch,
+        NotificationStatus,
+        NotificationTest,
+        RotateRequest,
+        SignedNotificationRule,
+    )
     from horarium.model.overview import (
         FailedExecution,
         InFlight,
@@ -96,6 +106,12 @@ __all__ = [
     "Login",
     "Mark",
     "NewApiKey",
+    "Notification",
+    "NotificationRule",
+    "NotificationRuleCreate",
+    "NotificationRulePatch",
+    "NotificationStatus",
+    "NotificationTest",
     "OverviewAnswer",
     "OverviewBin",
     "PasswordChange",
@@ -103,10 +119,12 @@ __all__ = [
     "Refresh",
     "Request",
     "Role",
+    "RotateRequest",
     "RunRequest",
     "SavedConfig",
     "SchedulePreview",
     "SchedulerType",
+    "SignedNotificationRule",
     "TaskConfig",
     "TaskConfigCreate",
     "TaskConfigPatch",
@@ -162,6 +180,16 @@ MODULES = {
     "limits": (
         "Limit",
         "LimitPut",
+    ),
+    "notifications": (
+        "Notification",
+        "NotificationRule",
+        "NotificationRuleCreate",
+        "NotificationRulePatch",
+        "NotificationStatus",
+        "NotificationTest",
+        "RotateRequest",
+        "SignedNotificationRule",
     ),
     "overview": (
         "FailedExecution",

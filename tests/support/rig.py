@@ -94,6 +94,7 @@ NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
 
 EMPTY = (
     "DELETE FROM audit_log; DELETE FROM worker_beats; DELETE FROM worker_orders; DELETE FROM leases;"
+    "DELETE FROM notification_rules; DELETE FROM notification_notices;"
     "DELETE FROM executions; DELETE FROM limits; DELETE FROM task_configs; DELETE FROM users"
 )
 

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from horarium.endings import _in_short
+from horarium.endings import error_kind
 
 
 class TaskError(Exception):
@@ -37,9 +37,9 @@ def described(*arguments: object, cause: Exception | None = None) -> str:
     ids=["a line", "lines", "nothing said", "a cause", "no traceback"],
 )
 def test_of_an_exception_the_log_has_the_type_alone(error: str) -> None:
-    assert _in_short(error) == f"{__name__}.TaskError"
+    assert error_kind(error) == f"{__name__}.TaskError"
 
 
 @pytest.mark.parametrize("error", ["ran longer than 5 s", "its worker is gone", None])
 def test_our_own_words_are_told_whole(error: str | None) -> None:
-    assert _in_short(error) == error
+    assert error_kind(error) == error

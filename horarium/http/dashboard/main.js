@@ -13,6 +13,7 @@ import { configsPage } from "./pages/configs.js";
 import { executionPage } from "./pages/execution.js";
 import { executionsPage } from "./pages/executions.js";
 import { loginPage } from "./pages/login.js";
+import { notificationsPage } from "./pages/notifications.js";
 import { nowPage } from "./pages/now.js";
 import { peoplePage } from "./pages/people.js";
 import { treePage } from "./pages/tree.js";
@@ -25,6 +26,7 @@ const PAGES = [
   ["Executions", "/executions", "executions"],
   ["Tree", "/tree", "tree"],
   ["Workers", "/workers", "workers"],
+  ["Notifications", "/notifications", "told"],
   ["Users & keys", "/people", "people", "admin"],
   ["Audit", "/audit", "audit", "admin"],
 ];
@@ -37,6 +39,7 @@ const ROUTES = [
   [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
   [/^\/tree$/, treePage],
   [/^\/workers$/, workersPage],
+  [/^\/notifications$/, notificationsPage],
   [/^\/people$/, peoplePage],
   [/^\/audit$/, auditPage],
 ];
