@@ -208,7 +208,7 @@ class Settings(BaseSettings):
     """Address that mail is sent from."""
 
     smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_server)] = None
-    """`smtp://user:password@host:587` (`?tls=starttls|none`) or `smtps://` URL of a mail server; unset: no mail is sent."""
+    """`smtp://user:password@host:587` (`?tls=starttls|none`) or `smtps://` URL of a mail server; unset: no mail."""
 
     allow_shell: bool = False
     """Whether `shell_command` is a task type here; an administrator's configs then run programs on the workers."""

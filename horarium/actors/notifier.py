@@ -1,12 +1,13 @@
 """Tells who wants to be told: makes messages of what has happened, and sends them until they have arrived.
 
-While this process leads it looks every two seconds: one statement, which nearly always finds nothing. What there is to tell
-is in Postgres, written by whatever ended an execution, so nothing is missed while nobody leads. Deciding and writing are
-the outbox' (`notifying/outbox.py`); here is the waiting.
+While this process leads it looks every two seconds: one statement, which nearly always finds nothing. What there is
+to tell is in Postgres, written by whatever ended an execution, so nothing is missed while nobody leads. Deciding and
+writing are the outbox' (`notifying/outbox.py`); here is the waiting.
 
-Sends run beside each other, so that a receiver that is slow holds up nobody but itself: `MOST_SENDS` at once, and one at a
-time for each rule. Each ends within its deadline, as arrived or not. When Postgres is away meanwhile, what came of a send is
-kept until it can be written down; if the process dies first, the message is sent once more, under the same id.
+Sends run beside each other, so that a receiver that is slow holds up nobody but itself: `MOST_SENDS` at once, and one
+at a time for each rule. Each ends within its deadline, as arrived or not. When Postgres is away meanwhile, what came
+of a send is kept until it can be written down; if the process dies first, the message is sent once more, under the
+same id.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Notifications: who is told when executions end badly, by webhook or by mail.", no_args_is_help=True)
+app = typer.Typer(
+    help="Notifications: who is told when executions end badly, by webhook or by mail.", no_args_is_help=True
+)
 
 RULES = "/notification-rules"
 EVENTS = ("failed", "timeout", "lost", "missed", "recovered")
@@ -71,8 +73,8 @@ def remove(name: Name, url: UrlOption = None, token: TokenOption = None) -> None
     say(f"Removed the rule {name}.")
 
 
-@app.command()
-def test(name: Name, as_json: JsonOption = False, url: UrlOption = None, token: TokenOption = None) -> None:
+@app.command("test")
+def send_test(name: Name, as_json: JsonOption = False, url: UrlOption = None, token: TokenOption = None) -> None:
     """Send a test, and say what came of it; exit code 1 where it has not arrived."""
     with refusals():
         outcome = talk(partial(_of_rule, load_settings(api_url=url, token=token), "POST", name, "/test"))

@@ -1,4 +1,4 @@
-"""Notifications: rules, which admins write, for a webhook is a way out; and messages, which operators may send again."""
+"""Notifications: rules, which admins write, for a webhook is a way out; messages, which operators may send again."""
 
 from __future__ import annotations
 

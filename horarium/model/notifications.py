@@ -59,8 +59,8 @@ class EmailChannel(Request):
 class NotificationRuleCreate(Request):
     """A new rule, by webhook or by email. Without `config_ids` and `tags` it is about every config.
 
-    `repeat`: whether every failure in a row is told, or the first, until the config is well again. `errors`: how much of
-    an error goes out.
+    `repeat`: whether every failure in a row is told, or the first, until the config is well again. `errors`: how much
+    of an error goes out.
     """
 
     model_config = ConfigDict(
@@ -78,8 +78,8 @@ class NotificationRuleCreate(Request):
 
     name: Name
     events: Events
-    config_ids: ConfigIds = []
-    tags: Tags = []
+    config_ids: ConfigIds = Field([])
+    tags: Tags = Field([])
     repeat: Repeat = "first"
     errors: Errors = "message"
     webhook: WebhookRequest | None = None

@@ -1,8 +1,8 @@
 """The ways out: a message goes to the webhook or to the people that its rule names, and what came of it is told.
 
-A try has a deadline, and ends as `Delivered` or `Undelivered`: a receiver that is away, slow or refuses is no error of
-ours, so nothing is raised for it. Its reason is shown to whoever may read rules, and so holds no address in full: the path
-of a webhook is as good as a password.
+A try has a deadline, and ends as `Delivered` or `Undelivered`: a receiver that is away, slow or refuses is no error
+of ours, so nothing is raised for it. Its reason is shown to whoever may read rules, and so holds no address in full:
+the path of a webhook is as good as a password.
 """
 
 from __future__ import annotations

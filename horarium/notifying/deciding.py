@@ -1,8 +1,8 @@
 """Which rule tells of what: from notices, rules and open alerts to messages. Pure.
 
-An alert is a rule's memory of a config: something bad was told, and nothing good has been since. Under `first` what is
-bad while it is open is counted and not told. So a config that fails a thousand times in a row is one message, and one more
-when it is well again, in whatever batches the thousand come.
+An alert is a rule's memory of a config: something bad was told, and nothing good has been since. Under `first` what
+is bad while it is open is counted and not told. So a config that fails a thousand times in a row is one message, and
+one more when it is well again, in whatever batches the thousand come.
 
 A rule makes so many messages an hour and no more. What is past that is written down as suppressed, and opens no alert:
 the config's next failure is told, once there is room. The last message before says that it is the last.

@@ -1,9 +1,9 @@
 """Mail: a plain text for each message, through the operator's own mail server.
 
-The server is a setting and not a rule's, so its address needs no guard. Whoever gives a user and a password is not sent
-without TLS. A mail's `Message-ID` is made of the message's id: a mail that was sent twice, because a process died before
-it had written down the first, is one to whoever reads it by that. Fields of the head are set by the standard library, which
-refuses a line break in them, and addresses are checked when a rule is written.
+The server is a setting and not a rule's, so its address needs no guard. Whoever gives a user and a password is not
+sent without TLS. A mail's `Message-ID` is made of the message's id: a mail that was sent twice, because a process
+died before it had written down the first, is one to whoever reads it by that. Fields of the head are set by the
+standard library, which refuses a line break in them, and addresses are checked when a rule is written.
 """
 
 from __future__ import annotations

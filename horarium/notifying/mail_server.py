@@ -1,4 +1,4 @@
-"""Where mail is handed in, as a setting says it, and what an address is. Pure, and imported by whoever reads settings."""
+"""Where mail is handed in, as a setting says it, and what an address is. Pure; whoever reads settings imports it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ MOST_ADDRESS_CHARS = 254
 URL_RULE = "must be smtp://user:password@host:port, with ?tls=starttls or ?tls=none, or smtps://user:password@host:port"
 PORTS = {"smtp": 587, "smtps": 465}
 TLS = {"starttls": True, "none": False}
+
 
 @dataclass(frozen=True, slots=True)
 class MailServer:

@@ -1,8 +1,8 @@
-"""Rules: who is told of what, and by which way. What can be done to them, each one transaction with its line of the audit log.
+"""Rules, who is told of what by which way: what can be done to them, in a transaction with its line of the audit log.
 
-A secret is told once, in the answer that makes it. It is kept as it is, for it has to sign; whoever can read that column
-can read the parameters of every config as well, and a key to lock it with would lie beside it. A URL is shown in full to
-those alone who may write rules, as its path may be all that keeps others out.
+A secret is told once, in the answer that makes it. It is kept as it is, for it has to sign; whoever can read that
+column can read the parameters of every config as well, and a key to lock it with would lie beside it. A URL is shown
+in full to those alone who may write rules, as its path may be all that keeps others out.
 """
 
 from __future__ import annotations
@@ -169,9 +169,7 @@ class Notifications:
                 raise Conflict("state", "the message has arrived")
             if not row["enabled"]:
                 raise Conflict("state", f"the rule {row['rule_name']} is disabled")
-            await QUERIES.notification_retry.value(
-                connection, id=message_id, now=now, give_up_at=now + GIVE_UP_AFTER
-            )
+            await QUERIES.notification_retry.value(connection, id=message_id, now=now, give_up_at=now + GIVE_UP_AFTER)
             target = Changed("notification", message_id, row["rule_name"])
             await note(connection, by, "notification.retried", target)
             (shown_row,) = await QUERIES.notification_list.rows(
@@ -206,7 +204,9 @@ class Notifications:
 
     def _check_mail(self) -> None:
         if not self._channels.has_mail:
-            raise InvalidInput(FieldError(("email",), "no mail server is set: HORARIUM_SMTP_URL and HORARIUM_SMTP_FROM"))
+            raise InvalidInput(
+                FieldError(("email",), "no mail server is set: HORARIUM_SMTP_URL and HORARIUM_SMTP_FROM")
+            )
 
 
 async def _rule(connection: Connection, rule_id: int) -> asyncpg.Record:
@@ -233,7 +233,9 @@ def _check_recovery(rule: Mapping[str, Any]) -> None:
 
 def _check_url(url: str) -> None:
     if not is_webhook_url(url):
-        rule = f"must be an http:// or https:// URL of {MOST_URL_CHARS} ASCII characters at most, without user and fragment"
+        rule = (
+            f"must be an http:// or https:// URL, {MOST_URL_CHARS} ASCII characters at most, without user or fragment"
+        )
         raise InvalidInput(FieldError(("webhook", "url"), rule))
 
 

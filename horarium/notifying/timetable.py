@@ -1,4 +1,4 @@
-"""When a message that did not arrive is tried again: after 5 s, then twice as long each time, up to 15 minutes, for a day.
+"""When what did not arrive is tried again: after 5 s, then twice as long each time, up to 15 minutes, for a day.
 
 Pure. Each delay is spread over plus or minus a tenth, so that what failed together does not return together.
 """

@@ -1,8 +1,8 @@
 """Webhooks: a signed POST through the guarded way out, which follows no redirect and reads no answer.
 
-A rule is written by an admin, and still leads to where a stranger may have the say: so addresses are judged by the socket,
-as for `http_request` (docs/decisions/0021), and what is not public is reached only where `HORARIUM_HTTP_ALLOW` opens it.
-Of the answer the status counts, and nothing else of it is read, kept or shown.
+A rule is written by an admin, and still leads to where a stranger may have the say: so addresses are judged by the
+socket, as for `http_request` (docs/decisions/0021), and what is not public is reached only where
+`HORARIUM_HTTP_ALLOW` opens it. Of the answer the status counts, and nothing else of it is read, kept or shown.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Webhooks:
             return Undelivered(f"the request failed: {type(error).__name__}")  # its own words quote the URL
         except (aiohttp.ClientError, OSError) as error:
             return Undelivered(reason(error))
-        if 200 <= status < 300:  # noqa: PLR2004 - a 2xx
+        if 200 <= status < 300:
             return Delivered()
-        redirected = ", and redirects are not followed" if 300 <= status < 400 else ""  # noqa: PLR2004 - a 3xx
+        redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
         return Undelivered(f"answered {status}{redirected}")
 
 

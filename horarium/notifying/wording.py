@@ -1,8 +1,8 @@
 """What a message says: the body of a webhook, the subject and the text of a mail. Pure.
 
-An error is told in short: the exception and its message, without the frames, masked as in a log (`redact`) and cut; or, where
-the rule has it so, no more than the exception's type. Whoever may read the execution finds all of it there, and the
-message links to it. The body is made once and kept, so that every try of a message sends the same bytes.
+An error is told in short: the exception and its message, without the frames, masked as in a log (`redact`) and cut;
+or, where the rule has it so, no more than the exception's type. Whoever may read the execution finds all of it there,
+and the message links to it. The body is made once and kept, so that every try of a message sends the same bytes.
 """
 
 from __future__ import annotations

@@ -329,16 +329,59 @@ def test_a_user_is_made_and_a_password_that_breaks_a_rule_is_told_by_its_field(v
     visit.was_quiet(provokes="422")
 
 
+# Who is told
+
+RULE = {"events": ["failed", "recovered"], "webhook": {"url": "http://127.0.0.1:9/hooks/horarium"}}
+
+
+def test_a_rule_is_made_its_secret_shown_once_and_a_test_says_what_came_of_it(visit: Visit, admin: Client) -> None:
+    page, name, config = visit.page, named("rule"), named("told of")
+    a_config(admin, config)
+    page.get_by_role("link", name="Notifications").click()
+    page.get_by_role("button", name="New rule").click()
+
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("URL").fill("http://127.0.0.1:9/hooks/horarium")
+    page.get_by_label("Timeout").uncheck()
+    page.get_by_label("Configs").fill(config)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.locator("dialog code")).to_have_text(re.compile("^whsec_"))
+    page.get_by_role("button", name="I have it").click()
+    row = page.get_by_role("row", name=re.compile(name))
+    expect(row).to_contain_text("failed, lost, missed, well again")
+    expect(row).to_contain_text(config)
+    page.get_by_role("button", name=f"Test {name}").click()
+    expect(page.get_by_text("HORARIUM_HTTP_ALLOW")).to_be_visible()
+    page.get_by_role("button", name=f"Delete {name}").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(row).to_have_count(0)
+
+
+def test_what_did_not_arrive_is_told_and_sent_again(visit: Visit, admin: Client) -> None:
+    page, name = visit.page, named("unheard")
+    config = a_config(admin, name, task_type="fail", parameters={}, max_retries=0)
+    admin.post("/notification-rules", {**RULE, "name": name, "config_ids": [config]})
+    admin.ended(admin.post(f"/task-configs/{config}/run")["task_id"])
+    page.get_by_role("link", name="Notifications").click()
+
+    page.get_by_role("button", name=f"Send again what {name} says of {name}").click()
+
+    expect(page.get_by_text("It is sent again")).to_be_visible()
+
+
 # Everywhere
 
 
 PAGES = {"now": "/", "configs": "/configs", "executions": "/executions", "tree": "/tree"}
-PAGES |= {"workers": "/workers", "people": "/people", "audit": "/audit"}
+PAGES |= {"workers": "/workers", "notifications": "/notifications", "people": "/people", "audit": "/audit"}
 
 
 @pytest.fixture(scope="module")
 def things(admin: Client) -> dict[str, str]:
-    """A config with a run that failed, to look at."""
+    """A config with a run that failed, to look at, and somebody who was to be told."""
+    admin.post("/notification-rules", {**RULE, "name": named("ops"), "tags": ["nightly", "weekly"]})
+    admin.post("/notification-rules", {**RULE, "name": named("everybody")})
     config = a_config(admin, named("shown"), task_type="fail", parameters={"message": "no"}, description="Breaks.")
     run = admin.post(f"/task-configs/{config}/run")["task_id"]
     admin.ended(run)

@@ -1,4 +1,4 @@
-"""Receivers of notifications: a webhook's, and a mail server that speaks just enough SMTP. Both keep what they are given."""
+"""Receivers of notifications: a webhook's, and a mail server that speaks just enough SMTP. Both keep what they get."""
 
 from __future__ import annotations
 

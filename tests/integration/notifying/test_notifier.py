@@ -421,7 +421,9 @@ async def test_a_rule_that_is_disabled_sends_nothing_any_more(desk: Desk) -> Non
 
     desk.rig.clock.passes(60)
     assert await desk.tell() == []
-    assert await desk.rig.sql("SELECT status || ': ' || last_error FROM notifications") == "failed: the rule was disabled"
+    assert (
+        await desk.rig.sql("SELECT status || ': ' || last_error FROM notifications") == "failed: the rule was disabled"
+    )
 
 
 # Mail
@@ -435,7 +437,8 @@ async def test_a_mail_reaches_everybody_and_says_what_it_is(desk: Desk) -> None:
     (mail,) = desk.mail.mails
     assert desk.mail.recipients == ["a@example.org", "b@example.org"]
     assert (mail["Subject"], mail["To"]) == ("[Horarium] nightly-report failed", "a@example.org, b@example.org")
-    assert mail["Message-ID"] == f"<{await desk.rig.sql('SELECT id FROM notifications')}@example.org>"
+    message_id = await desk.rig.sql("SELECT id FROM notifications")
+    assert mail["Message-ID"] == f"<{message_id}@example.org>"
     assert "Error:         ValueError: no rows" in mail.get_content()
 
 

@@ -1,4 +1,4 @@
-"""Which notices become messages: the scope of a rule, the first in a row, the bound of an hour, and being well again."""
+"""Which notices become messages: the scope of a rule, the first in a row, the bound of an hour, and recovery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ ROOM = {1: 60, 2: 60}
 
 
 def rule(rule_id: int = 1, **fields: object) -> Rule:
-    made = {"events": ["failed", "missed", "recovered"], "config_ids": [], "tags": [], "repeat": "first", "errors": "kind"}
+    made = {
+        "events": ["failed", "missed", "recovered"],
+        "config_ids": [],
+        "tags": [],
+        "repeat": "first",
+        "errors": "kind",
+    }
     return Rule.of({"id": rule_id, **made, **fields})
 
 

@@ -162,7 +162,7 @@ def test_retries_double_from_five_seconds_to_a_quarter_of_an_hour() -> None:
         ("smtp://h", MailServer("h", 587, use_tls=False, start_tls=None, username=None, password=None)),
         ("smtp://h:25?tls=none", MailServer("h", 25, use_tls=False, start_tls=False, username=None, password=None)),
         ("smtps://h", MailServer("h", 465, use_tls=True, start_tls=False, username=None, password=None)),
-        ("smtp://u%40x:p%2F@h", MailServer("h", 587, use_tls=False, start_tls=True, username="u@x", password="p/")),  # noqa: S106 - a test's
+        ("smtp://u%40x:p%2F@h", MailServer("h", 587, use_tls=False, start_tls=True, username="u@x", password="p/")),
     ],
 )
 def test_a_mail_server_is_a_url_and_a_password_is_not_sent_in_the_clear(url: str, server: MailServer) -> None:
@@ -170,7 +170,17 @@ def test_a_mail_server_is_a_url_and_a_password_is_not_sent_in_the_clear(url: str
 
 
 @pytest.mark.parametrize(
-    "url", ["h:25", "http://h", "smtp://", "smtp://h:0x1", "smtp://u@h", "smtp://h/path", "smtp://h?tls=maybe", "smtps://h?tls=none"]
+    "url",
+    [
+        "h:25",
+        "http://h",
+        "smtp://",
+        "smtp://h:0x1",
+        "smtp://u@h",
+        "smtp://h/path",
+        "smtp://h?tls=maybe",
+        "smtps://h?tls=none",
+    ],
 )
 def test_what_is_no_mail_server_is_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(ValueError, match="must") as refused:
@@ -184,12 +194,16 @@ def test_an_address_is_plain(text: str) -> None:
     assert is_address(text)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a@", "@b", "a b@c", "a@b\n", "a@b,c@d", "<a@b>", '"a"@b', "a@-b", "ä@b", "a@b>"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a@", "@b", "a b@c", "a@b\n", "a@b,c@d", "<a@b>", '"a"@b', "a@-b", "ä@b", "a@b>"]
+)
 def test_what_could_be_two_addresses_or_a_line_of_the_head_is_none(text: str) -> None:
     assert not is_address(text)
 
 
-@pytest.mark.parametrize("url", ["ftp://h/", "http://u:p@h/", "http://h/#f", "https:///x", "http://h/ä", "http://h:0/", "http://h/ b"])
+@pytest.mark.parametrize(
+    "url", ["ftp://h/", "http://u:p@h/", "http://h/#f", "https:///x", "http://h/ä", "http://h:0/", "http://h/ b"]
+)
 def test_a_webhook_is_a_plain_url(url: str) -> None:
     assert is_webhook_url("https://h.example:8443/hooks?key=1")
     assert not is_webhook_url(url)
