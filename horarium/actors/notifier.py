@@ -20,6 +20,7 @@ import anyio
 import structlog
 
 from horarium.actors.patience import patiently
+from horarium.crashpoints import crashpoint
 from horarium.leadership import ALONE
 from horarium.notifying.outbox import Looked
 
@@ -104,6 +105,7 @@ class Notifier:
 
     async def _make(self, context: ChildContext, tried: Try) -> None:
         outcome = await self.send(tried)
+        crashpoint("notifier.sent")
         await patiently(context, partial(self.settle, tried, outcome), "what came of a message")
 
 

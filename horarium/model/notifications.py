@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Notification",
+    "NotificationErrors",
+    "NotificationEvent",
+    "NotificationRepeat",
     "NotificationRule",
     "NotificationRuleCreate",
     "NotificationRulePatch",
@@ -28,8 +31,8 @@ __all__ = [
 
 NotificationEvent = Literal["failed", "timeout", "lost", "missed", "recovered"]
 NotificationStatus = Literal["pending", "delivered", "failed", "suppressed"]
-Repeat = Literal["first", "every"]
-Errors = Literal["message", "kind"]
+NotificationRepeat = Literal["first", "every"]
+NotificationErrors = Literal["message", "kind"]
 Address = Annotated[str, StringConstraints(max_length=MOST_ADDRESS_CHARS, pattern=ADDRESS)]
 Url = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[!-~]+$")]
 Secret = Annotated[str, StringConstraints(max_length=100)]
@@ -80,8 +83,8 @@ class NotificationRuleCreate(Request):
     events: Events
     config_ids: ConfigIds = Field([])
     tags: Tags = Field([])
-    repeat: Repeat = "first"
-    errors: Errors = "message"
+    repeat: NotificationRepeat = "first"
+    errors: NotificationErrors = "message"
     webhook: WebhookRequest | None = None
     email: EmailChannel | None = None
     enabled: bool = True
@@ -94,8 +97,8 @@ class NotificationRulePatch(Patch):
     events: Events | None = None
     config_ids: ConfigIds | None = None
     tags: Tags | None = None
-    repeat: Repeat | None = None
-    errors: Errors | None = None
+    repeat: NotificationRepeat | None = None
+    errors: NotificationErrors | None = None
     webhook: WebhookMoved | None = None
     email: EmailChannel | None = None
     enabled: bool | None = None
@@ -137,8 +140,8 @@ class NotificationRule(Answer):
     events: list[NotificationEvent]
     config_ids: list[int]
     tags: list[str]
-    repeat: Repeat
-    errors: Errors
+    repeat: NotificationRepeat
+    errors: NotificationErrors
     webhook: Webhook | None
     email: Email | None
     enabled: bool

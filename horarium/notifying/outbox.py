@@ -100,8 +100,9 @@ class Outbox:
         """Decide about what has happened; and whether there is anything to send."""
         async with self._database.connection() as connection:
             there = await QUERIES.notification_look.row(connection, now=self._clock())
-        assert there is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
-        looked = await self._decide() if there["noticed"] or there["alerted"] else Looked()
+            assert there is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
+            decides = there["noticed"] or (there["alerted"] and await _over_now(connection))
+        looked = await self._decide() if decides else Looked()
         return looked, there["due"] or looked.made > 0
 
     async def take(self, busy: Collection[int], most: int) -> list[Try]:
@@ -139,7 +140,7 @@ class Outbox:
             made = await self._write(connection, decided)
             if more := len(rows) == BATCH_NOTICES:
                 return Looked(len(rows), *made, more=more)
-            over = await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
+            over = await _over_now(connection)
             left = {rule.id: max(room[rule.id] - _made_by(rule, decided.told), 0) for rule in rules}
             recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), left)
             told, _ = await self._write(connection, recovered)
@@ -173,6 +174,11 @@ async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) ->
     ids = [rule.id for rule in rules]
     rows = await QUERIES.notification_lately.rows(connection, rule_ids=ids, since=now - HOUR)
     return {row["rule_id"]: max(MOST_PER_HOUR - row["made"], 0) for row in rows}
+
+
+async def _over_now(connection: Connection) -> list[asyncpg.Record]:
+    """The alerts that are over; asked without any lock first, as nearly always there is none."""
+    return await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
 
 
 async def _alerts(connection: Connection, notices: Sequence[Notice]) -> list[Alert]:
