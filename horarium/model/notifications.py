@@ -12,8 +12,9 @@ from horarium.model.fields import Answer, Name, Patch, Request, Tag
 from horarium.notifying.mail_server import ADDRESS, MOST_ADDRESS_CHARS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
+
+    from horarium.sql.queries import Row
 
 __all__ = [
     "Notification",
@@ -152,7 +153,7 @@ class NotificationRule(Answer):
     last: LastNotification | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], url: str | None) -> Self:
+    def of(cls, row: Row, url: str | None) -> Self:
         """From a row; `url` is as much of a webhook's as the caller may see."""
         return cls(**_fields(row, url))
 
@@ -163,7 +164,7 @@ class SignedNotificationRule(NotificationRule):
     secret: Annotated[str | None, Field(repr=False)]
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], url: str | None) -> Self:
+    def of(cls, row: Row, url: str | None) -> Self:
         """The same, with the secret."""
         return cls(**_fields(row, url), secret=row["secret"])
 
@@ -194,7 +195,7 @@ class Notification(Answer):
     ended_at: datetime | None
 
 
-def _fields(row: Mapping[str, Any], url: str | None) -> dict[str, Any]:
+def _fields(row: Row, url: str | None) -> dict[str, Any]:
     """The fields of a rule, from its row."""
     plain = ("id", "name", "events", "config_ids", "tags", "repeat", "errors", "enabled", "version", "created_by")
     fields: dict[str, Any] = {name: row[name] for name in (*plain, "created_at", "updated_at")}

@@ -65,7 +65,7 @@ def facts_of(row: Row, details: Mapping[str, Any] | None = None) -> dict[str, An
     """What there is to say of an execution, or by `details` of ticks that have none."""
     started, completed = row["started_at"], row["completed_at"]
     facts = {
-        "task_id": row["id"],
+        "task_id": None if row["id"] is None else str(row["id"]),
         "task_type": row["task_type"],
         "trigger": row["trigger"] or "schedule",
         "status": row["status"],

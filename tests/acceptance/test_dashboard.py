@@ -340,10 +340,10 @@ def test_a_rule_is_made_its_secret_shown_once_and_a_test_says_what_came_of_it(vi
     page.get_by_role("link", name="Notifications").click()
     page.get_by_role("button", name="New rule").click()
 
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("URL").fill("http://127.0.0.1:9/hooks/horarium")
     page.get_by_label("Timeout").uncheck()
-    page.get_by_label("Configs").fill(config)
+    page.locator("[name=configs]").fill(config)
     page.get_by_role("button", name="Create").click()
 
     expect(page.locator("dialog code")).to_have_text(re.compile("^whsec_"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -170,23 +169,20 @@ def test_a_mail_server_is_a_url_and_a_password_is_not_sent_in_the_clear(url: str
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "h:25",
-        "http://h",
-        "smtp://",
-        "smtp://h:0x1",
-        "smtp://u@h",
-        "smtp://h/path",
-        "smtp://h?tls=maybe",
-        "smtps://h?tls=none",
-    ],
+    "rest",
+    ["h:0x1", "h/path", "h?tls=maybe", "h?tls=none&tls=none", "h?more=1", "", "h#part"],
 )
-def test_what_is_no_mail_server_is_refused_without_being_quoted(url: str) -> None:
-    with pytest.raises(ValueError, match="must") as refused:
-        MailServer.parse(url)
+def test_what_is_no_mail_server_is_refused_without_being_quoted(rest: str) -> None:
+    with pytest.raises(ValueError, match="must be smtp://") as refused:
+        MailServer.parse(f"smtp://user:hunter2@{rest}")
 
-    assert re.search(re.escape(url.removeprefix("smtp")), str(refused.value)) is None
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["h:25", "http://h", "smtp://", "smtp://u@h", "smtps://h?tls=none"])
+def test_what_is_half_a_mail_server_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        MailServer.parse(url)
 
 
 @pytest.mark.parametrize("text", ["a@b", "a.b+c@example.org", "o'hara@x-y.example"])
