@@ -74,7 +74,7 @@ class NotificationRuleCreate(Request):
                     "name": "nightly runs",
                     "events": ["failed", "timeout", "lost", "missed", "recovered"],
                     "tags": ["nightly"],
-                    "webhook": {"url": "https://example.org/hooks/horarium"},
+                    "webhook": {"url": "https://ops.example/hooks/horarium"},
                 }
             ]
         }

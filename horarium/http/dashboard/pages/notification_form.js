@@ -34,7 +34,7 @@ export function fieldsOf(values, draw, isNew) {
     text("name", "Name", { required: true }),
     isNew && choice("By", CHANNELS, values.channel, (chosen) => { values.channel = chosen; draw(); }),
     values.channel === "webhook"
-      ? text("url", "URL", { type: "url", required: true, placeholder: "https://", inputmode: "url" })
+      ? text("url", "URL", { type: "url", required: true, inputmode: "url" })
       : text("to", "To", { required: true, inputmode: "email" }, "Addresses, separated by commas"),
     h("fieldset", { class: "checks" }, h("legend", {}, "Tell of"), Object.entries(EVENTS).map(([name, word]) =>
       h("label", { class: "check" }, h("input", { type: "checkbox", name, checked: values.events.has(name), on: { change: (event) => values.events[event.target.checked ? "add" : "delete"](name) } }), word))),
