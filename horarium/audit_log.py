@@ -66,7 +66,9 @@ SYSTEM = Author("system", None, "horarium")
 class Target:
     """What is changed."""
 
-    kind: Literal["user", "api_key", "task_config", "execution", "actor", "worker", "limit"]
+    kind: Literal[
+        "user", "api_key", "task_config", "execution", "actor", "worker", "limit", "notification_rule", "notification"
+    ]
     id: object
     name: str | None = None
 

@@ -37,6 +37,11 @@ COMMANDS = {
     "execution": Lazy("execution", "Executions: what became of every tick and every run.", is_group=True),
     "workers": Lazy("workers", "Workers: who runs tasks, and whether they take more.", is_group=True),
     "limits": Lazy("task_limits", "Limits of queues and task types, over all workers.", is_group=True),
+    "notifications": Lazy(
+        "notifications",
+        "Notifications: who is told when executions end badly, by webhook or by mail.",
+        is_group=True,
+    ),
     "user": Lazy("user", "Users: who may log in, and as what.", is_group=True),
     "api-key": Lazy("api_key", "API keys: for machines, each with a role and an end of its own.", is_group=True),
     "import": Lazy(

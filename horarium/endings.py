@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from horarium.sql.executions import Finished
     from horarium.sql.queries import Row
 
-__all__ = ["tell_cancelled", "tell_ending"]
+__all__ = ["error_in_short", "error_kind", "tell_cancelled", "tell_ending"]
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ def tell_ending(
             duration_ms=None if seconds is None else round(seconds * 1000, 1),
             retry_in_seconds=None if finished.status != "retrying" else _rounded(ending.retry_delay),
             reason=finished.reason,
-            error=_in_short(ending.error),
+            error=error_kind(ending.error),
         ),
     )
     if attempt.config_id is not None and finished.status != "pending":
@@ -96,7 +96,7 @@ def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> 
         record(event)
 
 
-def _in_short(error: str | None) -> str | None:
+def error_kind(error: str | None) -> str | None:
     """What went wrong in our own words, or an exception's type: its message is the task's, and may hold a secret.
 
     Whoever may read the execution finds all of it there.
@@ -106,6 +106,13 @@ def _in_short(error: str | None) -> str | None:
     _, raised, last = error.rpartition(TRACEBACK)
     kind = KIND.search(last)
     return kind[1] if kind else None if raised else error
+
+
+def error_in_short(error: str) -> str:
+    """An exception and its message, without the frames that led to it; what is no traceback as it is."""
+    _, raised, last = error.rpartition(TRACEBACK)
+    kind = KIND.search(last)
+    return last[kind.start() :].strip() if raised and kind else error
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -52,7 +52,9 @@ MASK = "***"
 MAX_FRAMES = 30
 
 TELLING = r"(?:passw(?:or)?d|passphrase|secret|authorization|api[_-]?key|private[_-]?key|signing[_-]?key)"
-SECRET_KEY = re.compile(rf"{TELLING}|(?:token|cookie|credentials?)s?$|(?:database|redis|broker)_url$", re.IGNORECASE)
+SECRET_KEY = re.compile(
+    rf"{TELLING}|(?:token|cookie|credentials?)s?$|(?:database|redis|broker|smtp|webhook)_url$", re.IGNORECASE
+)
 
 # Each with the marks without which it cannot match, looked for in the text in small letters, and what it leaves.
 # Anchored at "://" and not at the scheme's first letter, which would try every letter of a long text.

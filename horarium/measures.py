@@ -35,6 +35,8 @@ LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 ENDED = ("success", "failed", "timeout", "cancelled", "lost")
 """Final states of what was to run."""
 
+NOTIFIED = ("delivered", "retried", "failed")
+
 
 class Measures:
     """The counters of a process, in a registry of their own; `leads` says whether the stream is this one's to count."""
@@ -71,9 +73,21 @@ class Measures:
             buckets=LAG_SECONDS,
             registry=self.registry,
         )
+        self._notified = Counter(
+            "horarium_notifications",
+            "Tries of a notification, by what came of them: delivered, retried, failed for good",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in NOTIFIED:
+            self._notified.labels(outcome)
         for status in ENDED:  # a figure that is not there yet cannot be seen to rise
             self._ended.labels(status)
             self._run.labels(status)
+
+    def notified(self, outcome: str) -> None:
+        """A notification was tried, and this came of it."""
+        self._notified.labels(outcome).inc()
 
     def lag(self, seconds: float) -> None:
         """The event loop came back so much later than it was asked to."""

@@ -52,6 +52,12 @@ from horarium.lifecycle import TaskConfigs
 from horarium.limits import Limits
 from horarium.measures import Measures
 from horarium.messages import Mailboxes
+from horarium.notifying.channels import Channels
+from horarium.notifying.mail import Mailer
+from horarium.notifying.mail_server import MailServer
+from horarium.notifying.outbox import Outbox
+from horarium.notifying.rules import Notifications
+from horarium.notifying.webhook import Webhooks
 from horarium.overview import Overview
 from horarium.sql.database import Database
 from horarium.tasks.broker import make_broker, taskiq_broker
@@ -251,6 +257,23 @@ class Resources:
     def limits(self) -> Limits:
         """How many executions of a kind run at once, and how often one starts."""
         return Limits(self.database, self.mailboxes)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """The ways out for notifications."""
+        s = self.settings
+        mailer = Mailer(MailServer.parse(_secret(s.smtp_url)), s.smtp_from) if s.smtp_url and s.smtp_from else None
+        return Channels(Webhooks(Egress(s.http_allow)), mailer)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Who is told of what, and what was told."""
+        return Notifications(self.database, self.channels, clock=self.clock, public_url=self.settings.public_url)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What there is to tell."""
+        return Outbox(self.database, clock=self.clock, public_url=self.settings.public_url)
 
     @cached_property
     def views(self) -> Views:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from horarium.errors import ConfigurationError, InvalidInput
 from horarium.identity.password_rules import check_new_password
+from horarium.notifying.mail_server import MailServer, is_address
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
@@ -102,6 +103,18 @@ def _module_attribute(spec: str | None) -> str | None:
     if spec is not None and MODULE_ATTRIBUTE.fullmatch(spec) is None:
         raise ValueError("must be module:attribute, as `taskiq worker` takes it: myapp.broker:broker")
     return spec
+
+
+def _mail_address(text: str | None) -> str | None:
+    if text is not None and not is_address(text):
+        raise ValueError("must be a plain address, such as horarium@example.org")
+    return text
+
+
+def _mail_server(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        MailServer.parse(url.get_secret_value())
+    return url
 
 
 def _expanded(path: Path) -> Path:
@@ -188,6 +201,15 @@ class Settings(BaseSettings):
     http_allow: Annotated[tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...], NoDecode] = ()
     """Hosts, addresses and networks that `http_request` may reach though they are not public, separated by commas."""
 
+    public_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
+    """Where people reach the dashboard, for links in notifications: `https://horarium.example.org`; unset: no links."""
+
+    smtp_from: Annotated[str | None, AfterValidator(_mail_address)] = None
+    """Address that mail is sent from."""
+
+    smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_server)] = None
+    """`smtp://user:password@host:587` (`?tls=starttls|none`) or `smtps://` URL of a mail server; unset: no mail."""
+
     allow_shell: bool = False
     """Whether `shell_command` is a task type here; an administrator's configs then run programs on the workers."""
 
@@ -248,6 +270,13 @@ class Settings(BaseSettings):
                 " broker knows its own server, or unset HORARIUM_BROKER to use Horarium's broker"
             )
         return broker
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _comes_from_somebody(cls, smtp_url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if smtp_url is not None and "smtp_from" in info.data and info.data["smtp_from"] is None:
+            raise ValueError("needs HORARIUM_SMTP_FROM, the address that mail is sent from")
+        return smtp_url
 
     @field_validator("queues")
     @classmethod

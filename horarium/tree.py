@@ -13,6 +13,7 @@
     │   ├─ timeout_sweeper       past-deadline and orphaned executions -> final state
     │   ├─ cleanup               retention, orphan keys, stream trimming
     │   ├─ auditor               recomputes expected ticks and compares them with the ledger
+    │   ├─ notifier              what ended badly, and what is well again -> webhooks and mail
     │   └─ event_reader          the stream of events -> the clients of this process' API
     ├─ label_schedules           schedules in the labels of taskiq tasks -> configs; runs to its end
     ├─ worker                    where tasks run inside this process
@@ -38,6 +39,7 @@ from horarium.actors.event_reader import EventReader
 from horarium.actors.history_writer import HistoryWriter
 from horarium.actors.label_schedules import LabelSchedules
 from horarium.actors.leader import Leader
+from horarium.actors.notifier import Notifier
 from horarium.actors.publisher import Publisher
 from horarium.actors.schedule_loader import ScheduleLoader
 from horarium.actors.timeout_sweeper import TimeoutSweeper
@@ -151,6 +153,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     )
     cleanup = Cleanup(r.database, r.orphans, retention, tidy=tidy_of(r.sender), clock=r.clock, leadership=led)
     auditor = Auditor(r.database, r.workers, r.audit, clock=r.clock, leadership=led)
+    notifier = Notifier(r.outbox, r.channels, r.measures, leadership=led)
     reader = EventReader(r.event_stream, r.event_feed, r.measures.told)
     return SupervisorSpec(
         "core",
@@ -164,6 +167,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
             _actor("timeout_sweeper", sweeper.run),
             _actor("cleanup", cleanup.run),
             _actor("auditor", auditor.run),
+            _actor("notifier", notifier.run),
             _actor("event_reader", reader.run, start_timeout=BOOTSTRAP_SECONDS),
         ),
     )
@@ -218,6 +222,7 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         executions=r.executions,
         backfills=r.backfills,
         limits=r.limits,
+        notifications=r.notifications,
         views=r.views,
         overview=r.overview,
         figures=r.figures,

@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import anyio
+import orjson
 import structlog
+from uuid_utils.compat import uuid7
 
 from horarium.actors.patience import patiently
 from horarium.audit import Audited, AuditPass, compare, counts_agree
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     import asyncpg
     from anyio.abc import TaskStatus
 
-    from horarium.audit import Audit, FindingKind
+    from horarium.audit import Audit, Finding, FindingKind
     from horarium.audit_calendar import Page
     from horarium.keyspace.workers import Workers
     from horarium.leadership import Leads
@@ -145,6 +147,7 @@ class Auditor:
         await self._look_for_stuck(found)
         new, self._pins = self._findings.settle(found.wrong), found.pins
         self._audit.found.update(finding.kind for finding in new)
+        await self._notice_missing([finding for finding in new if finding.kind == "missing"])
         seconds = anyio.current_time() - began
         done = AuditPass(found.began_at, seconds, found.configs, found.ticks, found.unreadable, found.looked_at)
         self._publish(done)
@@ -284,6 +287,18 @@ class Auditor:
             subject = f"{row['status']} in queue {row['queue']}"
             found.note("stuck", subject, row["executions"], row["since"], row["until"])
 
+    async def _notice_missing(self, findings: Sequence[Finding]) -> None:
+        """Let those know who want to be told: ticks without a row have no ending that would say it."""
+        if not findings:
+            return
+        async with self._database.connection() as connection:
+            await QUERIES.notification_notice_insert.rows(
+                connection,
+                subjects=[uuid7() for _ in findings],
+                config_ids=[int(finding.subject.removeprefix("config ")) for finding in findings],
+                details=[orjson.dumps(_details(finding)).decode() for finding in findings],
+            )
+
     def _publish(self, done: AuditPass) -> None:
         audit = self._audit
         audit.last, audit.findings, audit.passes = done, tuple(self._findings.open.values()), audit.passes + 1
@@ -310,6 +325,16 @@ def _readable(row: asyncpg.Record) -> Audited | None:
     except ScheduleError as error:
         log.debug("audit.config_unreadable", config_id=row["id"], error=str(error))
         return None
+
+
+def _details(finding: Finding) -> dict[str, object]:
+    """What there is to tell of ticks without a row."""
+    return {
+        "reason": "no_row",
+        "tick_at": finding.since,
+        "tick_until": finding.until,
+        "tick_count": finding.count,
+    }
 
 
 def _note_counts(config: Audited, covered: asyncpg.Record, expected: int, found: Found) -> None:

@@ -136,10 +136,14 @@ class Cleanup:
         async with self._database.connection() as connection:
             await QUERIES.worker_beats_expire.rows(connection, seconds=BEATS_SECONDS)
             await QUERIES.worker_orders_expire.rows(connection, seconds=BEATS_SECONDS)
+            messages = await QUERIES.notification_expire.rows(
+                connection, before=least_id(self._clock() - self._retention.age), max_rows=BATCH_ROWS
+            )
             entries = await QUERIES.audit_log_expire.rows(
                 connection, before=self._clock() - self._retention.audit_log, max_rows=BATCH_ROWS
             )
-        more = more_old or more_configs or more_to_count or BATCH_ROWS in (len(configs), len(entries))
+        more = more_old or more_configs or more_to_count
+        more = more or BATCH_ROWS in (len(configs), len(entries), len(messages))
         keys = 0 if more else await self._in_redis()  # once a minute is enough, however long the walks take
         return Cleaned(executions, len(configs), surplus, len(entries), keys, more)
 

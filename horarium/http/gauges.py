@@ -69,8 +69,16 @@ async def _probe(server: str, asked: Awaitable[Sequence[Metric]], probed: list[M
 async def _of_postgres(services: Services) -> Sequence[Metric]:
     async with services.database.connection() as connection:
         rows = await QUERIES.execution_in_flight.rows(connection)
+        notices = await QUERIES.notification_waiting.row(connection)
     states = dict.fromkeys(IN_FLIGHT, 0) | {row["status"]: row["number"] for row in rows}
-    return [_gauges("executions_in_flight", "Executions that have not ended, by state", "status", states)]
+    assert notices is not None, "an aggregate always answers a row"  # noqa: S101 - SQL's own promise
+    oldest = notices["oldest"]
+    age = 0.0 if oldest is None else max((services.clock() - oldest).total_seconds(), 0.0)
+    return [
+        _gauges("executions_in_flight", "Executions that have not ended, by state", "status", states),
+        _gauge("notifications_waiting", "Notifications that have not arrived yet", notices["waiting"]),
+        _gauge("notifications_oldest_seconds", "How long the oldest of them has waited, seconds", age),
+    ]
 
 
 async def _of_redis(services: Services) -> Sequence[Metric]:

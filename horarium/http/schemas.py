@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from horarium.model import ConfigStatus, ExecutionStatus, Role, SchedulerType, Trigger
 from horarium.model.fields import without_null
+from horarium.model.notifications import NotificationErrors, NotificationEvent, NotificationRepeat, NotificationStatus
 from horarium.model.task_configs import Catchup, Overlap
 from horarium.model.workers import WorkerStatus
 
@@ -29,6 +30,10 @@ VOCABULARY: dict[str, Any] = {
     "Catchup": Catchup,
     "ConfigStatus": ConfigStatus,
     "ExecutionStatus": ExecutionStatus,
+    "NotificationErrors": NotificationErrors,
+    "NotificationEvent": NotificationEvent,
+    "NotificationRepeat": NotificationRepeat,
+    "NotificationStatus": NotificationStatus,
     "Overlap": Overlap,
     "Role": Role,
     "SchedulerType": SchedulerType,

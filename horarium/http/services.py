@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from horarium.limits import Limits
     from horarium.measures import Measures
     from horarium.messages import Mailboxes
+    from horarium.notifying.rules import Notifications
     from horarium.overview import Overview
     from horarium.sql.database import Database
     from horarium.supervisor import Supervisor
@@ -64,6 +65,7 @@ class Services:
     executions: Executions
     backfills: Backfills
     limits: Limits
+    notifications: Notifications
     views: Views
     overview: Overview
     figures: Figures

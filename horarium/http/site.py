@@ -35,7 +35,7 @@ POLICY = f"{pages.POLICY}; img-src 'self'"
 TYPES = {**pages.TYPES, ".svg": "image/svg+xml"}
 ADDRESSES = (
     "/", "/login", "/configs", "/configs/new", "/configs/{rest:.*}", "/executions", "/executions/{rest:.*}", "/tree",
-    "/workers", "/people", "/audit",
+    "/workers", "/notifications", "/people", "/audit",
 )  # fmt: skip
 """The addresses that the dashboard draws; the rest of a path is for its router."""
 _ROOT = Path(__file__).with_name("dashboard")

@@ -52,6 +52,16 @@ if TYPE_CHECKING:
         UserPatch,
     )
     from horarium.model.limits import Limit, LimitPut
+    from horarium.model.notifications import (
+        Notification,
+        NotificationRule,
+        NotificationRuleCreate,
+        NotificationRulePatch,
+        NotificationStatus,
+        NotificationTest,
+        RotateRequest,
+        SignedNotificationRule,
+    )
     from horarium.model.overview import (
         FailedExecution,
         InFlight,
@@ -110,6 +120,12 @@ __all__ = [
     "Login",
     "Mark",
     "NewApiKey",
+    "Notification",
+    "NotificationRule",
+    "NotificationRuleCreate",
+    "NotificationRulePatch",
+    "NotificationStatus",
+    "NotificationTest",
     "OverviewAnswer",
     "OverviewBin",
     "PasswordChange",
@@ -119,11 +135,13 @@ __all__ = [
     "RelatedExecution",
     "Request",
     "Role",
+    "RotateRequest",
     "RunDuration",
     "RunRequest",
     "SavedConfig",
     "SchedulePreview",
     "SchedulerType",
+    "SignedNotificationRule",
     "TaskConfig",
     "TaskConfigCreate",
     "TaskConfigPatch",
@@ -188,6 +206,16 @@ MODULES = {
     "limits": (
         "Limit",
         "LimitPut",
+    ),
+    "notifications": (
+        "Notification",
+        "NotificationRule",
+        "NotificationRuleCreate",
+        "NotificationRulePatch",
+        "NotificationStatus",
+        "NotificationTest",
+        "RotateRequest",
+        "SignedNotificationRule",
     ),
     "overview": (
         "FailedExecution",

@@ -143,14 +143,15 @@ def test_a_lost_connection_is_told_and_what_is_shown_is_dated(visit: Visit) -> N
     visit.was_quiet(provokes="ERR_INTERNET_DISCONNECTED")
 
 
-def test_many_events_that_are_told_as_one_let_a_page_be_read_anew(visit: Visit, things: dict[str, str]) -> None:
+def test_many_events_that_are_told_as_one_let_a_page_be_read_anew(visit: Visit, admin: Client) -> None:
     """The stream is answered here, so that there is nothing else in it: `many`, and its end, again and again."""
     stream = {"content_type": "text/event-stream", "body": 'id: 1-0\nevent: many\ndata: {"executions":480}\n\n'}
-    path = f"/api/v1{things['execution']}"
+    execution = f"/executions/{a_run(admin, named('told of'))}"
+    path = f"/api/v1{execution}"
     visit.page.route(re.compile(r"/api/v1/events\?"), lambda route: route.fulfill(**stream))
 
     with visit.page.expect_request(visit.url + path):
-        visit.to(things["execution"])
+        visit.to(execution)
     with visit.page.expect_request(visit.url + path):
         expect(visit.page.get_by_text("Live", exact=True)).to_be_visible()  # and so it is read once more
     with visit.page.expect_request(visit.url + path):
@@ -458,6 +459,48 @@ def test_a_user_is_made_and_a_password_that_breaks_a_rule_is_told_by_its_field(v
 
     expect(page.get_by_role("row", name=re.compile(name))).to_be_visible()
     visit.was_quiet(provokes="422")
+
+
+# Who is told
+
+RULE = {"events": ["failed", "recovered"], "webhook": {"url": "http://127.0.0.1:9/hooks/horarium"}}
+
+
+def test_a_rule_is_made_its_secret_shown_once_and_a_test_says_what_came_of_it(visit: Visit, admin: Client) -> None:
+    page, name, config = visit.page, named("rule"), named("told of")
+    a_config(admin, config)
+    page.get_by_role("link", name="Notifications").click()
+    page.get_by_role("button", name="New rule").click()
+
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("URL").fill("http://127.0.0.1:9/hooks/horarium")
+    page.get_by_label("Timeout").uncheck()
+    page.locator("[name=configs]").fill(config)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.locator("dialog code")).to_have_text(re.compile("^whsec_"))
+    page.get_by_role("button", name="I have it").click()
+    row = page.get_by_role("row", name=re.compile(name))
+    expect(row).to_contain_text("failed, lost, missed, well again")
+    expect(row).to_contain_text(config)
+    page.get_by_role("button", name=f"Test {name}").click()
+    told = page.get_by_role("status").filter(has_text="HORARIUM_HTTP_ALLOW")
+    told.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("button", name=f"Delete {name}").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(row).to_have_count(0)
+
+
+def test_what_did_not_arrive_is_told_and_sent_again(visit: Visit, admin: Client) -> None:
+    page, name = visit.page, named("unheard")
+    config = a_config(admin, name, task_type="fail", parameters={}, max_retries=0)
+    admin.post("/notification-rules", {**RULE, "name": name, "config_ids": [config]})
+    admin.ended(admin.post(f"/task-configs/{config}/run")["task_id"])
+    page.get_by_role("link", name="Notifications").click()
+
+    page.get_by_role("button", name=f"Send again what {name} says of {name}").click()
+
+    expect(page.get_by_text("It is sent again")).to_be_visible()
 
 
 # Everywhere

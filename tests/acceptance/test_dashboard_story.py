@@ -120,17 +120,21 @@ def test_what_is_killed_is_restarted_in_plain_sight_with_the_decision(visit: Vis
 
 
 PAGES = {"now": "/", "configs": "/configs", "executions": "/executions", "tree": "/tree"}
-PAGES |= {"workers": "/workers", "people": "/people", "audit": "/audit", "nothing": "/executions?status=lost"}
+PAGES |= {"workers": "/workers", "notifications": "/notifications", "people": "/people", "audit": "/audit"}
+PAGES |= {"nothing": "/executions?status=lost", "editor": "/configs/new"}
 
 
 @pytest.fixture(scope="module")
 def things(admin: Client) -> Iterator[dict[str, str]]:
-    """Every page, with a run that failed twice, one that goes on, and a limit, to look at."""
+    """Every page, with a run that failed twice, one that goes on, a limit, and people to be told, to look at."""
     twice = {"task_type": "night.breaks", "parameters": {}, "max_retries": 1, "retry_backoff_seconds": 0}
     config = a_config(admin, named("nightly"), description="Asks the warehouse.", **twice)
     failed = admin.post(f"/task-configs/{config}/run")["task_id"]
     running = a_run(admin, named("loads"), task_type="night.loads", parameters={"mark": "/nowhere"})
     admin.ended(failed)
+    for name, tags in (("ops", ["nightly", "weekly"]), ("everybody", [])):
+        webhook = {"url": "http://127.0.0.1:9/hooks/horarium"}
+        admin.post("/notification-rules", {"name": named(name), "events": ["failed"], "tags": tags, "webhook": webhook})
     limit = "/system/limits/task_type/night.talks"
     admin.call("PUT", limit, {"max_running": 2, "rate": 30, "period_seconds": 60})
     yield {

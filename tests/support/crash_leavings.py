@@ -28,6 +28,7 @@ UNSENT_RUNS = (
     "SELECT id FROM executions WHERE status = 'pending' AND NOT buffered AND trigger = 'manual' AND attempt = 1"
 )
 UNSENT_RETRIES = "SELECT id FROM executions WHERE status = 'pending' AND trigger = 'retry' AND attempt = 1"
+UNSETTLED_MESSAGES = "SELECT id FROM notifications WHERE status = 'pending' AND attempts > 0"
 UNSENT_BACKFILLS = "SELECT id FROM executions WHERE status = 'pending' AND trigger = 'backfill' AND attempt = 1"
 
 LEAVINGS = {
@@ -35,6 +36,7 @@ LEAVINGS = {
     "dispatcher.ticks_committed": UNSENT_TICKS,
     "executions.retry_committed": UNSENT_RETRIES,
     "lifecycle.run_committed": UNSENT_RUNS,
+    "notifier.sent": UNSETTLED_MESSAGES,
 }
 """The rows of which there must be one, by the name of the place."""
 

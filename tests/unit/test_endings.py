@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from horarium.endings import _in_short, tell_ending
+from horarium.endings import error_kind, tell_ending
 from horarium.outcome import Attempt, Unsuccessful, decide
 from horarium.sql.executions import Finished
 
@@ -49,12 +49,12 @@ def described(*arguments: object, cause: Exception | None = None) -> str:
     ids=["a line", "lines", "nothing said", "a cause", "no traceback"],
 )
 def test_of_an_exception_the_log_has_the_type_alone(error: str) -> None:
-    assert _in_short(error) == f"{__name__}.TaskError"
+    assert error_kind(error) == f"{__name__}.TaskError"
 
 
 @pytest.mark.parametrize("error", ["ran longer than 5 s", "its worker is gone", None])
 def test_our_own_words_are_told_whole(error: str | None) -> None:
-    assert _in_short(error) == error
+    assert error_kind(error) == error
 
 
 def test_an_attempt_that_is_tried_again_says_of_which_worker_how_long_and_when() -> None:

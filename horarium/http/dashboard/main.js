@@ -15,6 +15,7 @@ import { editConfigPage, newConfigPage } from "./pages/edit.js";
 import { executionPage } from "./pages/execution.js";
 import { executionsPage } from "./pages/executions.js";
 import { loginPage } from "./pages/login.js";
+import { notificationsPage } from "./pages/notifications.js";
 import { nowPage } from "./pages/now.js";
 import { peoplePage } from "./pages/people.js";
 import { treePage } from "./pages/tree.js";
@@ -27,6 +28,7 @@ const PAGES = [
   ["Executions", "/executions", "executions"],
   ["Tree", "/tree", "tree"],
   ["Workers", "/workers", "workers"],
+  ["Notifications", "/notifications", "told"],
   ["Users & keys", "/people", "people", "admin"],
   ["Audit", "/audit", "audit", "admin"],
 ];
@@ -41,6 +43,7 @@ const ROUTES = [
   [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
   [/^\/tree$/, treePage],
   [/^\/workers$/, workersPage],
+  [/^\/notifications$/, notificationsPage],
   [/^\/people$/, peoplePage],
   [/^\/audit$/, auditPage],
 ];

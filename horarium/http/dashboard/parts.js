@@ -4,8 +4,9 @@ import { ago, duration, exact, moment, timeOfDay, until, ZONE } from "./clock.js
 import { h } from "./dom.js";
 import { plural, reason, STATUS, UNSUCCESSFUL } from "./words.js";
 
-export function status(name, more = "") {
-  const [sign, word] = STATUS[name] ?? ["·", name.replaceAll("_", " ")];
+export function status(name, more = "", called = null) {
+  const [sign, known] = STATUS[name] ?? ["·", name.replaceAll("_", " ")];
+  const word = called ?? known;
   return h("span", { class: "status", "data-status": name }, h("span", { class: "sign", "aria-hidden": "true" }, sign), more ? `${word}, ${more}` : word);
 }
 

@@ -9,6 +9,9 @@ export const STATUS = {
   pausing: ["…", "Pausing"], draining: ["↓", "Draining"],
 };
 
+// What rules tell of.
+export const EVENTS = { failed: "Failed", timeout: "Timeout", lost: "Lost", missed: "Missed", recovered: "Well again" };
+
 export const UNSUCCESSFUL = new Set(["failed", "timeout", "lost"]);
 export const FINAL = new Set(["success", "failed", "timeout", "lost", "cancelled", "skipped"]);
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
+from uuid_utils.compat import uuid7
 
 from horarium.http.app import ROUTES
 from horarium.http.openapi import describe
@@ -48,6 +49,8 @@ BODIES: dict[str, Any] = {
     "post /api/v1/users": {"username": "described", "password": PASSWORD, "email": "d@example.org"},
     "patch /api/v1/users/{user_id}": {"full_name": "De Scribed", "role": "operator"},
     "put /api/v1/system/limits/{kind}/{name}": {"max_running": 3, "rate": 10, "period_seconds": 60},
+    "post /api/v1/notification-rules": {"name": "d", "events": ["failed"], "webhook": {"url": "http://127.0.0.1:9"}},
+    "patch /api/v1/notification-rules/{rule_id}": {"tags": ["described"]},
     "post /api/v1/api-keys": {"name": "described", "role": "viewer", "expires_at": "2099-01-01T00:00:00Z"},
 }  # fmt: skip
 GIVEN = ("ETag", "Location", "Retry-After", "WWW-Authenticate")
@@ -80,7 +83,8 @@ async def test_an_answer_is_as_the_document_says(
     house: House, path: str, method: str, operation: dict[str, Any]
 ) -> None:
     outcome = {"cancel": "running", "retry": "failed"}.get(path.rpartition("/")[2], "success")
-    filled = path.format(**await things(house, outcome))
+    known = await told(house) if "notification" in path else await things(house, outcome)
+    filled = path.format(**known)
     body = BODIES.get(f"{method} {path}")
     if path.endswith(("/auth/refresh", "/auth/revoke")):
         pair = await house.call("POST", "/api/v1/auth/login", BODIES["post /api/v1/auth/login"], token=None)
@@ -119,6 +123,20 @@ TASKS: dict[str, dict[str, Any]] = {
     "failed": {"task_type": "fail", "parameters": {}},
     "running": {"task_type": "sleep", "parameters": {"seconds": 60}},
 }
+
+
+async def told(house: House) -> dict[str, object]:
+    """A rule, and a message of it that waits."""
+    body = BODIES["post /api/v1/notification-rules"]
+    rule_id = (await house.call("POST", "/api/v1/notification-rules", {**body, "name": str(uuid7())})).body["id"]
+    message_id = await house.sql(
+        "INSERT INTO notifications (id, rule_id, subject, event, config_id, config_name, content, status, created_at,"
+        " next_try_at, give_up_at) VALUES ($1, $2, $1, 'failed', 1, 'a', '{}', 'pending', now(), now(), now())"
+        " RETURNING id",
+        uuid7(),
+        rule_id,
+    )
+    return {"rule_id": rule_id, "notification_id": message_id}
 
 
 async def things(house: House, outcome: str) -> dict[str, object]:
