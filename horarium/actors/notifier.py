@@ -12,7 +12,8 @@ same id.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class Notifier:
                 for each in done.tries:
                     sending.start_soon(self._make, context, each)
                 if done.looked != Looked():
-                    log.info("notices.decided", **asdict(done.looked))
+                    _tell_looked(done.looked)
                 if not done.looked.more:
                     with context.idle(), anyio.move_on_after(LOOK_SECONDS):
                         await self._freed.wait()
@@ -109,13 +110,24 @@ class Notifier:
         await patiently(context, partial(self.settle, tried, outcome), "what came of a message")
 
 
+def _tell_looked(looked: Looked) -> None:
+    log.info(
+        "notices.decided",
+        notices=looked.notices,
+        made=looked.made,
+        suppressed=looked.suppressed,
+        recovered=looked.recovered,
+        more=looked.more,
+    )
+
+
 def _tell(tried: Try, settled: Settled) -> None:
-    tell = log.info if settled.status == "delivered" else log.warning
-    said = {} if settled.error is None else {"error": settled.error}
-    tell(
-        f"notification.{settled.status}",
+    log.log(
+        logging.INFO if settled.status == "delivered" else logging.WARNING,
+        "notification.tried",
         notification=str(tried.message.id),
         rule=tried.rule_name,
-        attempts=tried.number,
-        **said,
+        tries=tried.number,
+        delivery=settled.status,
+        error=settled.error,
     )

@@ -39,11 +39,11 @@ SCHEDULED = ("child.restart_scheduled", "warning")
 
 
 def told_of(actor: str, logs: Sequence[Any]) -> list[tuple[str, str]]:
-    """What the log says of an actor, and how loudly; an API that is asked and silent is told of besides."""
+    """What the supervisor says of an actor, and how loudly; what it asks and what an actor waits for is told besides."""
     return [
         (line["event"], line["log_level"])
         for line in logs
-        if line.get("child") == actor and line["event"] != "child.silent"
+        if line.get("child") == actor and line["event"] not in ("child.silent", "actor.waits", "actor.goes_on")
     ]
 
 
