@@ -31,7 +31,7 @@ OFF = logging.CRITICAL + 10
 TEXT_CHARS = 64 * 1024
 """How much of a text is looked through for secrets: many times what is kept of it."""
 
-NOT_SHOWN = frozenset({"event", "exception", "stack", "timestamp", "level", "logger"})
+NOT_SHOWN = frozenset({"event", "exception", "stack", "timestamp", "level", "logger", "trace_id", "span_id"})
 
 
 class _CaptureHandler(logging.Handler):

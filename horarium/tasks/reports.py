@@ -199,7 +199,7 @@ def _is_due(report: Report, now: float) -> bool:
 
 
 def _events(attempt: Attempt, news: News) -> Iterator[LiveEvent]:
-    known = {"task_id": attempt.execution_id, "config_id": attempt.config_id, "attempt": attempt.attempt}
+    known = {"task_id": attempt.task_id, "config_id": attempt.config_id, "attempt": attempt.attempt}
     told = known | {"timestamp": datetime.now(UTC)}
     if news.has_moved:
         yield LiveEvent("progress", attempt.config_id, told | {"progress": news.progress, "message": news.message})

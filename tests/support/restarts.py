@@ -39,7 +39,7 @@ SCHEDULED = ("child.restart_scheduled", "warning")
 
 
 def told_of(actor: str, logs: Sequence[Any]) -> list[tuple[str, str]]:
-    """What the supervisor says of an actor, and how loudly; what it asks and what an actor waits for is told besides."""
+    """What the supervisor says of an actor, and how loudly; what it asks, what an actor waits for, is told besides."""
     return [
         (line["event"], line["log_level"])
         for line in logs
