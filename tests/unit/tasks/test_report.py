@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -19,6 +20,7 @@ from taskiq import InMemoryBroker, TaskiqMessage
 from horarium import Context
 from horarium.logs import configure_logging
 from horarium.outcome import Attempt
+from horarium.sql.executions import Claim
 from horarium.stages import ids_of
 from horarium.tasks.log_capture import capture_level, capture_logs, capture_logs_from
 from horarium.tasks.report import LINE_BYTES, MOST_BYTES, MOST_LINES, Report, current, encoded_line, known_progress
@@ -258,6 +260,18 @@ async def test_however_many_talk_a_tick_tells_of_so_many_in_turn_and_of_few_line
     assert [event.kind for event in told_now] == ["progress", "log"] * TOLD_EACH_TICK
     assert {len(event.data["lines"]) for event in told_now if event.kind == "log"} == {LINES_TOLD}
     assert {event.data["total"] for event in told_now if event.kind == "log"} == {300}
+
+
+def test_what_an_app_has_kicked_is_told_of_by_the_id_that_the_app_knows() -> None:
+    told: list[LiveEvent] = []
+    reports = Reports(cast("Any", None), lambda event: told.append(cast("LiveEvent", event)))
+    kicked = Report(replace(attempt(1), config_id=None, message_id=UUID(int=2)))
+    reports._open[Claim(UUID(int=1), 1)] = kicked
+
+    kicked.progress(0.5, None)
+    reports.tell_news()
+
+    assert [event.data["task_id"] for event in told] == [UUID(int=2)]
 
 
 @pytest.mark.anyio
