@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
+    from horarium.tracing.derived import Derived
+
 __all__ = ["Places", "carrier_of", "current"]
+
+TRACEPARENT = "traceparent"
+NOWHERE = Context()
 
 
 class Places:
@@ -42,14 +47,26 @@ class Places:
         return context if trace.get_current_span(context).get_span_context().is_valid else None
 
     def computed(self, execution_id: UUID, task_type: str) -> Context:
-        """The trace of an execution as it must have begun, kept or not: samplers decide by its id."""
+        """The trace of an execution as it must have begun, kept or not."""
         ids = derived(execution_id)
-        decided = self._sampler.should_sample(Context(), ids.trace_id, f"tick {task_type}")
-        flags = TraceFlags.RANDOM_TRACE_ID | (
-            TraceFlags.SAMPLED if decided.decision is Decision.RECORD_AND_SAMPLE else 0
-        )
-        first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=TraceFlags(flags))
+        kept = self._decides(ids, task_type) is Decision.RECORD_AND_SAMPLE
+        flags = TraceFlags(TraceFlags.RANDOM_TRACE_ID | (TraceFlags.SAMPLED if kept else TraceFlags.DEFAULT))
+        first = SpanContext(ids.trace_id, ids.span_id, is_remote=True, trace_flags=flags)
         return trace.set_span_in_context(NonRecordingSpan(first), Context())
+
+    def dropped(self, execution_id: UUID, task_type: str) -> dict[str, str] | None:
+        """What is carried of a computed trace that is not kept; None of one that is, or that is not carried W3C's way.
+
+        A burst of which one in a hundred is kept is to cost what that one costs: the others get no span at all.
+        """
+        ids = derived(execution_id)
+        if TRACEPARENT not in self._fields or self._decides(ids, task_type) is not Decision.DROP:
+            return None
+        return {TRACEPARENT: f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{TraceFlags.RANDOM_TRACE_ID:02x}"}
+
+    def _decides(self, ids: Derived, task_type: str) -> Decision:
+        """What the sampler says of a trace that begins: by its id and name, which are all that everybody knows."""
+        return self._sampler.should_sample(NOWHERE, ids.trace_id, f"tick {task_type}").decision
 
     def first(self, execution_id: UUID, task_type: str, *, verb: str = "tick", **options: Any) -> Span:
         """The span that begins this trace, under the ids that everybody can compute."""

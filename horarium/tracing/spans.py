@@ -57,6 +57,7 @@ class Sending:
 
     messages: list[TaskMessage]
     spans: list[tuple[Span, ...]]
+    """Of each message its own, and after it the one that begins its trace; none where it is not kept."""
 
     def end(
         self, error: BaseException | None = None, *, sent: Collection[UUID] = (), refused: Collection[UUID] = ()
@@ -65,10 +66,9 @@ class Sending:
 
         The first span of a trace is left to whoever sends the message again, unless nobody ever will (`refused`).
         """
-        for message, (publish, *first) in zip(self.messages, self.spans, strict=True):
+        for message, spans in zip(self.messages, self.spans, strict=True):
             failed = error is not None and message.execution_id not in sent
-            over = [publish] if failed and message.execution_id not in refused else [publish, *first]
-            for span in over:
+            for span in spans[:1] if failed and message.execution_id not in refused else spans:
                 if failed:
                     _fails(span, error)
                 span.end()
@@ -125,6 +125,10 @@ class Tracing:
         return Sending([message for message, _ in begun], [spans for _, spans in begun])
 
     def _begin(self, message: TaskMessage, system: str) -> tuple[TaskMessage, tuple[Span, ...]]:
+        if message.kicked is None and not (message.trace and message.trace.headers):
+            dropped = self._places.dropped(message.execution_id, message.task_type)
+            if dropped is not None:
+                return replace(message, trace=Trace(dropped)), ()
         parent, first = self._place(message)
         publish = self._places.tracer.start_span(
             f"publish {message.queue}",

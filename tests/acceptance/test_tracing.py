@@ -100,7 +100,7 @@ def test_a_run_by_hand_and_its_retry_are_one_trace_with_the_request_and_its_call
 def test_a_tick_is_one_trace_into_the_process_of_a_plain_function(house: ChaosHouse, collector: Collector) -> None:
     """Its id is computed from the execution's, and asked of nobody."""
     config = house.client.config(task_type="traced.plain", parameters={}, queue="default")
-    execution = until(lambda: [e for e in house.client.executions(config) if e["status"] == "success"], within=15)[-1]
+    execution = until(lambda: [e for e in house.client.executions(config) if e["status"] == "success"], within=30)[-1]
     house.client.post(f"/task-configs/{config}/stop")
 
     trace = f"{derived(UUID(execution['task_id'])).trace_id:032x}"

@@ -157,6 +157,14 @@ def test_a_clock_is_judged_by_what_it_is_off(seconds: float, level: str) -> None
     assert clock("a clock", seconds).level == level
 
 
+def test_what_tracing_needs_is_installed_with_its_extra() -> None:
+    found = judge_packages(
+        PackageFacts((3, 11, 0), "1.0", ("opentelemetry-sdk is missing",), "horarium[opentelemetry]")
+    )
+
+    assert worst(found).remedy == "pip install --upgrade 'horarium[opentelemetry]==1.0'"
+
+
 def test_before_there_are_tables_nothing_is_said_of_what_is_in_them() -> None:
     assert [*judge_leader(None), *judge_queues(None), *judge_index(None)] == []
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from taskiq import TaskiqMessage
 from uuid_utils.compat import uuid7
@@ -17,8 +20,11 @@ from horarium.outcome import Attempt, Succeeded, Unsuccessful
 from horarium.sql.executions import Finished
 from horarium.tasks.message import TaskMessage, Trace
 from horarium.tasks.unsent import Unsent
+from horarium.tracing import spans
 from horarium.tracing.carried import carried
 from horarium.tracing.derived import derived, made_at_ns
+from horarium.tracing.provider import tracer_provider
+from horarium.tracing.spans import Tracing
 from tests.support.spans import TracedProcess
 
 if TYPE_CHECKING:
@@ -68,9 +74,9 @@ def ran(process: TracedProcess, message: TaskMessage, error: Exception | None = 
         process.tracing.came_to(outcome, error)
 
 
-def above(span: Seen, spans: list[Seen]) -> list[str]:
+def above(span: Seen, made: list[Seen]) -> list[str]:
     """The names from the first span of its trace down to it."""
-    by_id = {each.id: each for each in spans}
+    by_id = {each.id: each for each in made}
     names = [span.name]
     while span.parent in by_id:
         span = by_id[span.parent]
@@ -86,16 +92,16 @@ def test_a_tick_its_messages_and_its_attempts_are_one_trace_whoever_makes_them()
     ran(worker, sent(dispatcher, message), ValueError("hunter2"))
     ran(worker, sent(publisher, replace(message, attempt=2, begins=None)))
 
-    spans = [*dispatcher.spans, *publisher.spans, *worker.spans]
-    assert {span.trace for span in spans} == {f"{derived(message.execution_id).trace_id:032x}"}
-    assert [above(span, spans) for span in spans] == [
+    made = [*dispatcher.spans, *publisher.spans, *worker.spans]
+    assert {span.trace for span in made} == {f"{derived(message.execution_id).trace_id:032x}"}
+    assert [above(span, made) for span in made] == [
         ["tick reports.send", "publish slow"],
         ["tick reports.send"],
         ["tick reports.send", "publish slow"],
         ["tick reports.send", "publish slow", "run reports.send"],
         ["tick reports.send", "publish slow", "run reports.send"],
     ]
-    assert [span.parent for span in spans if span.name.startswith("tick")] == [""]
+    assert [span.parent for span in made if span.name.startswith("tick")] == [""]
 
 
 def test_spans_say_which_execution_it_is_and_what_became_of_it_and_never_what_with() -> None:
@@ -225,3 +231,34 @@ def test_of_what_a_caller_puts_into_the_trace_nothing_but_the_trace_goes_on() ->
 
     assert set(asked or {}) == {"traceparent"}
     assert "baggage" in propagate.get_global_textmap().fields
+
+
+def test_a_provider_that_an_app_has_made_is_used_and_gives_the_ids_that_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be made by the app's code, or by `opentelemetry-instrument`; and it is not ours to shut down."""
+    theirs, message = TracerProvider(), tick()
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: theirs)
+
+    found, ours = tracer_provider("horarium")
+    [(_, first)] = Tracing(found, ours=ours).sending([message], "redis").spans
+
+    assert (found, ours) == (theirs, False)
+    assert (first.get_span_context().trace_id, first.get_span_context().span_id) == derived(message.execution_id)
+    other = theirs.get_tracer("theirs").start_span("other").get_span_context()
+    assert other.trace_id != derived(message.execution_id).trace_id
+
+
+@pytest.mark.anyio
+async def test_a_collector_that_is_away_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What shuts the SDK down may wait for its last request for half a minute."""
+    ended = threading.Event()
+    process = TracedProcess()
+    monkeypatch.setattr(spans, "STOP_SECONDS", 0.05)
+    monkeypatch.setattr(process.provider, "shutdown", ended.wait)
+
+    with anyio.fail_after(5):
+        await Tracing(process.provider, ours=True).stop()
+
+    assert not ended.is_set()
+    ended.set()
