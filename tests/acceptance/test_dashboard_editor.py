@@ -155,6 +155,7 @@ def test_what_is_refused_is_told_at_its_field_and_the_first_has_the_focus(visit:
     begin(page, "", "echo")
     page.locator(".more > summary").click()
     page.get_by_label("Jitter").fill("soon")
+    expect(page.locator("#field-jitter_seconds-fault")).to_be_visible()
     page.locator(".more > summary").click()
 
     page.get_by_role("button", name="Create").click()
@@ -164,8 +165,8 @@ def test_what_is_refused_is_told_at_its_field_and_the_first_has_the_focus(visit:
     expect(page.locator("#field-jitter_seconds-fault")).to_be_visible()
     page.get_by_label("Name").fill("named")
     expect(page.locator("#field-name-fault")).to_have_count(0)
-    visit.was_quiet(provokes="422")
     give_up(page)
+    visit.was_quiet(provokes="422")
 
 
 def give_up(page: Page) -> None:
