@@ -49,10 +49,12 @@ def visit(known: Visit) -> Iterator[Visit]:
 
 
 @contextmanager
-def visiting(chromium: Browser, house: Running, admin: Client, role: str) -> Iterator[Visit]:
+def visiting(
+    chromium: Browser, house: Running, admin: Client, role: str, provokes: str | None = None
+) -> Iterator[Visit]:
     username = named(role)
     admin.post("/users", {"username": username, "password": PASSWORD, "role": role})
-    with Visit.of(chromium, house.url) as made:
+    with Visit.of(chromium, house.url, provokes=provokes) as made:
         made.to("/configs")
         made.log_in(PASSWORD, username)
         made.is_drawn()
@@ -221,6 +223,24 @@ def test_leaving_asks_where_something_is_not_saved(visit: Visit, admin: Client) 
     page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     expect(page).to_have_url(f"{visit.url}/executions")
     assert admin.get(f"/task-configs/{config}")["description"] == ""
+
+
+def test_what_is_typed_outlives_the_session(chromium: Browser, house: Running, admin: Client) -> None:
+    """A session ends in the middle of a form; after the login the form is as it was."""
+    with visiting(chromium, house, admin, "operator", provokes="401") as visit:
+        page = visit.page
+        begin(page, "half a config", "echo", "0 4 * * *")
+        user = next(
+            each for each in admin.every("/users") if each["username"] == page.locator(".who").first.inner_text()
+        )
+        admin.call("PATCH", f"/users/{user['id']}", {"password": f"{PASSWORD}, another"})
+
+        expect(page.get_by_label("Password")).to_be_visible()
+        visit.log_in(f"{PASSWORD}, another", user["username"])
+
+        expect(page).to_have_url(f"{visit.url}/configs/new")
+        expect(page.get_by_label("Name")).to_have_value("half a config")
+        expect(page.get_by_label("Cron expression")).to_have_value("0 4 * * *")
 
 
 def test_a_duplicate_has_everything_but_the_name(visit: Visit, admin: Client) -> None:
