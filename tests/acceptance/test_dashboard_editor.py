@@ -16,7 +16,7 @@ from tests.support.processes import PASSWORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.support.processes import Client, Running
 
@@ -128,6 +128,23 @@ def test_a_schedule_is_foreseen_as_it_is_typed_with_what_the_clocks_do_to_it(vis
     expect(words).to_have_text("Every weekday at 02:30, UTC")
     expect(page.locator(FAULT)).to_have_count(0)
     visit.was_quiet(provokes="422")
+
+
+def test_of_two_questions_the_earlier_is_given_up(visit: Visit) -> None:
+    """The answer to what was typed before never stands beside what is typed now, however late it comes."""
+    page = visit.page
+    page.get_by_role("link", name="New config").click()
+    held: list[Route] = []
+    page.route("**/schedules/preview", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/schedules/preview"):
+        page.get_by_label("Cron expression").fill("0 9 * * *")
+
+    with page.expect_event("requestfailed"):
+        page.get_by_label("Cron expression").fill("0 10 * * *")
+
+    expect(page.locator(".in-words")).to_have_text("Every day at 10:00, UTC")
+    page.unroute_all()
+    give_up(page)
 
 
 def test_an_edit_that_was_overtaken_says_by_whom_and_goes_on_top(visit: Visit, admin: Client) -> None:
