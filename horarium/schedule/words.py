@@ -34,7 +34,7 @@ def describe(schedule: Schedule, zone: str = "UTC") -> str:
 
 
 def _amount(seconds: int) -> str:
-    """`hour`, `90 seconds` as `minute and 30 seconds` with its numbers: each unit that there is some of."""
+    """`hour`, `1 minute and 30 seconds`: each unit that there is some of."""
     parts = []
     for unit, size in UNITS:
         number, seconds = divmod(seconds, size)

@@ -16,7 +16,7 @@ from tests.support.processes import PASSWORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.support.processes import Client, Running
 
@@ -49,10 +49,12 @@ def visit(known: Visit) -> Iterator[Visit]:
 
 
 @contextmanager
-def visiting(chromium: Browser, house: Running, admin: Client, role: str) -> Iterator[Visit]:
+def visiting(
+    chromium: Browser, house: Running, admin: Client, role: str, provokes: str | None = None
+) -> Iterator[Visit]:
     username = named(role)
     admin.post("/users", {"username": username, "password": PASSWORD, "role": role})
-    with Visit.of(chromium, house.url) as made:
+    with Visit.of(chromium, house.url, provokes=provokes) as made:
         made.to("/configs")
         made.log_in(PASSWORD, username)
         made.is_drawn()
@@ -128,6 +130,23 @@ def test_a_schedule_is_foreseen_as_it_is_typed_with_what_the_clocks_do_to_it(vis
     visit.was_quiet(provokes="422")
 
 
+def test_of_two_questions_the_earlier_is_given_up(visit: Visit) -> None:
+    """The answer to what was typed before never stands beside what is typed now, however late it comes."""
+    page = visit.page
+    page.get_by_role("link", name="New config").click()
+    held: list[Route] = []
+    page.route("**/schedules/preview", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/schedules/preview"):
+        page.get_by_label("Cron expression").fill("0 9 * * *")
+
+    with page.expect_event("requestfailed"):
+        page.get_by_label("Cron expression").fill("0 10 * * *")
+
+    expect(page.locator(".in-words")).to_have_text("Every day at 10:00, UTC")
+    page.unroute_all()
+    give_up(page)
+
+
 def test_an_edit_that_was_overtaken_says_by_whom_and_goes_on_top(visit: Visit, admin: Client) -> None:
     page, name = visit.page, named("edited twice")
     config = by_hand(admin, name)
@@ -155,6 +174,7 @@ def test_what_is_refused_is_told_at_its_field_and_the_first_has_the_focus(visit:
     begin(page, "", "echo")
     page.locator(".more > summary").click()
     page.get_by_label("Jitter").fill("soon")
+    expect(page.locator("#field-jitter_seconds-fault")).to_be_visible()
     page.locator(".more > summary").click()
 
     page.get_by_role("button", name="Create").click()
@@ -164,8 +184,8 @@ def test_what_is_refused_is_told_at_its_field_and_the_first_has_the_focus(visit:
     expect(page.locator("#field-jitter_seconds-fault")).to_be_visible()
     page.get_by_label("Name").fill("named")
     expect(page.locator("#field-name-fault")).to_have_count(0)
-    visit.was_quiet(provokes="422")
     give_up(page)
+    visit.was_quiet(provokes="422")
 
 
 def give_up(page: Page) -> None:
@@ -220,6 +240,24 @@ def test_leaving_asks_where_something_is_not_saved(visit: Visit, admin: Client) 
     page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     expect(page).to_have_url(f"{visit.url}/executions")
     assert admin.get(f"/task-configs/{config}")["description"] == ""
+
+
+def test_what_is_typed_outlives_the_session(chromium: Browser, house: Running, admin: Client) -> None:
+    """A session ends in the middle of a form; after the login the form is as it was."""
+    with visiting(chromium, house, admin, "operator", provokes="401") as visit:
+        page = visit.page
+        begin(page, "half a config", "echo", "0 4 * * *")
+        user = next(
+            each for each in admin.every("/users") if each["username"] == page.locator(".who").first.inner_text()
+        )
+        admin.call("PATCH", f"/users/{user['id']}", {"password": f"{PASSWORD}, another"})
+
+        expect(page.get_by_label("Password")).to_be_visible()
+        visit.log_in(f"{PASSWORD}, another", user["username"])
+
+        expect(page).to_have_url(f"{visit.url}/configs/new")
+        expect(page.get_by_label("Name")).to_have_value("half a config")
+        expect(page.get_by_label("Cron expression")).to_have_value("0 4 * * *")
 
 
 def test_a_duplicate_has_everything_but_the_name(visit: Visit, admin: Client) -> None:

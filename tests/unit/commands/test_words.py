@@ -196,6 +196,13 @@ def test_a_page_of_a_config_has_its_figures_and_leaves_out_what_is_not_set() -> 
     assert [line for line in page if "Jitter" in line or "Until" in line] == []
 
 
+@pytest.mark.parametrize(("expression", "said"), [("30 9 * * 1-5", ["Every weekday at 09:30, UTC"]), ("@newer", [])])
+def test_a_cron_is_said_in_words_as_far_as_this_release_can_read_it(expression: str, said: list[str]) -> None:
+    page = drawn(config_page(a_config(schedule_config={"cron_expression": expression}), NOW))
+
+    assert [line.removeprefix("  In words    ") for line in page if "In words" in line] == said
+
+
 def test_a_run_that_jitter_puts_off_says_when_it_fires() -> None:
     run = {"tick_at": at(hours=1), "local": "2026-11-24T14:00:00+01:00", "fires_at": at(hours=1, seconds=7)}
 
