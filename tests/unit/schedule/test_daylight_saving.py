@@ -80,7 +80,7 @@ def test_an_hour_repeated_across_midnight_utc_runs_fixed_times_once(monkeypatch:
     midnight = datetime(2024, 6, 1, tzinfo=UTC)
     second = int(midnight.timestamp()) - 1800
     changes = {second // 86_400: zones.Change(second, before=7200, after=3600)}
-    monkeypatch.setattr(zones, "_change", lambda _, day: changes.get(day))
+    monkeypatch.setattr(zones, "change_on", lambda _, day: changes.get(day))
 
     assert minutes_from(midnight, "0 1 * * *", "Etc/GMT-1") == [-60]
     assert minutes_from(midnight, "*/60 1 * * *", "Etc/GMT-1") == [-60, 0]
