@@ -122,6 +122,7 @@ class Auditor:
         self._written_until: datetime | None = None
         self._findings = Findings()
         self._pins: dict[int, datetime] = {}
+        self._unnoticed: list[Finding] = []
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -147,7 +148,8 @@ class Auditor:
         await self._look_for_stuck(found)
         new, self._pins = self._findings.settle(found.wrong), found.pins
         self._audit.found.update(finding.kind for finding in new)
-        await self._notice_missing([finding for finding in new if finding.kind == "missing"])
+        self._unnoticed += [finding for finding in new if finding.kind == "missing"]
+        await self._notice_missing()
         seconds = anyio.current_time() - began
         done = AuditPass(found.began_at, seconds, found.configs, found.ticks, found.unreadable, found.looked_at)
         self._publish(done)
@@ -155,7 +157,7 @@ class Auditor:
 
     def _stand_by(self) -> None:
         """Forget everything: another process leads, and finds for itself."""
-        self._findings, self._pins = Findings(), {}
+        self._findings, self._pins, self._unnoticed = Findings(), {}, []
         self._calendar, self._written_until = Calendar(), None
         self._audit.forget()
 
@@ -287,8 +289,12 @@ class Auditor:
             subject = f"{row['status']} in queue {row['queue']}"
             found.note("stuck", subject, row["executions"], row["since"], row["until"])
 
-    async def _notice_missing(self, findings: Sequence[Finding]) -> None:
-        """Let those know who want to be told: ticks without a row have no ending that would say it."""
+    async def _notice_missing(self) -> None:
+        """Let those know who want to be told: ticks without a row have no ending that would say it.
+
+        What could not be written, as Postgres was away, is written with the next pass: a finding is new only once.
+        """
+        findings = self._unnoticed
         if not findings:
             return
         async with self._database.connection() as connection:
@@ -298,6 +304,7 @@ class Auditor:
                 config_ids=[int(finding.subject.removeprefix("config ")) for finding in findings],
                 details=[orjson.dumps(_details(finding)).decode() for finding in findings],
             )
+        self._unnoticed = []
 
     def _publish(self, done: AuditPass) -> None:
         audit = self._audit

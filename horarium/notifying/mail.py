@@ -1,9 +1,9 @@
 """Mail: a plain text for each message, through the operator's own mail server.
 
-The server is a setting and not a rule's, so its address needs no guard. Whoever gives a user and a password is not
-sent without TLS. A mail's `Message-ID` is made of the message's id: a mail that was sent twice, because a process
-died before it had written down the first, is one to whoever reads it by that. Fields of the head are set by the
-standard library, which refuses a line break in them, and addresses are checked when a rule is written.
+The server is a setting and not a rule's, so its address needs no guard. A user and a password go without TLS only
+where the URL says so. A mail's `Message-ID` is made of the message's id: a mail that was sent twice, because a
+process died before it had written down the first, is one to whoever reads it by that. Fields of the head are set by
+the standard library, which refuses a line break in them, and addresses are checked when a rule is written.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Mailer:
                     password=server.password,
                     use_tls=server.use_tls,
                     start_tls=server.start_tls,
-                    local_hostname=self._domain,  # else it asks the resolver, and the loop waits
+                    local_hostname=self._domain,  # else the resolver is asked for ours
                     timeout=self._seconds,
                 )
         except SMTPRecipientsRefused as error:
@@ -78,7 +78,7 @@ class Mailer:
         written["Date"] = format_datetime(message.at)
         written["Message-ID"] = f"<{message.id}@{self._domain}>"
         written["Auto-Submitted"] = "auto-generated"
-        written.set_content(said.text)
+        written.set_content(said.text, cte="quoted-printable")  # for servers that take seven bits
         return written
 
 

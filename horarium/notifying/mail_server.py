@@ -36,8 +36,8 @@ class MailServer:
         """From a URL; ValueError, without the URL, for what is none."""
         try:
             parts = urlsplit(url)
-            port, query = parts.port or PORTS[parts.scheme], parse_qs(parts.query, strict_parsing=bool(parts.query))
-            wanted = query.pop("tls", [None])
+            usual, query = PORTS[parts.scheme], parse_qs(parts.query, strict_parsing=bool(parts.query))
+            port, wanted = parts.port or usual, query.pop("tls", [None])
         except (KeyError, ValueError):  # the second one's message repeats the value
             raise ValueError(URL_RULE) from None
         secure = parts.scheme == "smtps"

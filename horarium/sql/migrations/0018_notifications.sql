@@ -1,7 +1,7 @@
 -- Who is told of what becomes of executions, and what there is to tell.
 --
 -- `notification_rules`: which events of which configs go where. `notification_notices`: what has happened and no rule
--- has been asked about yet; a row comes in the transaction of the ending itself, so there is none without the other.
+-- has been asked about yet; a row comes by the statement of the ending itself, so there is none without the other.
 -- `notification_alerts`: the configs of which a rule has told something bad and nothing good since. `notifications`: the
 -- messages, one for a rule, an execution and an event, whoever decides and however often.
 
@@ -79,25 +79,12 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_pending ON notifications (rule_id, config_id, id) WHERE status = 'pending';
 CREATE INDEX notifications_by_rule ON notifications (rule_id, created_at);
 
--- Whoever ends an execution, by whatever statement, has written the notice of it. What succeeds is no notice, and costs
--- no more than the condition; nor is anything written where nobody wants to be told.
-CREATE FUNCTION execution_noticed() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The statements that end executions badly call it for each in what they return, so a notice is written by the ending
+-- itself. It is not called for what succeeds, and writes nothing where nobody wants to be told.
+CREATE FUNCTION execution_noticed(id uuid, config_id bigint, status text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO notification_notices (subject, config_id, event)
-    SELECT NEW.id, NEW.config_id, CASE NEW.status WHEN 'skipped' THEN 'missed' ELSE NEW.status END
+    SELECT $1, $2, CASE $3 WHEN 'skipped' THEN 'missed' ELSE $3 END
     WHERE EXISTS (SELECT 1 FROM notification_rules AS r WHERE r.enabled);
-    RETURN NULL;
+    RETURN FOUND;
 END $$;
-
-CREATE TRIGGER execution_ended_badly AFTER UPDATE OF completed_at ON executions
-FOR EACH ROW WHEN (
-    NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL AND NEW.status IN ('failed', 'timeout', 'lost')
-    AND NEW.config_id IS NOT NULL
-) EXECUTE FUNCTION execution_noticed();
-
--- Ticks that did not run because nobody was there to run them. Those before the latest, where the policy wants the latest
--- alone, were made up for by it.
-CREATE TRIGGER execution_missed AFTER INSERT ON executions
-FOR EACH ROW WHEN (
-    NEW.status = 'skipped' AND NEW.reason IN ('missed', 'missed_window', 'max_catchup_runs')
-) EXECUTE FUNCTION execution_noticed();

@@ -9,7 +9,9 @@
 -- tick is deferred for a moment while they are fresh: created less than `waits_seconds` ago and waiting for a worker,
 -- or begun less than `begun_seconds` ago; our own delay is no overlap. The others buffer it, up to a bound: one,
 -- `most_buffered`, or in place of all others, which the caller then cancels ('replace'). A backfill costs no tick: what
--- of it waits is not counted, and under `skip` a tick waits for the one run of it that is under way.
+-- of it waits is not counted, and under `skip` a tick waits for the one run of it that is under way. Ticks that did not
+-- run because nobody was there to run them are noticed; those before the latest, where the policy wants the latest alone,
+-- were made up for by it.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -75,10 +77,15 @@ inserted AS (
     WHERE decision NOT IN ('stale', 'exists', 'defer')
     ORDER BY config_id, tick_at
     ON CONFLICT (config_id, tick_at) DO NOTHING
-    RETURNING id
+    RETURNING
+        id,
+        CASE
+            WHEN status = 'skipped' AND reason IN ('missed', 'missed_window', 'max_catchup_runs')
+                THEN execution_noticed(id, config_id, status)
+        END AS noticed
 )
 SELECT
-    j.id,
+    j.id, i.noticed,
     CASE WHEN i.id IS NULL AND j.decision NOT IN ('stale', 'defer') THEN 'exists' ELSE j.decision END AS decision
 FROM judged AS j LEFT JOIN inserted AS i ON i.id = j.id;
 
@@ -181,7 +188,7 @@ SET
     buffered = false
 FROM refused AS r
 WHERE e.id = r.id
-RETURNING e.id;
+RETURNING e.id, CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
 
 -- name: execution_next_retry()$
 -- When the earliest waiting retry is due.
@@ -231,7 +238,8 @@ RETURNING
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
 -- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back. Where a
 -- cancel was asked for, whatever is no success is `cancelled`, and for good. `held`: its worker lives and may still be
--- at it. `awaited` says that a buffered execution of the config waits for its turn.
+-- at it. `awaited` says that a buffered execution of the config waits for its turn. What ends badly is noticed here, for
+-- those who want to be told.
 WITH ending AS (
     SELECT
         f.*,
@@ -272,7 +280,11 @@ FROM ending AS f
 WHERE e.id = f.id
 RETURNING
     e.id, e.attempt, e.status, e.reason, e.config_id, e.completed_at,
-    EXISTS (SELECT 1 FROM executions AS b WHERE b.config_id = e.config_id AND b.buffered) AS awaited;
+    EXISTS (SELECT 1 FROM executions AS b WHERE b.config_id = e.config_id AND b.buffered) AS awaited,
+    CASE
+        WHEN e.status IN ('failed', 'timeout', 'lost') AND e.config_id IS NOT NULL
+            THEN execution_noticed(e.id, e.config_id, e.status)
+    END AS noticed;
 
 -- name: execution_let_go(ids, worker)
 -- A worker is done with attempts that were ended without it: their slots are free.

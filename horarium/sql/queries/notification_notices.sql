@@ -1,5 +1,5 @@
--- What has happened and no rule has been asked about yet. Rows come by triggers on executions, in the transaction of each
--- ending (migration 0018), and from the auditor.
+-- What has happened and no rule has been asked about yet. Rows come by the statements that end
+-- executions, each in the transaction of its ending (`execution_noticed`, migration 0018), and from the auditor.
 
 -- name: notification_notice_insert(subjects, config_ids, details)
 -- Ticks that have no row at all, where somebody wants to be told.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from horarium.notifying.mail_server import MailServer
 from horarium.notifying.outbox import LEASE, MOST_PER_HOUR, Outbox
 from horarium.notifying.rules import Notifications
 from horarium.notifying.webhook import Webhooks
-from horarium.outcome import Succeeded, Unsuccessful, decide
+from horarium.outcome import Ending, Succeeded, Unsuccessful, decide
 from horarium.sql import executions
-from horarium.sql.executions import Finish
+from horarium.sql.executions import Claim, Finish
+from horarium.sql.queries import QUERIES
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from tests.support.receivers import LOOPBACK, MailServerDouble, Receiver
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
+SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
+"""Statements by which somebody ends executions on purpose."""
 DAY_SECONDS = 24 * 3600
 MINUTE_SECONDS = 60.0
 
@@ -145,6 +149,17 @@ async def test_what_ends_badly_is_told_with_its_reason_and_a_link(desk: Desk, st
     assert data["duration_seconds"] >= 0
 
 
+async def test_what_cannot_be_sent_to_any_worker_is_told_as_failed(desk: Desk) -> None:
+    await desk.rule()
+    run = await desk.rig.manual_run(await a_config(desk.rig))
+
+    async with desk.rig.database.connection() as connection:
+        await executions.refuse(connection, {Claim(run, 1): "no such queue"})
+
+    assert await desk.tell() == ["delivered"]
+    assert desk.receiver.received[0].said["data"]["error"] == "no such queue"
+
+
 async def test_a_webhook_can_be_verified_by_the_secret_that_was_shown_once(desk: Desk) -> None:
     """And by the one before it, for a day after it was changed."""
     old = await desk.rule()
@@ -209,6 +224,21 @@ async def test_ticks_without_any_row_are_told_once_the_auditor_has_found_them(de
     assert came.said["data"]["url"] == f"https://horarium.example/configs/{config}"
 
 
+def test_every_statement_that_ends_executions_notices_it_or_is_named_here() -> None:
+    """Who adds one is asked whether anybody wants to be told."""
+    writes = re.compile(
+        r"UPDATE executions\b.*\bcompleted_at = |INSERT INTO executions \([^)]*\bcompleted_at\b", re.DOTALL
+    )
+    ending = {query.name: "execution_noticed(" in query.sql for query in QUERIES.all() if writes.search(query.sql)}
+
+    assert {name for name, noticed in ending.items() if noticed} == {
+        "execution_finish",
+        "execution_refuse",
+        "execution_insert_ticks",
+    }
+    assert {name for name, noticed in ending.items() if not noticed} == SILENT
+
+
 # Once, and once more when it is well again
 
 
@@ -222,7 +252,9 @@ async def test_a_thousand_failures_of_one_config_are_one_message(desk: Desk) -> 
         [uuid7() for _ in range(1000)],
         config,
     )
-    await desk.rig.sql("UPDATE executions SET status = 'failed', error = 'x', completed_at = clock_timestamp()")
+    endings = [Finish(row["id"], 1, Ending("failed", "failed", error="x")) for row in await desk.rig.rows(config)]
+    async with desk.rig.database.connection() as connection:
+        await executions.finish(connection, endings)
 
     assert await desk.tell() == ["delivered"]
     assert await desk.rig.sql("SELECT notices FROM notification_alerts") == 1000

@@ -179,7 +179,7 @@ def test_what_is_no_mail_server_is_refused_without_being_quoted(rest: str) -> No
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["h:25", "http://h", "smtp://", "smtp://u@h", "smtps://h?tls=none"])
+@pytest.mark.parametrize("url", ["h:25", "http://h", "http://h:25", "smtp://", "smtp://u@h", "smtps://h?tls=none"])
 def test_what_is_half_a_mail_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
         MailServer.parse(url)
