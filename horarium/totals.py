@@ -7,6 +7,7 @@ time at most, however many look. One that is quick is made anew each time, so th
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,10 +28,11 @@ MOST_KEPT = 256
 
 @dataclass(slots=True)
 class _Kept:
-    """A count, how long it is good for, and whoever counts it just now."""
+    """A count, when it was begun, how long it is good for, and whoever counts just now."""
 
     total: int = 0
-    until: float = 0.0
+    began: float = -math.inf
+    until: float = -math.inf
     counting: anyio.Lock = field(default_factory=anyio.Lock)
 
 
@@ -43,16 +45,17 @@ class Totals:
 
     async def of(self, what: Hashable, count: Callable[[], Awaitable[int]]) -> int:
         """How many there are, by a count of now or of a moment ago; whoever awaits it holds nothing others need."""
-        kept = self._place(what)
-        if self._clock() < kept.until:
+        kept, asked = self._place(what), self._clock()
+        if asked < kept.until:
             return kept.total
         async with kept.counting:
-            if self._clock() < kept.until:  # counted while this one waited
+            if kept.began >= asked or self._clock() < kept.until:  # counted while this one waited
                 return kept.total
             began = self._clock()
             kept.total = await count()
             took = self._clock() - began
-            kept.until = self._clock() + min(KEPT_TIMES_COST * took, KEPT_SECONDS) if took > QUICK_SECONDS else 0.0
+            kept.began = began
+            kept.until = self._clock() + min(KEPT_TIMES_COST * took, KEPT_SECONDS) if took > QUICK_SECONDS else began
             return kept.total
 
     def _place(self, what: Hashable) -> _Kept:

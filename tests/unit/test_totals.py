@@ -69,6 +69,16 @@ async def test_those_who_ask_together_are_answered_by_one_count() -> None:
     assert slow.times == 1
 
 
+async def test_of_many_who_ask_together_for_a_quick_one_few_count() -> None:
+    quick = Counting(seconds=0.01)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(quick.asked)
+
+    assert quick.times == 1
+
+
 async def test_each_thing_has_a_count_of_its_own() -> None:
     slow = Counting(seconds=0.2)
 
