@@ -1,8 +1,9 @@
 """How many rows a list has on all of its pages, counted once for everybody who asks at about the same time.
 
 Counting a million rows takes a tenth of a second or more, and a hundred open lists ask again whenever something
-happens. So a count that took long is kept in proportion to what it took: counting the same takes a twentieth of the
-time at most, however many look. One that is quick is made anew each time, so that a small house never sees an old one.
+happens. So a count that is large, or took long, is kept in proportion to what it took: counting the same takes a
+twentieth of the time at most, however many look. One that is small and quick is made anew each time: a list of three
+says three.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Totals"]
 
-QUICK_SECONDS = 0.05
+LARGE = 10_000
+"""From here on nobody misses one."""
+QUICK_SECONDS = 0.1
 KEPT_TIMES_COST = 20
 KEPT_SECONDS = 20.0
 """The longest, whatever it took."""
@@ -53,9 +56,9 @@ class Totals:
                 return kept.total
             began = self._clock()
             kept.total = await count()
-            took = self._clock() - began
-            kept.began = began
-            kept.until = self._clock() + min(KEPT_TIMES_COST * took, KEPT_SECONDS) if took > QUICK_SECONDS else began
+            kept.began, took = began, self._clock() - began
+            if kept.total >= LARGE or took > QUICK_SECONDS:
+                kept.until = self._clock() + min(KEPT_TIMES_COST * took, KEPT_SECONDS)
             return kept.total
 
     def _place(self, what: Hashable) -> _Kept:
