@@ -23,7 +23,7 @@ from dashboard_life import PASSWORD
 from playwright.async_api import async_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from dashboard_life import Life
     from playwright.async_api import Browser, BrowserContext
@@ -163,6 +163,15 @@ class Visitor:
         for _ in range(times):
             await self._look(context, page, seen)
         await self._leave(context, page)
+
+    async def tour(self, pages: Sequence[Page]) -> list[tuple[Page, Seen]]:
+        """Each page once, in new tabs of one profile."""
+        context = await self._context(pages[0])
+        found = [(page, Seen()) for page in pages]
+        for page, seen in found:
+            await self._look(context, page, seen)
+        await self._leave(context, pages[0])
+        return found
 
     async def _look(self, context: BrowserContext, page: Page, seen: Seen, *, slow: bool = False) -> None:
         tab = await context.new_page()

@@ -74,6 +74,7 @@ class Watcher:
         async with self._session.get(STREAM, params=self._query) as answer:
             assert answer.status == 200, answer.status
             self.is_open.set()
+            self._nudged.set()  # what happened before the stream was there is read once more
             async for chunk in answer.content.iter_any():
                 whole, _, tail = (tail + chunk).rpartition(b"\n\n")
                 news = sum(map(whole.count, NEWS))

@@ -10,6 +10,7 @@ An event keeps its id in every process, so a client may resume at another one.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ import orjson
 from horarium.keyspace.event_stream import EVENTS_KEPT, PAGE_EVENTS, EventId
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from horarium.keyspace.event_stream import Entry
 
@@ -36,6 +37,8 @@ CHUNKS_HELD = 32
 ABOUT_EXECUTIONS = frozenset({"execution", "progress", "log"})
 TOLD_SINGLY = 20
 """So many events about executions at once are told one by one to whoever wants it brief; more are told as one."""
+BRIEF_SECONDS = 0.5
+"""How long whoever wants it brief is told nothing more after it was told something: a burst is a few texts to it."""
 
 CATCH_UP_SECONDS = 3.0
 """How long a client that has seen more than this process waits for it to have read as much."""
@@ -64,7 +67,7 @@ class Frame(NamedTuple):
 class Wanted:
     """Which events a client wants: of these kinds, and of one config where `config_id` is not empty.
 
-    Who wants it `brief` reads lists anew and has no use for what became of each execution.
+    Who wants it `brief` reads lists anew, and has no use for what became of each execution, nor for each moment.
     """
 
     kinds: frozenset[str]
@@ -89,8 +92,9 @@ class Wanted:
 class EventFeed:
     """The newest events in order. Places are counted from the first event that this process ever held."""
 
-    def __init__(self, *, kept: int = EVENTS_KEPT) -> None:
+    def __init__(self, *, kept: int = EVENTS_KEPT, clock: Callable[[], float] = time.monotonic) -> None:
         self._kept = kept
+        self.clock = clock
         self._frames: list[Frame] = []
         self._chunks: dict[tuple[int, Wanted], tuple[bytes, int]] = {}
         self._moved: anyio.Event | None = None
@@ -144,11 +148,11 @@ class EventFeed:
         return Subscription(self, wanted, self._place_behind(seen))
 
     def chunk(self, place: int, wanted: Wanted) -> tuple[bytes, int]:
-        """What of the events from a place on is wanted, a page at most, and the place behind them."""
+        """What of the events from a place on is wanted, and the place behind them; a page at most, if not in brief."""
         known = self._chunks.get((place, wanted))
         if known is None:
             start = place - self.first
-            page = self._frames[start : start + PAGE_EVENTS]
+            page = self._frames[start : None if wanted.brief else start + PAGE_EVENTS]
             known = wanted.text(page), place + len(page)
             if len(self._chunks) >= CHUNKS_HELD:
                 self._chunks.clear()
@@ -180,10 +184,13 @@ class Subscription:
         self._wanted = wanted
         self._place = place
         self._told_away = False
+        self._rests_until = 0.0
 
     def take(self) -> bytes | None:
         """What the client is to be sent next; None when there is nothing new."""
         feed = self._feed
+        if self._resting:
+            return None
         if self._told_away != feed.is_away:
             self._told_away = feed.is_away
             return _text("away" if feed.is_away else "back", _now())
@@ -193,8 +200,14 @@ class Subscription:
         while self._place < feed.end:
             text, self._place = feed.chunk(self._place, self._wanted)
             if text:
+                self._rests_until = feed.clock() + BRIEF_SECONDS if self._wanted.brief else 0.0
                 return text
         return None
+
+    @property
+    def _resting(self) -> float:
+        """For how many seconds this client is told nothing more."""
+        return max(0.0, self._rests_until - self._feed.clock())
 
     def whereabouts(self) -> bytes:
         """The id to resume from, of whatever kind that event is: no event to a client, but a sign of life."""
@@ -202,7 +215,11 @@ class Subscription:
 
     async def news(self) -> None:
         """Wait until there may be something to take."""
-        await self._feed.moved()
+        if self._rests_until:
+            await anyio.sleep(self._resting)
+            self._rests_until = 0.0  # and then it takes what has come meanwhile, before it waits for more
+        else:
+            await self._feed.moved()
 
 
 def _text(kind: str, data: bytes, event_id: EventId | None = None) -> bytes:

@@ -92,7 +92,7 @@ def add_site(app: web.Application) -> None:
 
 
 async def _index(request: web.Request) -> web.Response:
-    tag = f'"{DIGEST}"'
+    tag = f'W/"{DIGEST}"'  # weak: it is the same page, packed or not
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": tag}
     if tag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)

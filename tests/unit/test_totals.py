@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from horarium.totals import MOST_KEPT, Totals
+from horarium.totals import LARGE, MOST_KEPT, Totals
 
 pytestmark = pytest.mark.anyio
 
@@ -18,9 +18,10 @@ def anyio_backend() -> str:
 class Counting:
     """Something to count that grows by one each time, and a clock that passes as it is counted."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, total: int = 0) -> None:
         self.seconds = seconds
         self.now = 1000.0
+        self.total = total
         self.times = 0
         self.totals = Totals(clock=lambda: self.now)
 
@@ -28,7 +29,7 @@ class Counting:
         await anyio.lowlevel.checkpoint()
         self.now += self.seconds
         self.times += 1
-        return self.times
+        return self.total + self.times
 
     async def asked(self, what: str = "all") -> int:
         return await self.totals.of(what, self.count)
@@ -50,6 +51,16 @@ async def test_a_slow_count_is_kept_for_twenty_times_what_it_took() -> None:
     assert await slow.asked() == 2
 
 
+async def test_a_large_count_is_kept_however_quick_it_was() -> None:
+    large = Counting(seconds=0.02, total=LARGE)
+    assert await large.asked() == LARGE + 1
+
+    large.now += 0.39
+    assert await large.asked() == LARGE + 1
+    large.now += 0.02
+    assert await large.asked() == LARGE + 2
+
+
 async def test_what_takes_ever_so_long_is_not_kept_for_ever() -> None:
     endless = Counting(seconds=25.0)
     assert await endless.asked() == 1
@@ -67,6 +78,16 @@ async def test_those_who_ask_together_are_answered_by_one_count() -> None:
             group.start_soon(slow.asked)
 
     assert slow.times == 1
+
+
+async def test_of_many_who_ask_together_for_a_quick_one_few_count() -> None:
+    quick = Counting(seconds=0.01)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(quick.asked)
+
+    assert quick.times == 1
 
 
 async def test_each_thing_has_a_count_of_its_own() -> None:

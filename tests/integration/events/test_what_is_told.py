@@ -49,6 +49,14 @@ async def test_ticks_are_told_of_with_the_instant_they_were_due(house: House) ->
     assert row["tick_at"].replace("Z", "+00:00") == queued.data["tick_at"]
 
 
+async def test_whoever_wants_it_brief_is_told_of_a_run_as_others_are(house: House) -> None:
+    config = await house.config()
+    async with listening(house, types="executions", brief="true") as heard:
+        task = await run(house, config)
+
+        await heard.hears("execution", task_id=task, status="success")
+
+
 async def test_a_task_that_fails_and_is_tried_again_is_told_of_each_time(house: House) -> None:
     policies = {"max_retries": 1, "retry_backoff_seconds": 0.1}
     config = await house.config(task_type="fail", parameters={"message": "by order"}, **policies)

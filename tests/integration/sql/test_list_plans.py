@@ -196,6 +196,23 @@ async def test_executions_are_counted_by_an_index(
     assert "Seq Scan" not in plan.kinds
 
 
+@pytest.mark.parametrize("name", ["execution_list", "execution_count"])
+async def test_a_dear_filter_asked_for_again_and_again_leaves_a_cheap_one_its_own_plan(
+    large_database: str, name: str
+) -> None:
+    """Postgres may come to plan a statement once for all its parameters, and then no filter has its index."""
+    query = {query.name: query for query in QUERIES.all()}[name]
+    values = ExecutionFilter(status="success", worker="nobody").values() | {"before": None, "max_rows": PAGE}
+    given = {parameter: values[parameter] for parameter in query.parameters}
+    asked = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+
+    async with Database(large_database) as database, database.connection() as connection:
+        plans = [await query.rows(connection, **given) for _ in range(12)]
+        (counted,) = await connection.fetch(asked, query.sql)
+
+    assert (counted["generic_plans"], counted["custom_plans"]) == (0, len(plans))
+
+
 @pytest.mark.parametrize(
     ("sort", "index"),
     [

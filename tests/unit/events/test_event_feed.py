@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from horarium.event_feed import CHUNKS_HELD, SLACK_EVENTS, TOLD_SINGLY, EventFeed, Subscription, Wanted
+from horarium.event_feed import BRIEF_SECONDS, CHUNKS_HELD, SLACK_EVENTS, TOLD_SINGLY, EventFeed, Subscription, Wanted
 from horarium.keyspace.event_stream import PAGE_EVENTS, Entry, EventId
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ async def test_the_feed_is_bounded_whoever_takes_from_it_or_does_not(feed: Event
         clients[0].take()
 
     assert feed.end == 20_000
-    assert all(vars(client).keys() == {"_feed", "_wanted", "_place", "_told_away"} for client in clients)
+    assert all(
+        vars(client).keys() == {"_feed", "_wanted", "_place", "_told_away", "_rests_until"} for client in clients
+    )
 
 
 async def test_clients_that_take_the_same_are_given_the_very_same_bytes(feed: EventFeed) -> None:
@@ -126,17 +128,35 @@ async def test_a_client_hears_what_it_asked_for_and_that_something_is_missing(fe
     assert taken(tree) == [("supervision", 3), ("reset", 4)]
 
 
-async def test_whoever_wants_it_brief_is_told_of_a_burst_once_and_of_a_few_singly(feed: EventFeed) -> None:
+async def test_whoever_wants_it_brief_is_told_of_a_few_singly_and_then_of_a_burst_once() -> None:
+    now = 1000.0
+    feed = EventFeed(clock=lambda: now)
     brief = await feed.subscribe(Wanted(ALL.kinds, brief=True), None)
     feed.extend(entries(range(TOLD_SINGLY)))
     assert taken(brief) == executions(range(TOLD_SINGLY))
 
-    feed.extend([*entries(range(TOLD_SINGLY)), *entries([70], "config:7"), *entries([80])])
+    feed.extend([*entries(range(100, 100 + 2 * PAGE_EVENTS)), *entries([7000], "config:7"), *entries([8000])])
+    assert brief.take() is None
+    now += BRIEF_SECONDS
 
     text = brief.take() or b""
-    assert told(text) == [("config", 70), ("many", TOLD_SINGLY + 1)]
-    assert text.count(b"id: 1700000000000-80\n") == 1
-    assert brief.take() is None
+    assert told(text) == [("config", 7000), ("many", 2 * PAGE_EVENTS + 1)]
+    assert text.count(b"id: 1700000000000-8000\n") == 1
+
+
+async def test_whoever_is_told_nothing_for_a_moment_need_not_wait_for_more_to_happen() -> None:
+    now = 1000.0
+    feed = EventFeed(clock=lambda: now)
+    brief = await feed.subscribe(Wanted(ALL.kinds, brief=True), None)
+    feed.extend(entries([1]))
+    assert taken(brief) == executions([1])
+    feed.extend(entries([2]))
+    now += BRIEF_SECONDS - 0.01
+
+    with anyio.fail_after(5):
+        await brief.news()
+
+    assert taken(brief) == executions([2])
 
 
 async def test_a_client_that_has_seen_more_than_this_process_waits_for_it(feed: EventFeed) -> None:
