@@ -159,6 +159,7 @@ def test_an_edit_that_was_overtaken_says_by_whom_and_goes_on_top(visit: Visit, a
 
     expect(page.get_by_role("alert")).to_contain_text("admin changed it last")
     expect(page.get_by_role("alert")).to_contain_text("timeout_seconds 300 → 60")
+    expect(page.get_by_role("alert")).to_be_focused()
     page.get_by_role("button", name="Take theirs over, keep mine").click()
     expect(page.get_by_label("Timeout")).to_have_value("60")
     expect(page.get_by_label("Description")).to_have_value("mine")

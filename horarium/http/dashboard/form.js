@@ -37,9 +37,9 @@ function isAt({ loc }, name) {
   return place === name || place.startsWith(`${name}.`);
 }
 
-// The first field that is at fault, once it is drawn.
+// The first field that is at fault, or else the notice that says why (`.told`), once it is drawn.
 export function focusOnFault() {
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("main [aria-invalid=true]")?.focus()));
+  requestAnimationFrame(() => requestAnimationFrame(() => (document.querySelector("main [aria-invalid=true]") ?? document.querySelector("main .told"))?.focus()));
 }
 
 const identity = (name) => `field-${name.replaceAll(/[^\w]+/g, "-")}`;

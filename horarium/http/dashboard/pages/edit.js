@@ -102,6 +102,7 @@ function editor({ id, from }) {
     } catch (raised) {
       trouble = raised;
     }
+    focusOnFault();
   }
 
   function settle(begun) {
@@ -122,7 +123,7 @@ function editor({ id, from }) {
     return h("form", { class: "editor", novalidate: true, on: { submit: save } },
       base?.source && h("p", { class: "notice" }, `It is declared by ${base.source}, whose next declaration sets back what is changed here.`),
       conflict && conflictNotice(editing, conflict, settle),
-      trouble && h("div", { class: "notice notice-bad", role: "alert" }, h("p", {}, h("strong", {}, "Not saved. "), trouble.message), fieldErrors(trouble)),
+      trouble && h("div", { key: "trouble", class: "notice notice-bad told", role: "alert", tabindex: "-1" }, h("p", {}, h("strong", {}, "Not saved. "), trouble.message), fieldErrors(trouble)),
       group("What", what(editing)),
       h("div", { class: "when" }, group("When", scheduleFields(form)), foreseenView(foreseen, form.values.scheduler_type)),
       group("Limits", h("div", { class: "abreast" }, timeout(form), retries(form), backoff(form))),
@@ -167,7 +168,7 @@ function more({ types, form }, open, toggled) {
 function conflictNotice(editing, { message, config, tag, theirs }, settle) {
   const own = Object.keys(editing.body);
   const both = theirs.filter((name) => own.includes(name));
-  return h("div", { key: "conflict", class: "notice notice-bad", role: "alert" },
+  return h("div", { key: "conflict", class: "notice notice-bad told", role: "alert", tabindex: "-1" },
     h("p", {}, h("strong", {}, "Not saved: it has changed meanwhile. "), `${message}.`),
     theirs.length ? h("ul", { class: "faults" }, theirs.map((name) => h("li", { key: name }, h("code", {}, name), " ", short(editing.base[name]), " → ", short(config[name]), both.includes(name) && h("strong", {}, " (you have changed it as well)"))))
       : h("p", {}, "Its fields are as they were; it was started, stopped, paused or resumed."),
