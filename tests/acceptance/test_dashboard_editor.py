@@ -208,6 +208,8 @@ def test_a_form_asks_for_each_kind_of_parameter_and_leaves_alone_what_it_does_no
     page.get_by_label("place").fill('{"city": ')
     expect(page.locator("#field-parameters-place-fault")).to_contain_text("is no JSON")
     page.get_by_label("place").fill('{"city": "Wien"}')
+    page.get_by_label("Other parameters").fill("[1]")
+    expect(page.locator(FAULT)).to_contain_text("must be an object")
     page.get_by_label("Other parameters").fill('{"own": [1, {"two": null}]}')
 
     page.get_by_role("button", name="Create").click()

@@ -9,7 +9,7 @@ import { h } from "./dom.js";
 import { entry, lines, number, pick, tick } from "./form.js";
 
 const LONG = 60; // characters, from which on a text gets several lines
-const OTHERS = "";
+const OTHERS = "*"; // stands for those that the schema does not name
 
 export class Parameters {
   constructor(value, schema) {
@@ -63,7 +63,7 @@ export class Parameters {
   get faults() {
     if (this.raw !== null) return faultOf(["parameters"], this.raw, true);
     return [...this.texts].filter(([name, text]) => text.trim() && (name === OTHERS || this.shown.find((each) => each.name === name)?.kind === "json"))
-      .flatMap(([name, text]) => faultOf(name === OTHERS ? ["parameters"] : ["parameters", name], text, name === OTHERS));
+      .flatMap(([name, text]) => faultOf(["parameters", name], text, name === OTHERS));
   }
 }
 
@@ -138,7 +138,7 @@ function rawField(form, parameters) {
 
 function othersField(form, parameters) {
   const text = parameters.texts.get(OTHERS) ?? (Object.keys(parameters.others).length ? written(parameters.others) : "");
-  return lines(form, "parameters.others", { label: "Other parameters", help: "What the task's own list does not name, as one object of JSON." }, { class: "mono", value: text, typed: (typed) => {
+  return lines(form, `parameters.${OTHERS}`, { label: "Other parameters", help: "What the task's own list does not name, as one object of JSON." }, { class: "mono", value: text, typed: (typed) => {
     parameters.texts.set(OTHERS, typed);
     const given = typed.trim() === "" ? {} : faultOf([], typed, true).length ? null : JSON.parse(typed);
     if (given) parameters.value = { ...given, ...without(parameters.value, parameters.others) };
