@@ -60,7 +60,8 @@ class Visit:
     @contextmanager
     def of(cls, browser: Browser, url: str, look: str = "light", *, provokes: str | None = None) -> Iterator[Visit]:
         """Visit a house; at the end there must be no fault, but those that have `provokes` in their text."""
-        context = browser.new_context(**LOOKS[look], timezone_id="Europe/Berlin", locale="en-GB")
+        still = {"reduced_motion": "reduce"}  # a picture, and a colour that is judged, are not of a moment in between
+        context = browser.new_context(**LOOKS[look], **still, timezone_id="Europe/Berlin", locale="en-GB")
         context.set_default_timeout(WAIT_MS)
         visit = cls(context.new_page(), url)
         visit.page.on("console", lambda said: visit._heard(said.type, said.text))
