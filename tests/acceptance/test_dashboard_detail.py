@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
 
+KEPT_MS = 40_000
+"""How long an answer may be kept by a machine that is busy, and how often the page asks for it."""
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 HOURLY = {
     "scheduler_type": "cron",
@@ -64,8 +66,9 @@ def ran(admin: Client, config: int, start: datetime, *, hours: int) -> None:
 
 @pytest.fixture(scope="module")
 def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
-    """The page of an operator who has logged in."""
-    admin.post("/users", {"username": "olga", "password": PASSWORD, "role": "operator"})
+    """The page of an operator who has logged in, and another operator: the next login of one ends the one before."""
+    for name in ("olga", "otto"):
+        admin.post("/users", {"username": name, "password": PASSWORD, "role": "operator"})
     with Visit.of(chromium, house.url) as made:
         made.to("/")
         made.log_in(PASSWORD, "olga")
@@ -148,12 +151,13 @@ def test_the_keyboard_leads_from_today_to_any_day_and_to_its_executions(
     expect(page.get_by_text(re.compile("^1.24 of 24 executions"))).to_be_visible()
 
 
+@pytest.mark.usefixtures("known")
 def test_a_finger_is_told_of_a_day_before_it_is_led_there(
     chromium: Browser, house: Running, storied: int, today: datetime
 ) -> None:
     with Visit.of(chromium, house.url, "phone") as visit:
         visit.to(f"/configs/{storied}")
-        visit.log_in(PASSWORD, "olga")
+        visit.log_in(PASSWORD, "otto")
         day = day_of(visit, today - timedelta(days=8))
 
         day.tap()
@@ -170,10 +174,10 @@ def test_a_run_is_seen_in_the_calendar_and_in_the_history_as_it_happens(visit: V
 
     admin.post(f"/task-configs/{config}/run")
 
-    expect(visit.page.locator("[aria-current=date]")).to_have_accessible_name(re.compile(": 1 run$"))
     history = visit.page.get_by_role("region", name="History")
     expect(history.get_by_role("listitem").filter(has_text="by admin").first).to_be_visible()
     expect(history.get_by_text("Success")).to_be_visible()
+    expect(visit.page.locator("[aria-current=date]")).to_have_accessible_name(re.compile(": 1 run$"), timeout=KEPT_MS)
 
 
 # Durations
@@ -222,8 +226,8 @@ def test_a_backfill_says_how_many_it_would_run_before_it_runs_them(visit: Visit,
     page.get_by_role("button", name="Backfill …").click()
     dialog = page.get_by_role("dialog")
 
-    dialog.get_by_label("From").fill("2026-03-10T06:00")
-    dialog.get_by_label("To").fill("2026-03-10T11:00")
+    dialog.get_by_label("From", exact=True).fill("2026-03-10T06:00")
+    dialog.get_by_label("To", exact=True).fill("2026-03-10T11:00")
     expect(dialog.get_by_role("status")).to_have_text("This makes 6 executions.")
     assert admin.executions(config) == []
     dialog.get_by_role("button", name="Run them").click()
@@ -240,7 +244,7 @@ def test_a_backfill_into_the_future_is_told_before_it_is_tried(visit: Visit, sto
     visit.page.get_by_role("button", name="Backfill …").click()
     dialog = visit.page.get_by_role("dialog")
 
-    dialog.get_by_label("To").fill("2090-01-01T00:00")
+    dialog.get_by_label("To", exact=True).fill("2090-01-01T00:00")
 
     expect(dialog.get_by_role("status")).to_contain_text("must not be in the future")
     dialog.get_by_role("button", name="Cancel").click()
@@ -265,7 +269,12 @@ def test_a_pause_is_in_the_history_with_its_reason_and_by_whom(visit: Visit, adm
 # Everywhere
 
 
+RULES: dict[str, tuple[str, ...]] = {"light": (), "phone": (), "dark": ("color-contrast",)}
+"""The rules of axe that a look can break by itself; all of them where another layout is drawn."""
+
+
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_page_can_be_used_by_everybody_in_every_look(
     chromium: Browser, house: Running, storied: int, look: str
@@ -274,15 +283,15 @@ def test_the_page_can_be_used_by_everybody_in_every_look(
     faults: dict[str, list[str]] = {}
     with Visit.of(chromium, house.url, look) as visit:
         visit.to(f"/configs/{storied}")
-        visit.log_in(PASSWORD, "olga")
+        visit.log_in(PASSWORD, "otto")
         visit.is_drawn()
         visit.keep_picture(f"detail-{look}", whole=True)
-        faults["page"] = visit.serious() + visit.too_wide()
+        faults["page"] = visit.serious(*RULES[look]) + visit.too_wide()
         for button in ("Run with …", "Backfill …"):
             visit.page.get_by_role("button", name=button).click()
             expect(visit.page.get_by_text("Counting …")).to_have_count(0)
             visit.keep_picture(f"{button.split()[0].lower()}-{look}")
-            faults[button] = visit.serious() + visit.too_wide()
+            faults[button] = visit.serious(*RULES[look], within="dialog") + visit.too_wide()
             visit.page.get_by_role("button", name="Cancel").click()
 
     assert {name: found for name, found in faults.items() if found} == {}

@@ -94,10 +94,10 @@ class Visit:
         expect(self.page.locator("main .skeleton")).to_have_count(0)
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
-    def serious(self, *rules: str) -> list[str]:
-        """What axe finds that is serious or worse, by these of its rules, or by all."""
+    def serious(self, *rules: str, within: str | None = None) -> list[str]:
+        """What axe finds that is serious or worse, by these of its rules, or by all; within what a selector names."""
         options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
-        found = Axe().run(self.page, options=options).response["violations"]
+        found = Axe().run(self.page, within, options=options).response["violations"]
         return [
             f"{fault['id']}: {[node['html'][:160] for node in fault['nodes'][:3]]}"
             for fault in found

@@ -1,15 +1,15 @@
-// What the newest runs of a config have taken, and how late they began: a point for each, coloured by how it ended.
+// What the newest runs of a config have taken, and how late they began: a point for each, coloured by how it ended. They
+// stand side by side in their order, or those of a busy minute would be one point.
 //
 // Points are links at shares of the plot's width and height, so that nothing is drawn anew when it changes its size.
 
-import { duration, hour, moment } from "./clock.js";
+import { duration, moment, timeOfDay } from "./clock.js";
 import { h } from "./dom.js";
 import { plural, STATUS, UNSUCCESSFUL } from "./words.js";
 
 const ROOM = 1.08; // above the highest point
 const NEAR = 2; // a timeout of twice what was seen is still worth the room
 const TIMES = 4;
-const DAY_MS = 86_400_000;
 
 export function durationPlot(data, tabStop) {
   const most = Math.max(0.001, ...data.items.map((run) => run.duration_seconds));
@@ -21,7 +21,7 @@ export function durationPlot(data, tabStop) {
     ["timeout", isNear ? data.timeout_seconds : null, "timeout"],
   ];
   return scatter(data.items, {
-    name: "How long they took", height: "9.5rem", top, levels, tabStop, label: durationsInWords(data), value: (run) => run.duration_seconds,
+    name: "Took", height: "9.5rem", top, levels, tabStop, label: durationsInWords(data), value: (run) => run.duration_seconds,
   });
 }
 
@@ -31,15 +31,13 @@ export function latenessPlot(data, tabStop) {
   if (late.length < 2) return null;
   const worst = Math.max(...late);
   return scatter(data.items, {
-    name: "How late they began", height: "4.5rem", top: Math.max(worst, 0.001) * ROOM, levels: [], tabStop,
+    name: "Late by", height: "4.5rem", top: Math.max(worst, 0.001) * ROOM, levels: [], tabStop,
     label: `Lateness of ${plural(late.length, "run")}, ${duration(worst)} at worst`, value: (run) => run.lateness_seconds,
   });
 }
 
 function scatter(items, { name, height, top, levels, tabStop, label, value }) {
-  const from = Date.parse(items[0].started_at);
-  const length = Math.max(1, Date.parse(items.at(-1).started_at) - from);
-  const x = (at) => share((at - from) / length);
+  const x = (number) => share(number / (items.length - 1));
   const y = (seconds) => share(Math.max(0, seconds) / top);
   return [
     h("p", { class: "scatter-name" }, name),
@@ -47,10 +45,10 @@ function scatter(items, { name, height, top, levels, tabStop, label, value }) {
       h("span", { class: "scatter-scale", "aria-hidden": "true", style: { "--y": "0%" } }, "0"),
       h("span", { class: "scatter-scale", "aria-hidden": "true", style: { "--y": y(top / ROOM) } }, duration(top / ROOM)),
       apart(levels.filter(([, at]) => at !== null), top).map(([of, at, word]) => h("div", { key: of, class: "scatter-level", "data-of": of, "aria-hidden": "true", style: { "--y": y(at) } }, word && h("span", { title: duration(at) }, word))),
-      times(from, length).map((at) => h("span", { class: "scatter-time", "aria-hidden": "true", style: { "--x": x(at) } }, length < DAY_MS ? hour(at) : moment(at).split(" ").slice(0, 2).join(" "))),
+      marked(items.length).map((number) => h("span", { class: "scatter-time", "aria-hidden": "true", style: { "--x": x(number) } }, shortly(items[number].started_at))),
       items.map((run, place) => value(run) !== null && h("a", {
         key: run.task_id, class: "point", href: `/executions/${run.task_id}`, "data-status": run.status, "data-place": place, "aria-label": runInWords(run),
-        tabindex: place === tabStop ? "0" : "-1", style: { "--x": x(Date.parse(run.started_at)), "--y": y(value(run)) },
+        tabindex: place === tabStop ? "0" : "-1", style: { "--x": x(place), "--y": y(value(run)) },
       }))),
   ];
 }
@@ -67,9 +65,15 @@ function apart(levels, top) {
   });
 }
 
-function times(from, length) {
-  if (length === 1) return [from];
-  return Array.from({ length: TIMES }, (_, number) => from + (length * number) / (TIMES - 1));
+// The runs that are dated: the first, the last, and some between.
+function marked(length) {
+  return length < TIMES ? [0] : Array.from({ length: TIMES }, (_, number) => Math.round((number * (length - 1)) / (TIMES - 1)));
+}
+
+// The time of today's runs, the day of older ones.
+function shortly(at) {
+  const told = moment(at);
+  return told === timeOfDay(at) ? told.slice(0, 5) : told.slice(0, told.lastIndexOf(" "));
 }
 
 export function runInWords(run) {

@@ -43,7 +43,7 @@ async def test_a_dry_run_says_how_many_it_would_make_and_makes_none(house: House
 
     assert (answer.status, answer.body) == (202, {"created": 7, "skipped": 0})
     assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
-    assert await house.sql("SELECT count(*) FROM audit_log WHERE action = 'task_config.backfilled'") == 0
+    assert await house.sql("SELECT count(*) FROM audit_log WHERE target_id = $1::text", str(config)) == 1
 
 
 async def test_backfills_of_one_morning_at_once_make_it_once(house: House) -> None:

@@ -241,7 +241,8 @@ async def test_the_history_tells_the_life_of_a_config_newest_first(house: House)
 
     await eventually(told)
     events = (await house.get(f"/task-configs/{config}/history"))["items"]
-    assert {each["by"] for each in events} == {"admin"}
+    (by,) = {each["by"] for each in events}
+    assert by.startswith("admin")
 
 
 # Next runs

@@ -112,7 +112,7 @@ export function configPage({ id }) {
       if (kind === "reset" || data?.config_id === Number(id)) for (const each of kind === "execution" ? told : all) each.nudge();
       if (kind === "execution" && data?.config_id === Number(id) && data.status === "pending") runs.nudge();
     },
-    close: () => all.forEach((each) => each.close()),
+    close: () => { past.close(); all.forEach((each) => each.close()); },
   };
 }
 

@@ -8,6 +8,9 @@ import { Loaded } from "../load.js";
 import { empty, loaded, place, section } from "../parts.js";
 import { Roving } from "../roving.js";
 
+// What is kept for all who look may be older than what was just heard of: it is asked for again.
+const STEADY_MS = 15_000;
+
 export function pastOf(id) {
   const calendar = new Loaded(async (signal) => {
     const found = await read(`/task-configs/${id}/calendar`, {}, signal);
@@ -39,8 +42,11 @@ export function pastOf(id) {
     ];
   }
 
+  const steady = setInterval(() => { for (const each of [calendar, durations]) each.nudge(); }, STEADY_MS);
+
   return {
     loads: [calendar, durations],
+    close: () => clearInterval(steady),
     year: () => section("The last year", loaded(calendar, year, 4)),
     durations: () => section("How long it takes", loaded(durations, taken, 4)),
   };
