@@ -288,6 +288,7 @@ async def test_a_retry_is_told_to_the_history_and_to_the_audit_log(rig: Rig) -> 
     made = await retry(rig, old)
 
     (event,) = rig.events()
-    assert (event.event, event.details) == ("task_executed", {"task_id": str(made["id"]), "retry_of": str(old)})
+    told = {"task_id": str(made["id"]), "retry_of": str(old), "by": "an operator"}
+    assert (event.event, event.details) == ("task_executed", told)
     logged = "SELECT action || ' ' || actor_name || ' ' || (after ->> 'task_id') FROM audit_log WHERE target_id = $1"
     assert await rig.sql(logged, str(old)) == f"execution.retried an operator {made['id']}"
