@@ -45,6 +45,8 @@ MANY_ROWS = 5000
 """Uncounted executions of a config, beyond those of the last hours, that are still read in a few milliseconds."""
 BATCH_ROWS = 50_000
 """Executions that are counted in one transaction: a tenth of a second of Postgres."""
+ROWS_AT_ONCE = 50
+"""Rows of which each may be a stretch of ticks that are looked at one by one."""
 PAGE_CONFIGS = 200
 """Configs that are looked at in one step: for each, an index is read as far as `MANY_ROWS`."""
 
@@ -117,11 +119,11 @@ async def count_deleted(connection: Connection, deleted: Sequence[asyncpg.Record
     marked = await QUERIES.execution_days_marks.rows(connection, config_ids=ids)
     marks = {row["config_id"]: row["counted_until"] for row in marked}
     sums: defaultdict[int, DaySums] = defaultdict(Counter)
-    for row in deleted:
+    for number, row in enumerate(deleted):
         config = configs.get(row["config_id"])
         if config is not None and row["id"] > marks.get(config["id"], FIRST):
             sums[config["id"]] += _days_of(row, config)
-            await anyio.lowlevel.checkpoint()  # a stretch is hundreds of ticks, and a batch may be of stretches
+        await _now_and_then(number)
     await _add(connection, sums, now)
 
 
@@ -145,6 +147,12 @@ def _spread(stretch: Stretch, config: Row, zone: ZoneInfo) -> DaySums:
     return Counter({(day, "skipped"): number for day, number in fallen.items()})
 
 
+async def _now_and_then(number: int) -> None:
+    """Let others run after each so many rows, and not after each: a transaction is open meanwhile."""
+    if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
+        await anyio.lowlevel.checkpoint()
+
+
 async def _mark(connection: Connection, config_id: int) -> UUID:
     rows = await QUERIES.execution_days_marks.rows(connection, config_ids=[config_id])
     return rows[0]["counted_until"] if rows else FIRST
@@ -153,13 +161,14 @@ async def _mark(connection: Connection, config_id: int) -> UUID:
 async def _rows_by_day(connection: Connection, config: Row, days: Days, after: UUID, until: UUID) -> DaySums:
     """What the ledger has of a config between two ids, on these days."""
     sums: DaySums = Counter()
-    for row in await QUERIES.execution_days_of_rows.rows(
+    rows = await QUERIES.execution_days_of_rows.rows(
         connection, config_id=config["id"], after=after, until=until, borders=days.borders
-    ):
+    )
+    for number, row in enumerate(rows):
         if row["stretch_from"] is not None:
             stretch = Stretch(row["stretch_from"], row["stretch_until"], row["skipped"])
             sums += _spread(stretch, config, zone_of(config["schedule_config"]))
-            await anyio.lowlevel.checkpoint()
+            await _now_and_then(number)
         elif 0 < row["day"] < len(days.borders):
             sums.update({(days.day(row["day"] - 1), name): row[name] for name in COUNTED})
     return +sums

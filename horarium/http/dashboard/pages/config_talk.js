@@ -74,12 +74,10 @@ export async function askBackfill(config) {
   async function count(draw) {
     if (!values.start || !values.end) return;
     const asked = span();
-    try {
-      told = countInWords(await post(path, { ...asked, dry_run: true }));
-    } catch (error) {
-      told = error.errors?.length ? error.errors.map(({ loc, msg }) => `${loc.join(".")} ${msg}`).join("; ") : error.message;
-    }
-    if (JSON.stringify(asked) === JSON.stringify(span())) draw();
+    const found = await post(path, { ...asked, dry_run: true }).then(countInWords, whyNot);
+    if (JSON.stringify(asked) !== JSON.stringify(span())) return; // of a span that has changed since
+    told = found;
+    draw();
   }
 
   const later = (draw) => () => {
@@ -111,6 +109,10 @@ export async function askBackfill(config) {
   });
   clearTimeout(timer);
   return made;
+}
+
+function whyNot(error) {
+  return error.errors?.length ? error.errors.map(({ loc, msg }) => `${loc.join(".")} ${msg}`).join("; ") : error.message;
 }
 
 function countInWords({ created, skipped }) {
