@@ -39,7 +39,7 @@ def node(tree: dict[str, Any], actor: str) -> dict[str, Any]:
 
 
 def told_of(actor: str, logs: Sequence[Any]) -> list[tuple[str, str]]:
-    """What the supervisor says of an actor, and how loudly; whom it asks, and what an actor waits for, is told besides."""
+    """What the supervisor says of an actor, and how loudly; what else there is to say of it is told besides."""
     return [
         (line["event"], line["log_level"])
         for line in logs
