@@ -89,8 +89,10 @@ async def test_what_a_schedule_started_says_how_late_it_began_and_what_was_skipp
         "UPDATE executions SET trigger = 'schedule', tick_at = started_at - interval '2 s' WHERE id = $1", made
     )
     await house.sql(
-        "INSERT INTO executions SELECT (jsonb_populate_record(e, jsonb_build_object('id', $2::text, 'started_at', null,"
-        " 'status', 'skipped', 'tick_at', now()))).* FROM executions AS e WHERE id = $1",
+        "INSERT INTO executions (id, config_id, task_type, trigger, tick_at, status, reason, queue, priority,"
+        " timeout_seconds, max_retries, retry_backoff_seconds, scheduler_type, completed_at)"
+        " SELECT $2, config_id, task_type, trigger, now(), 'skipped', 'overlap', queue, priority, timeout_seconds,"
+        " max_retries, retry_backoff_seconds, scheduler_type, now() FROM executions WHERE id = $1",
         made,
         "ffffffff-0000-7000-8000-000000000000",
     )
