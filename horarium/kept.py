@@ -2,7 +2,9 @@
 
 A page asks again whenever something happens, and so do all who look at the same page. Of each thing asked for there is
 one reading at a time, and it is not read again for twenty times as long as it took, or a second: looking costs a
-twentieth of a connection at most, however many look and however much there is.
+twentieth of a connection at most, however many look and however much there is. Whoever has to be told what is true now
+says that an answer is good for no time (`good_for`); even then, those who wait together share one reading that began
+after the last of them had asked.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-__all__ = ["Kept"]
+__all__ = ["KEPT_TIMES_COST", "Kept"]
 
 KEPT_SECONDS = 1.0
 KEPT_TIMES_COST = 20
@@ -25,36 +27,62 @@ MOST_KEPT = 200
 """Answers that are kept, a few ten kilobytes each; of more, those that were read first go."""
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 
-class Kept(Generic[K]):
-    """Answers by what was asked for; what `read` raises is nobody else's."""
+class _Answer(NamedTuple, Generic[V]):
+    """What was read, from when on, and until when it is good."""
 
-    def __init__(self, read: Callable[[K], Awaitable[bytes]]) -> None:
+    value: V
+    began: float
+    until: float
+
+
+def in_proportion(_answer: object, took: float) -> float:
+    """For how many seconds an answer is good that took so many."""
+    return max(KEPT_SECONDS, KEPT_TIMES_COST * took)
+
+
+class Kept(Generic[K, V]):
+    """Answers by what was asked for; what `read` raises is nobody else's.
+
+    `good_for` says for how many seconds an answer is good, by the answer and by how many it took.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[K], Awaitable[V]],
+        *,
+        good_for: Callable[[V, float], float] = in_proportion,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._read = read
-        self._answers: OrderedDict[K, tuple[float, bytes]] = OrderedDict()
+        self._good_for = good_for
+        self._clock = clock
+        self._answers: OrderedDict[K, _Answer[V]] = OrderedDict()
         self._reading: dict[K, tuple[anyio.Lock, int]] = {}
 
-    async def get(self, key: K) -> bytes:
-        """The answer, a moment old at most."""
-        if (known := self._fresh(key)) is not None:
-            return known
+    async def get(self, key: K) -> V:
+        """The answer, of now or of a moment ago; whoever awaits it holds nothing that others need."""
+        asked = self._clock()
+        if (known := self._good(key, asked)) is not None:
+            return known.value
         async with self._alone(key):
-            if (known := self._fresh(key)) is not None:  # read while this one waited
-                return known
-            began = time.monotonic()
-            answer = await self._read(key)
-            ended = time.monotonic()
-            self._keep(key, ended + max(KEPT_SECONDS, KEPT_TIMES_COST * (ended - began)), answer)
-            return answer
+            if (known := self._good(key, asked)) is not None:  # read while this one waited
+                return known.value
+            began = self._clock()
+            value = await self._read(key)
+            ended = self._clock()
+            self._keep(key, _Answer(value, began, ended + self._good_for(value, ended - began)))
+            return value
 
-    def _fresh(self, key: K) -> bytes | None:
-        until, answer = self._answers.get(key, (0.0, b""))
-        return answer if time.monotonic() < until else None
+    def _good(self, key: K, asked: float) -> _Answer[V] | None:
+        answer = self._answers.get(key)
+        return answer if answer is not None and (self._clock() < answer.until or asked <= answer.began) else None
 
-    def _keep(self, key: K, until: float, answer: bytes) -> None:
+    def _keep(self, key: K, answer: _Answer[V]) -> None:
         self._answers.pop(key, None)
-        self._answers[key] = (until, answer)
+        self._answers[key] = answer
         while len(self._answers) > MOST_KEPT:
             self._answers.popitem(last=False)
 

@@ -1,14 +1,12 @@
 """The last hour and the next one: read once for everybody who looks, and kept for a moment.
 
-A dashboard asks again whenever something happens, and a hundred of them ask together. So there is one reading at a time
-in a process, and what was read is kept in proportion to what it cost: reading takes a twentieth of the time at most,
-however many look and however much has happened. The last hour comes from Postgres by a range of the primary key, the
-next one from the due index, where many configs are told by a sample of them.
+A dashboard asks again whenever something happens, and a hundred of them ask together; they share one reading
+(`kept.py`). The last hour comes from Postgres by a range of the primary key, the next one from the due index, where
+many configs are told by a sample of them.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ import anyio.lowlevel
 
 from horarium.firing import FiringSpec
 from horarium.ids import least_id
+from horarium.kept import Kept
 from horarium.model import (
     FailedExecution,
     InFlight,
@@ -60,8 +59,6 @@ FAILURES = 60
 FAILED_DAYS = 7
 CLOCKS_DIFFER = timedelta(minutes=1)
 """How much earlier than its tick a row may say that it was made, by another's clock."""
-KEPT_SECONDS = 1.0
-KEPT_TIMES_COST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +89,11 @@ class Overview:
         self._database = database
         self._index = index
         self._clock = clock
-        self._reading = anyio.Lock()
-        self._kept: tuple[float, Packed] = (0.0, Packed(b""))
+        self._kept = Kept(self._packed)
 
     async def read(self) -> Packed:
         """An OverviewAnswer as JSON, a moment old at most."""
-        if (known := self._fresh()) is not None:
-            return known
-        async with self._reading:
-            if (known := self._fresh()) is not None:  # read while this one waited
-                return known
-            began = time.monotonic()
-            answer = Packed((await self.step(_Span.around(self._clock()))).model_dump_json().encode())
-            ended = time.monotonic()
-            self._kept = (ended + max(KEPT_SECONDS, KEPT_TIMES_COST * (ended - began)), answer)
-            return answer
-
-    def _fresh(self) -> Packed | None:
-        until, answer = self._kept
-        return answer if time.monotonic() < until else None
+        return await self._kept.get("overview")
 
     async def step(self, span: _Span) -> OverviewAnswer:
         """Read it now."""
@@ -141,6 +124,9 @@ class Overview:
             failed=[FailedExecution(**dict(row)) for row in failed],
             configs={row["status"]: row["number"] for row in configs},
         )
+
+    async def _packed(self, _: str) -> Packed:
+        return Packed((await self.step(_Span.around(self._clock()))).model_dump_json().encode())
 
     async def _lanes(self, config_ids: list[int], span: _Span, outlooks: Mapping[int, Outlook]) -> list[Lane]:
         """The timelines of these configs, by name: one that stays is found again in its place."""

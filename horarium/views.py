@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from horarium.errors import NotFound
 from horarium.ids import least_id
+from horarium.kept import KEPT_TIMES_COST, Kept
 from horarium.model import (
     ConfigName,
     ConfigOutcomes,
@@ -21,7 +22,6 @@ from horarium.model import (
 )
 from horarium.sql import task_configs
 from horarium.sql.queries import QUERIES
-from horarium.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,16 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Connection
     from horarium.sql.task_configs import ConfigFilter, ConfigPage
 
-__all__ = ["ExecutionFilter", "ExecutionPage", "Views"]
+__all__ = ["LARGE_TOTAL", "ExecutionFilter", "ExecutionPage", "Views", "sums_good_for", "total_good_for"]
 
 
 CLOCKS_DIFFER = timedelta(days=1)
 """How much earlier than its tick a row may say that it was made, at the most: by a clock that was set, or another's."""
 
+LARGE_TOTAL = 10_000
+"""From here on nobody misses one."""
+QUICK_SECONDS = 0.1
+LONGEST_SECONDS = 20.0
 
 IN_FLIGHT = frozenset({"pending", "queued", "running", "retrying"})
 
@@ -81,6 +85,16 @@ class ExecutionPage:
         return cls(shown, rows[-1]["id"] if len(rows) == limit else None, int(total))
 
 
+def sums_good_for(_sums: object, took: float) -> float:
+    """For how many seconds sums over the ledger are good that took so many: what is quick is told as it is now."""
+    return min(KEPT_TIMES_COST * took, LONGEST_SECONDS) if took > QUICK_SECONDS else 0.0
+
+
+def total_good_for(total: int, took: float) -> float:
+    """The same of the total of a list: one of three says three, at any moment."""
+    return min(KEPT_TIMES_COST * took, LONGEST_SECONDS) if total >= LARGE_TOTAL else sums_good_for(total, took)
+
+
 class Views:
     """Reads for the API; raises NotFound and Unavailable."""
 
@@ -88,7 +102,8 @@ class Views:
         self.index = index
         self._database = database
         self._history = history
-        self._totals = Totals()
+        self._totals = Kept(self._count, good_for=total_good_for)
+        self._stats = Kept(self._read_stats, good_for=sums_good_for)
 
     async def config(self, config_id: int) -> TaskConfig:
         """One config."""
@@ -134,6 +149,9 @@ class Views:
 
     async def stats(self, config_id: int) -> asyncpg.Record:
         """A config's figures over everything the ledger still holds."""
+        return await self._stats.get(config_id)
+
+    async def _read_stats(self, config_id: int) -> asyncpg.Record:
         async with self._database.connection() as connection:
             row = await QUERIES.execution_stats.row(connection, config_id=config_id)
         assert row is not None, "an aggregate without GROUP BY always answers a row"  # noqa: S101 - SQL's own promise
@@ -182,7 +200,7 @@ class Views:
         async with self._database.connection() as connection:
             rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
             shown = await _with_progress(connection, rows)
-        total = await self._totals.of(wanted, lambda: self._count(wanted))
+        total = await self._totals.get(wanted)
         return ExecutionPage.of(rows, shown, limit, total)
 
     async def _count(self, wanted: ExecutionFilter) -> int:

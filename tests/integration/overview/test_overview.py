@@ -241,7 +241,7 @@ async def test_what_was_read_is_kept_for_a_moment_and_then_read_again(
     await overview.read()
     await overview.read()
     assert overview.read_times == 1
-    monkeypatch.setattr("horarium.overview.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr(overview._kept, "_clock", lambda: 1e12)
     await tick(rig, await rig.config(), "success", minutes_ago=5)
 
     shown = await overview.shown()
