@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
+from tests.support.dashboard import a_config, a_user, named, visiting
 from tests.support.processes import PASSWORD
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
 
-NUMBERS = count(1)
 FAULT = ".fault"
 
 
@@ -35,7 +33,7 @@ def admin(house: Running) -> Client:
 @pytest.fixture(scope="module")
 def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
     """The page of an operator who has logged in."""
-    with visiting(chromium, house, admin, "operator") as made:
+    with visiting(chromium, house, a_user(admin, "operator"), "/configs") as made:
         yield made
 
 
@@ -46,27 +44,6 @@ def visit(known: Visit) -> Iterator[Visit]:
     known.is_drawn()
     yield known
     known.was_quiet()
-
-
-@contextmanager
-def visiting(
-    chromium: Browser, house: Running, admin: Client, role: str, provokes: str | None = None
-) -> Iterator[Visit]:
-    username = named(role)
-    admin.post("/users", {"username": username, "password": PASSWORD, "role": role})
-    with Visit.of(chromium, house.url, provokes=provokes) as made:
-        made.to("/configs")
-        made.log_in(PASSWORD, username)
-        made.is_drawn()
-        yield made
-
-
-def named(what: str) -> str:
-    return f"{what} of the editor {next(NUMBERS)}"
-
-
-def by_hand(admin: Client, name: str, **fields: object) -> int:
-    return admin.config(**{"name": name, "scheduler_type": "manual", "schedule_config": {}, **fields})
 
 
 def begin(page: Page, name: str, task: str, cron: str | None = None) -> None:
@@ -82,27 +59,6 @@ def begin(page: Page, name: str, task: str, cron: str | None = None) -> None:
 def id_in(page: Page) -> int:
     expect(page).to_have_url(re.compile(r"/configs/\d+$"))
     return int(page.url.rsplit("/", 1)[1])
-
-
-def test_a_config_that_is_made_here_is_seen_to_fire(visit: Visit, admin: Client) -> None:
-    """From an empty form to the third run, on one page after the other, without loading anything anew."""
-    page, name = visit.page, named("every second")
-    begin(page, name, "echo", "* * * * * *")
-    page.get_by_label("message").fill("hello")
-    foreseen = page.get_by_role("region", name="What it will do")
-    expect(foreseen.get_by_role("status")).to_have_text("Every second")
-    expect(foreseen.locator(".foreseen-runs > li:not(.clock-change)")).to_have_count(10)
-
-    page.get_by_label("message").press("Enter")
-
-    config = id_in(page)
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
-    expect(page.get_by_role("region", name="At a glance")).to_contain_text("Every second")
-    expect(page.get_by_role("region", name="Executions").get_by_text("Success").nth(2)).to_be_visible()
-    made = admin.get(f"/task-configs/{config}")
-    admin.call("DELETE", f"/task-configs/{config}")
-    assert made["parameters"] == {"message": "hello"}
-    assert (made["overlap"], made["timeout_seconds"], made["status"]) == ("skip", 300, "active")
 
 
 def test_a_schedule_is_foreseen_as_it_is_typed_with_what_the_clocks_do_to_it(visit: Visit) -> None:
@@ -149,7 +105,7 @@ def test_of_two_questions_the_earlier_is_given_up(visit: Visit) -> None:
 
 def test_an_edit_that_was_overtaken_says_by_whom_and_goes_on_top(visit: Visit, admin: Client) -> None:
     page, name = visit.page, named("edited twice")
-    config = by_hand(admin, name)
+    config = a_config(admin, name)
     visit.to(f"/configs/{config}")
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Description").fill("mine")
@@ -228,7 +184,7 @@ def test_a_form_asks_for_each_kind_of_parameter_and_leaves_alone_what_it_does_no
 
 
 def test_leaving_asks_where_something_is_not_saved(visit: Visit, admin: Client) -> None:
-    config = by_hand(admin, named("left"))
+    config = a_config(admin, named("left"))
     visit.to(f"/configs/{config}")
     page = visit.page
     page.get_by_role("link", name="Edit").click()
@@ -247,16 +203,15 @@ def test_leaving_asks_where_something_is_not_saved(visit: Visit, admin: Client) 
 
 def test_what_is_typed_outlives_the_session(chromium: Browser, house: Running, admin: Client) -> None:
     """A session ends in the middle of a form; after the login the form is as it was."""
-    with visiting(chromium, house, admin, "operator", provokes="401") as visit:
+    username = a_user(admin, "operator")
+    with visiting(chromium, house, username, "/configs", provokes="401") as visit:
         page = visit.page
         begin(page, "half a config", "echo", "0 4 * * *")
-        user = next(
-            each for each in admin.every("/users") if each["username"] == page.locator(".who").first.inner_text()
-        )
+        (user,) = [each for each in admin.every("/users") if each["username"] == username]
         admin.call("PATCH", f"/users/{user['id']}", {"password": f"{PASSWORD}, another"})
 
         expect(page.get_by_label("Password")).to_be_visible()
-        visit.log_in(f"{PASSWORD}, another", user["username"])
+        visit.log_in(f"{PASSWORD}, another", username)
 
         expect(page).to_have_url(f"{visit.url}/configs/new")
         expect(page.get_by_label("Name")).to_have_value("half a config")
@@ -265,7 +220,7 @@ def test_what_is_typed_outlives_the_session(chromium: Browser, house: Running, a
 
 def test_a_duplicate_has_everything_but_the_name(visit: Visit, admin: Client) -> None:
     fields = {"description": "the first", "timeout_seconds": 7, "tags": ["a", "b"], "parameters": {"message": "same"}}
-    config = by_hand(admin, named("first"), **fields)
+    config = a_config(admin, named("first"), **fields)
     visit.to(f"/configs/{config}")
     page, name = visit.page, named("second")
 
@@ -280,8 +235,8 @@ def test_a_duplicate_has_everything_but_the_name(visit: Visit, admin: Client) ->
 
 
 def test_a_viewer_is_offered_no_editor(chromium: Browser, house: Running, admin: Client) -> None:
-    config = by_hand(admin, named("looked at"))
-    with visiting(chromium, house, admin, "viewer") as visit:
+    config = a_config(admin, named("looked at"))
+    with visiting(chromium, house, a_user(admin, "viewer"), "/configs") as visit:
         expect(visit.page.get_by_role("link", name="New config")).to_have_count(0)
         visit.to(f"/configs/{config}")
         expect(visit.page.get_by_role("heading", name="At a glance")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The story of a night in the dashboard, in every look: what fired, failed, was stopped, was killed and came back.
+"""The story of a night in the dashboard, in every look: what was made, fired, failed, was stopped, killed, came back.
 
 At its end every page, to be used by everybody, of which a picture is kept in `artifacts/dashboard/`. That a page asks
 no other host, breaks no policy, has one without anything unsafe in it and says nothing on its console, each
@@ -59,15 +59,33 @@ def visit(open_page: Visit) -> Iterator[Visit]:
     open_page.was_quiet()
 
 
-def test_a_config_fires_live(visit: Visit, admin: Client) -> None:
-    name = named("fires every second")
-    config = admin.config(name=name)
+def test_a_config_is_made_with_the_editor_and_fires_live(visit: Visit, admin: Client) -> None:
+    """From an empty form to the third run and to the timeline, without loading anything anew."""
+    page, name = visit.page, named("every second")
+    page.get_by_role("link", name="Configs").click()
+    page.get_by_role("link", name="New config").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Task").select_option("echo")
+    page.get_by_label("message").fill("hello")
+    page.get_by_label("Cron expression").fill("* * * * * *")
+    foreseen = page.get_by_role("region", name="What it will do")
+    expect(foreseen.get_by_role("status")).to_have_text("Every second")
+    expect(foreseen.locator(".foreseen-runs > li:not(.clock-change)")).to_have_count(10)
 
-    lane = visit.page.locator(f'.lane[data-config="{config}"]')
+    page.get_by_label("message").press("Enter")
 
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    config = int(page.url.rsplit("/", 1)[1])
+    expect(page.get_by_role("region", name="At a glance")).to_contain_text("Every second")
+    expect(page.get_by_role("region", name="Executions").get_by_text("Success").nth(2)).to_be_visible()
+    page.get_by_role("link", name="Horarium: now").click()
+    lane = page.locator(f'.lane[data-config="{config}"]')
     expect(lane.get_by_role("link", name=name)).to_be_visible()
     expect(lane.locator('.mark[data-status="success"]').first).to_be_attached()
+    made = admin.get(f"/task-configs/{config}")
     admin.call("DELETE", f"/task-configs/{config}")
+    assert made["parameters"] == {"message": "hello"}
+    assert (made["overlap"], made["timeout_seconds"], made["status"]) == ("skip", 300, "active")
 
 
 def test_what_failed_lately_is_opened_and_tells_why_and_what_it_had_logged(visit: Visit, admin: Client) -> None:
