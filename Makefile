@@ -24,7 +24,7 @@ run: $(VENV)/.embedded ## Starts Horarium with its own Postgres and Redis and so
 	@exec $(VENV)/bin/horarium up --demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(VENV)/.dev ## Runs the tests, all but tests/chaos and tests/fuzz
-	@$(VENV)/bin/python -m pytest --ignore=tests/chaos --ignore=tests/fuzz --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@$(VENV)/bin/python -m pytest --ignore=tests/chaos --ignore=tests/fuzz --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## Checks format, lint and types; changes nothing
 	@$(VENV)/bin/ruff format --check .

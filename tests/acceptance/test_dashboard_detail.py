@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
+from tests.support.dashboard import KEPT_MS
 from tests.support.processes import PASSWORD
 from tests.support.waiting import until
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
 
-KEPT_MS = 40_000
-"""How long an answer may be kept by a machine that is busy, and how often the page asks for it."""
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 HOURLY = {
     "scheduler_type": "cron",

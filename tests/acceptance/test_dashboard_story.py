@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
-from tests.support.dashboard import a_config, a_run, a_user, named, visiting
+from tests.support.dashboard import KEPT_MS, a_config, a_run, a_user, named, visiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +80,8 @@ def test_a_config_is_made_with_the_editor_and_fires_live(visit: Visit, admin: Cl
     expect(page.get_by_role("region", name="Executions").get_by_text("Success").nth(2)).to_be_visible()
     page.get_by_role("link", name="Horarium: now").click()
     lane = page.locator(f'.lane[data-config="{config}"]')
-    expect(lane.get_by_role("link", name=name)).to_be_visible()
-    expect(lane.locator('.mark[data-status="success"]').first).to_be_attached()
+    expect(lane.get_by_role("link", name=name)).to_be_visible(timeout=KEPT_MS)
+    expect(lane.locator('.mark[data-status="success"]').first).to_be_attached(timeout=KEPT_MS)
     made = admin.get(f"/task-configs/{config}")
     admin.call("DELETE", f"/task-configs/{config}")
     assert made["parameters"] == {"message": "hello"}
@@ -93,7 +93,8 @@ def test_what_failed_lately_is_opened_and_tells_why_and_what_it_had_logged(visit
     a_run(admin, name, task_type="night.breaks", parameters={})
     page = visit.page
 
-    page.get_by_role("region", name="Failed lately").get_by_role("link", name=re.compile(name)).first.click()
+    failed_lately = page.get_by_role("region", name="Failed lately")
+    failed_lately.get_by_role("link", name=re.compile(name)).first.click(timeout=KEPT_MS)
 
     expect(page.get_by_role("heading", name=name)).to_be_visible()
     error = page.get_by_role("region", name="Error")

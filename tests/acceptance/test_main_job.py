@@ -171,11 +171,13 @@ def test_the_system_says_it_is_ready(house: Running, admin: Client) -> None:
 def test_the_tree_shows_every_actor_running(admin: Client) -> None:
     tree = admin.get("/system/tree")
 
-    assert [child["id"] for child in tree["children"]] == ["servers", "bootstrap", "core", "worker", "api"]
+    assert [child["id"] for child in tree["children"]] == [
+        "servers", "bootstrap", "core", "label_schedules", "worker", "api",
+    ]  # fmt: skip
     running = [node["id"] for child in tree["children"] for node in child["children"] if node["state"] == "running"]
     assert running == [
         "postgres", "redis", "history_writer", "token_service", "schedule_loader", "leader", "dispatcher", "publisher",
-        "timeout_sweeper", "cleanup", "auditor", "event_reader",
+        "timeout_sweeper", "cleanup", "auditor", "notifier", "event_reader",
     ]  # fmt: skip
 
 

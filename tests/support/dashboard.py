@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Client, Running
 
-__all__ = ["a_config", "a_run", "a_user", "named", "visiting"]
+__all__ = ["KEPT_MS", "a_config", "a_run", "a_user", "named", "visiting"]
 
 NUMBERS = count(1)
+KEPT_MS = 40_000
+"""How long an answer may be kept that a busy machine was slow to read (docs/decisions/0049)."""
 
 
 @contextmanager
