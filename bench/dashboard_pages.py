@@ -83,6 +83,7 @@ def pages_of(life: Life) -> tuple[Page, ...]:
         Page("configs, last ones", "/configs?sort=-name&status=paused", "table.configs tbody tr"),
         Page("configs, found", "/configs?q=payments&tag=nightly", "table.configs tbody tr"),
         Page("config", config, "table.executions tbody tr"),
+        Page("editor", "/configs/new", "form.editor select option:nth-child(2)"),
         Page("executions", "/executions", "table.executions tbody tr"),
         Page("all that failed", "/executions?status=failed", "table.executions tbody tr"),
         Page("lost ones", "/executions?status=lost", "table.executions tbody tr"),
@@ -91,7 +92,8 @@ def pages_of(life: Life) -> tuple[Page, ...]:
         Page("of a config", f"/executions?config_id={life.config}", "table.executions tbody tr"),
         Page("execution", execution, "dl.facts dd"),
         Page("tree", "/tree", "table.tree tbody tr"),
-        Page("workers", "/workers", "table.workers tbody tr"),
+        Page("workers", "/workers", ".worker-card"),
+        Page("notifications", "/notifications", "main .empty"),
         Page("people", "/people", "table.people tbody tr"),
         Page("audit", "/audit", "ul.changes li"),
     )
