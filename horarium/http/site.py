@@ -5,8 +5,9 @@ lies below a folder named by a digest of all of it: browsers keep such a file fo
 folder, so that no page runs with modules of two. The page itself is asked for again each time, by its ETag. It is the
 same for every address of the dashboard, and the script that it loads draws what the address says.
 
-Modules are found by reading modules, which over a slow line is a chain of waits: so the page names all of them at once.
-Every file is sent packed where the browser takes that.
+Modules are found by reading modules, which over a slow line is a chain of waits: so the page names at once all that are
+needed wherever one goes. The module of the page itself is asked for by address, while the session is renewed, and those
+of the others when there is time (`main.js`). Every file is sent packed where the browser takes that.
 
 The policy is that of /docs (`pages.py`), and pictures of our own: nothing inline, no text that is read as HTML.
 """
@@ -53,7 +54,7 @@ _IMPORTED = re.compile(r'^(?:import|export)\b[^"]*"(\.[\w./]+)";$', re.MULTILINE
 
 
 def _modules() -> list[str]:
-    """What the page's module imports, and what those import in turn, in the order in which they are met."""
+    """What the page's module needs before it can run, in the order in which that is met."""
     found = [_MAIN]
     for name in found:
         folder = PurePosixPath(name).parent

@@ -8,18 +8,7 @@ import { attempt, closeDialogs } from "./talk.js";
 import { go, here, start } from "./router.js";
 import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
 import { show, update } from "./view.js";
-import { auditPage } from "./pages/audit.js";
-import { configPage } from "./pages/config.js";
-import { configsPage } from "./pages/configs.js";
-import { editConfigPage, newConfigPage } from "./pages/edit.js";
-import { executionPage } from "./pages/execution.js";
-import { executionsPage } from "./pages/executions.js";
 import { loginPage } from "./pages/login.js";
-import { notificationsPage } from "./pages/notifications.js";
-import { nowPage } from "./pages/now.js";
-import { peoplePage } from "./pages/people.js";
-import { treePage } from "./pages/tree.js";
-import { workersPage } from "./pages/workers.js";
 import { icon } from "./icons.js";
 
 const PAGES = [
@@ -33,20 +22,21 @@ const PAGES = [
   ["Audit", "/audit", "audit", "admin"],
 ];
 const ROUTES = [
-  [/^\/$/, nowPage],
+  [/^\/$/, lazily(() => import("./pages/now.js"), "nowPage")],
   [/^\/login$/, loginPage],
-  [/^\/configs$/, configsPage],
-  [/^\/configs\/new$/, newConfigPage],
-  [/^\/configs\/(?<id>\d{1,18})$/, configPage],
-  [/^\/configs\/(?<id>\d{1,18})\/edit$/, editConfigPage],
-  [/^\/executions$/, executionsPage],
-  [/^\/executions\/(?<id>[0-9a-f-]{36})$/, executionPage],
-  [/^\/tree$/, treePage],
-  [/^\/workers$/, workersPage],
-  [/^\/notifications$/, notificationsPage],
-  [/^\/people$/, peoplePage],
-  [/^\/audit$/, auditPage],
+  [/^\/configs$/, lazily(() => import("./pages/configs.js"), "configsPage")],
+  [/^\/configs\/new$/, lazily(() => import("./pages/edit.js"), "newConfigPage")],
+  [/^\/configs\/(?<id>\d{1,18})$/, lazily(() => import("./pages/config.js"), "configPage")],
+  [/^\/configs\/(?<id>\d{1,18})\/edit$/, lazily(() => import("./pages/edit.js"), "editConfigPage")],
+  [/^\/executions$/, lazily(() => import("./pages/executions.js"), "executionsPage")],
+  [/^\/executions\/(?<id>[0-9a-f-]{36})$/, lazily(() => import("./pages/execution.js"), "executionPage")],
+  [/^\/tree$/, lazily(() => import("./pages/tree.js"), "treePage")],
+  [/^\/workers$/, lazily(() => import("./pages/workers.js"), "workersPage")],
+  [/^\/notifications$/, lazily(() => import("./pages/notifications.js"), "notificationsPage")],
+  [/^\/people$/, lazily(() => import("./pages/people.js"), "peoplePage")],
+  [/^\/audit$/, lazily(() => import("./pages/audit.js"), "auditPage")],
 ];
+const REST_MS = 2000; // after which the other pages are loaded, so that going there needs nothing of the server
 const UNTOLD_MS = 5000; // how often a page is read anew while nothing is told
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
 
@@ -54,7 +44,17 @@ let page = null;
 let resuming = true;
 let unreachable = false;
 
-function arrived(make, parameters) {
+// What makes a page, out of a module that is loaded when it is first asked for: most who come want to see one page.
+function lazily(load, name) {
+  const make = async (parameters) => {
+    const module = await load().catch(() => null);
+    return module ? module[name](parameters) : unloadedPage();
+  };
+  make.load = () => load().catch(() => {}); // whoever goes there is told
+  return make;
+}
+
+async function arrived(make, parameters) {
   page?.close?.();
   page = null;
   if (session.user === null && make !== loginPage) {
@@ -65,7 +65,15 @@ function arrived(make, parameters) {
     go(onOurSide(parameters.query.then), { replace: true });
     return;
   }
-  page = make ? make(parameters) : lostPage();
+  const coming = comingPage();
+  page = coming;
+  update();
+  const made = make ? await make(parameters) : lostPage();
+  if (page !== coming) { // one has gone on meanwhile
+    made.close?.();
+    return;
+  }
+  page = made;
   update();
   focusOnPage();
 }
@@ -92,12 +100,24 @@ function focusOnPage() {
   }));
 }
 
+function comingPage() {
+  return { title: null, view: bone };
+}
+
+function bone() {
+  return h("div", { class: "skeleton", "aria-busy": "true" }, h("div", { class: "bone bone-0" }));
+}
+
+function unloadedPage() {
+  return { title: "Not loaded", view: () => h("div", { class: "empty" }, h("p", { class: "empty-title" }, "This page could not be loaded."), h("p", {}, "Horarium does not answer, or is of another release by now."), h("button", { class: "after", on: { click: () => location.reload() } }, "Load anew")) };
+}
+
 function lostPage() {
   return { title: "Not here", view: () => h("div", { class: "empty" }, h("p", { class: "empty-title" }, "There is no such page."), h("p", {}, h("a", { href: "/" }, "To what happens now"))) };
 }
 
 function view() {
-  document.title = page ? `${page.title} · Horarium` : "Horarium";
+  document.title = page?.title ? `${page.title} · Horarium` : "Horarium";
   if (page?.bare) return h("main", { key: "bare", id: "main", class: "bare" }, page.view());
   return [
     h("a", { key: "skip", class: "skip", href: "#main" }, "Skip to the page"),
@@ -109,7 +129,7 @@ function view() {
       banner(),
       h("main", { id: "main" },
         h("div", { class: "page-head" }, h("h1", { id: "page-title", tabindex: "-1" }, page?.heading?.() ?? page?.title ?? "Horarium"), page?.actions?.()),
-        page ? page.view() : unreachable ? null : h("div", { class: "skeleton", "aria-busy": "true" }, h("div", { class: "bone bone-0" })))),
+        page ? page.view() : unreachable ? null : bone())),
   ];
 }
 
@@ -212,5 +232,7 @@ document.addEventListener("keydown", (event) => {
 
 whenSessionChanges(sessionChanged);
 show(document.getElementById("app"), view);
+ROUTES.find(([pattern]) => pattern.test(location.pathname))?.[1].load?.(); // while the session is renewed
 await resume();
 start(ROUTES, arrived);
+setTimeout(() => { for (const [, make] of ROUTES) make.load?.(); }, REST_MS);

@@ -29,7 +29,6 @@ PLACES = [
     "/audit",
 ]
 MODULES = [name for name in ASSETS if name.endswith(".js")]
-BY_THE_PAGE = {"main.js", "theme.js"}
 """Scripts that the page itself asks for."""
 FORBIDDEN = (
     r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function|setAttribute\(.style|@import|url\("
@@ -120,10 +119,13 @@ def test_the_page_has_nothing_inline_and_names_what_is_served() -> None:
 
 
 def test_the_page_names_at_once_every_module_that_would_else_be_found_one_after_the_other() -> None:
+    """A page's own module is not among them: it is asked for by address, and the others when there is time."""
     named = re.findall(r'<link rel="modulepreload" href="([^"]+)">', INDEX.decode())
 
     assert len(named) == len({*named})
-    assert {f"{FOLDER}/{name}" for name in MODULES if name not in BY_THE_PAGE} == {*named}
+    assert {f"{FOLDER}{path}" for path in reached_from("/main.js") if path != "/main.js"} == {*named}
+    assert f"{FOLDER}/pages/login.js" in named
+    assert f"{FOLDER}/pages/config.js" not in named
 
 
 @pytest.mark.parametrize("name", ASSETS)
@@ -136,8 +138,7 @@ def test_no_file_names_another_host_or_makes_markup_of_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_what_is_served(name: str) -> None:
-    folder = PurePosixPath("/", name).parent
-    imported = [_resolved(folder, each) for each in re.findall(r'from "(\.[\w./]+)"', ASSETS[name].decode())]
+    imported = [*imported_by(f"/{name}"), *imported_by(f"/{name}", r'import\("(\.[\w./]+)"\)')]
 
     assert [path for path in imported if path.removeprefix("/") not in ASSETS] == []
 
@@ -168,6 +169,20 @@ def test_every_address_that_the_router_knows_is_served() -> None:
     known = {pattern.replace("\\/", "/") for pattern in patterns}
 
     assert {path.rstrip("/") or "/" for path in known} == {path.partition("/{")[0] or "/" for path in ADDRESSES}
+
+
+def imported_by(path: str, how: str = r'from "(\.[\w./]+)"') -> list[str]:
+    """The paths of the modules that one imports."""
+    folder = PurePosixPath(path).parent
+    return [_resolved(folder, each) for each in re.findall(how, ASSETS[path.removeprefix("/")].decode())]
+
+
+def reached_from(path: str) -> set[str]:
+    """A module, and what it needs before it can run."""
+    found = {path}
+    while more := {each for one in found for each in imported_by(one)} - found:
+        found |= more
+    return found
 
 
 def _resolved(folder: PurePosixPath, named: str) -> str:
