@@ -26,6 +26,8 @@ __all__ = ["Terminal", "in_terminal", "program_in_terminal"]
 
 ROWS, COLUMNS = 40, 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SHOWN_SECONDS = 30.0
+"""What is to be shown may have to wait for a program to start, beside others."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Terminal:
             assert words in text or self.process.poll() is None, text
             return text if text.count(words) >= times else ""
 
-        return await eventually(look)
+        return await eventually(look, within=SHOWN_SECONDS)
 
     async def ended(self) -> int:
         """Its exit code, once it has ended."""
