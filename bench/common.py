@@ -283,7 +283,10 @@ async def check_window(r: Resources, window: Window) -> None:
 async def start_afresh(database: Database, redis: Redis) -> None:
     """Empty both servers."""
     async with database.connection() as connection:
-        await connection.execute("TRUNCATE executions, execution_reports, task_configs RESTART IDENTITY")
+        await connection.execute(
+            "TRUNCATE executions, execution_reports, execution_days, execution_day_marks, task_configs"
+            " RESTART IDENTITY CASCADE"
+        )
         await connection.execute("CHECKPOINT")
     await redis.flushall()
 
