@@ -92,6 +92,36 @@ async def test_ctrl_c_instead_of_an_answer_deletes_nothing(house: House, login: 
     assert (await house.call("GET", f"/api/v1/task-configs/{config_id}")).status == 200
 
 
+# A password
+
+
+async def test_a_new_password_is_typed_unseen_until_it_was_typed_twice_the_same(house: House, login: Path) -> None:
+    typed = ["", "one long password", "another long one", "a password of Ada's", "a password of Ada's"]
+
+    with in_terminal("user", "create", "ada", config_dir=login) as terminal:
+        for number, (asked, line) in enumerate(zip([1, 2, 2, 3, 3], typed, strict=True)):
+            await terminal.shows("Password of ada: ", times=asked)
+            await terminal.shows("The same again: ", times=number // 2)
+            terminal.type(line)
+        assert await terminal.ended() == 0
+        text = terminal.text()
+
+    assert "The two were not the same." in text
+    assert "Made the viewer ada" in text
+    assert not any(line in text for line in typed if line)
+    body = {"username": "ada", "password": "a password of Ada's"}
+    assert (await house.call("POST", "/api/v1/auth/login", body)).status == 200
+
+
+async def test_ctrl_c_instead_of_a_password_makes_nobody(house: House, login: Path) -> None:
+    with in_terminal("user", "create", "bob", config_dir=login) as terminal:
+        await terminal.shows("Password of bob: ")
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.ended() == 130
+
+    assert "bob" not in [user["username"] for user in (await house.get("/users"))["items"]]
+
+
 # An edit
 
 
