@@ -190,6 +190,11 @@ FROM refused AS r
 WHERE e.id = r.id
 RETURNING e.id, CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
 
+-- name: execution_any_open()$
+-- Whether any execution has not ended; null if none. The order is for the planner: it reads the index of what is in flight
+-- even where it believes that any row would do.
+SELECT true FROM executions WHERE completed_at IS NULL ORDER BY config_id LIMIT 1;
+
 -- name: execution_next_retry()$
 -- When the earliest waiting retry is due.
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;

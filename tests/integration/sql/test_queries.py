@@ -52,6 +52,7 @@ async def test_it_prepares_and_takes_the_parameters_it_names(rig: Rig, query: Qu
         ("task_config_due_to_resume", "task_configs_paused"),
         ("execution_running", "executions_occupied"),
         ("execution_holders", "executions_occupied"),
+        ("execution_any_open", "executions_occupied"),
         ("execution_next_retry", "executions_occupied"),
         ("execution_queues_waiting", "executions_occupied"),
         ("execution_awaiting_turn", "executions_buffered"),
