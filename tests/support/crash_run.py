@@ -145,12 +145,22 @@ def _wait(_house: ChaosHouse, _place: Place, _victim: str) -> float:
     return 8.0
 
 
+SENT_IN_LATER_BATCHES = """
+SELECT FROM executions WHERE status = 'queued'
+AND queued_at > (SELECT min(queued_at) + interval '1 second' FROM executions WHERE queued_at > $1)
+"""
+
+
 def _flush(house: ChaosHouse, _place: Place, _victim: str) -> float:
-    """Lose the index, and messages with it: the worker is held up while there are some."""
+    """Lose the index, and messages with it: the worker is held up until there are some that it has not been handed.
+
+    What it had read, and the batch that its open read is answered with, are in its hands and outlive the flush.
+    """
     with suppress(ProcessLookupError):
         house.started["worker"].process.send_signal(signal.SIGSTOP)
+        stopped_at = datetime.now(UTC)
         with suppress(AssertionError):
-            until(lambda: house.rows("SELECT FROM executions WHERE status = 'queued'") or house.marked, within=3.0)
+            until(lambda: house.rows(SENT_IN_LATER_BATCHES, stopped_at) or house.marked, within=10.0)
         house.flush()
         house.started["worker"].process.send_signal(signal.SIGCONT)
     return 12.0
