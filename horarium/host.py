@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import StallMonitor, SupervisionEvent, SupervisorSpec
 
-__all__ = ["Host", "calm_collector"]
+__all__ = ["Host", "calm_collector", "open_more_files"]
 
 log = structlog.get_logger(__name__)
+
+FILES = 4096
+"""Files and connections that this process may have open: twice what the API and a large worker take."""
 
 LAST_WAIT_SECONDS = 1.0
 """How long the process waits for a child that was declared unstopped."""
@@ -46,6 +50,17 @@ def calm_collector() -> None:
     A burst of ten thousand ticks spends about a tenth of its time there otherwise.
     """
     gc.set_threshold(50_000, 20, 100)
+
+
+def open_more_files() -> None:
+    """Raise the limit of open files to what we may need, as far as it may be raised.
+
+    Shells give 1024, of which little more than half is left for clients of the API, and those of macOS 256: none.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Host:
