@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -201,6 +201,30 @@ async def test_a_stranger_working_in_the_data_directory_is_left_alone(
 ) -> None:
     async with up(EmbeddedRedis(data_dir)):
         assert stranger.poll() is None
+
+
+@contextmanager
+def process_of_the_owner(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of Postgres' own account that has nothing to do with it."""
+    owner = home.stat()
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", user=owner.st_uid, group=owner.st_gid) as process:
+        yield process
+        process.kill()
+
+
+async def test_a_number_from_before_a_power_cut_does_not_keep_postgres_from_starting(data_dir: Path) -> None:
+    """Postgres itself would take the process of that number for the Postgres before it."""
+    home = data_dir / "postgres"
+    files = (home / "postmaster.pid", home / ".s.PGSQL.5432.lock")
+    async with up(postgres := EmbeddedPostgres(data_dir)):
+        left = [file.read_text().partition("\n")[2] for file in files]
+
+    with process_of_the_owner(home) as namesake:
+        for file, rest in zip(files, left, strict=True):
+            file.write_text(f"{namesake.pid}\n{rest}")
+        async with up(postgres):
+            assert await sql(postgres, "SELECT 1") == 1
+        assert namesake.poll() is None
 
 
 async def test_an_initdb_that_was_cut_off_is_done_again(data_dir: Path) -> None:
