@@ -280,6 +280,21 @@ async def test_a_damaged_append_only_file_is_put_aside_so_that_the_restart_works
     assert (data_dir / "redis.damaged" / "appendonly.aof").exists()
 
 
+async def test_what_an_earlier_redis_has_said_of_its_data_does_not_cost_those_of_the_next(data_dir: Path) -> None:
+    (data_dir / "redis.log").write_text(f"{redis_module.DAMAGED}: the end of one before\n")
+    cache = EmbeddedRedis(data_dir)
+
+    with pytest.RaisesGroup(EmbeddedServerDied):
+        async with anyio.create_task_group() as group:
+            await group.start(cache.run, A_CHILD)
+            async with client(cache) as connection:
+                await connection.set("key", 1)
+            main_process(data_dir).kill()
+
+    async with up(cache), client(cache) as connection:
+        assert await connection.get("key") == b"1"
+
+
 async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "START_SECONDS", 0.3)
 
