@@ -295,6 +295,15 @@ async def test_what_an_earlier_redis_has_said_of_its_data_does_not_cost_those_of
         assert await connection.get("key") == b"1"
 
 
+async def test_a_directory_that_others_may_enter_is_refused_and_nobody_is_told_to_remove_the_data(
+    data_dir: Path,
+) -> None:
+    (data_dir / "redis").mkdir(mode=0o755)
+
+    with pytest.raises(ConfigurationError, match=r"`chown` it and `chmod 700` it, or move it away"):
+        await EmbeddedRedis(data_dir).run(A_CHILD)
+
+
 async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "START_SECONDS", 0.3)
 
