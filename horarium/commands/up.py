@@ -76,8 +76,9 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
 def _refuse_taken_port(host: str, port: int) -> None:
     """Fail before servers are started for nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port), reuse_port=False):
+        with socket.create_server((host, port), family=family, reuse_port=False):
             pass
     except OSError as error:
         raise cannot_listen(host, port, error) from error
@@ -100,7 +101,7 @@ def _account(passwords: list[str]) -> str:
 def _print_banner(resources: Resources, port: int, passwords: list[str]) -> None:
     """Say where to look."""
     settings = resources.settings
-    base = f"http://{settings.host}:{port}"
+    base = f"http://[{settings.host}]:{port}" if ":" in settings.host else f"http://{settings.host}:{port}"
     rows = {"Page": f"{base}/", "API": f"{base}/api/v1", "Health": f"{base}/readyz"}
     if passwords:
         rows["Account"] = _account(passwords)
