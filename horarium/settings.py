@@ -24,7 +24,7 @@ from horarium.notifying.mail_server import MailServer, is_address
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "load_settings"]
 
@@ -58,6 +58,29 @@ def _good_enough(password: SecretStr | None) -> SecretStr | None:
     except InvalidInput as error:
         raise ValueError(error.errors[0].msg) from None
     return password
+
+
+def _server(*schemes: str) -> AfterValidator:
+    """The URL of a server that speaks one of these; it may hold a secret, and is not repeated."""
+    beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+    rule = (
+        f"must be a URL that begins with {beginnings}; its port is a number, and /, ? and # in a password are written "
+        "as %2F, %3F and %23"
+    )
+
+    def check(url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _is_server(url.get_secret_value(), schemes):
+            raise ValueError(rule)
+        return url
+
+    return AfterValidator(check)
+
+
+def _is_server(url: str, schemes: Sequence[str]) -> bool:
+    scheme, separator, rest = url.partition("://")
+    hosts = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")  # Postgres may have several
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return scheme in schemes and separator != "" and all(port == "" or port.isdecimal() for port in ports)
 
 
 def _token68(token: SecretStr | None) -> SecretStr | None:
@@ -140,13 +163,13 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.local/share/horarium")
     """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
 
-    database_url: SecretStr | None = None
+    database_url: Annotated[SecretStr | None, _server("postgresql", "postgres")] = None
     """`postgresql://` URL of a Postgres 14 or newer; unset: an embedded one."""
 
-    redis_url: SecretStr | None = None
+    redis_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix")] = None
     """`redis://`, `rediss://` or `unix://` URL of a Redis 6.2 or newer; unset: an embedded one."""
 
-    broker_url: SecretStr | None = None
+    broker_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix", "amqp", "amqps")] = None
     """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
 
     broker: Annotated[str | None, AfterValidator(_module_attribute)] = None
