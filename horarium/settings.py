@@ -1,8 +1,10 @@
 """Every setting, in one frozen class, read once from the environment.
 
 A setting is an environment variable `HORARIUM_<NAME>`. All faults are reported together, an unknown `HORARIUM_`
-variable is a fault with a suggestion, and nothing else in the package reads `os.environ`. With no settings at all
-the process is *embedded*: it runs its own Postgres and Redis under `data_dir` and a worker inside the process.
+variable is a fault with a suggestion, and nothing else in the package reads `os.environ`. What Kubernetes tells every
+container of a Service called `horarium` (HORARIUM_PORT=tcp://10.0.0.7:8080) is no setting and passed over. With no
+settings at all the process is *embedded*: it runs its own Postgres and Redis under `data_dir` and a worker inside the
+process.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ __all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "load_settings"]
 PREFIX = "HORARIUM_"
 TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT", "HORARIUM_ATTEMPT")
 """No settings: what `shell_command` tells its program, which may be one of our own commands."""
+
+SERVICE_HOST = "_SERVICE_HOST"
+LINK = re.compile(r"(tcp|udp|sctp)://")
 
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -333,6 +338,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
     Raises ConfigurationError that lists every fault at once, and never a value (it may be a secret).
     """
+    environ = _without_links(environ)
     faults = _unknown_names(environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
@@ -361,6 +367,19 @@ def _values(environ: Mapping[str, str]) -> dict[str, object]:
         if raw:
             found[name] = tuple(p.strip() for p in raw.split(",") if p.strip()) if name in lists else raw
     return found
+
+
+def _without_links(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """`environ` without what Kubernetes says of Services whose names begin as our settings do."""
+    services = [name.removesuffix(SERVICE_HOST) for name in environ if name.endswith(SERVICE_HOST)]
+    ours = [service for service in services if f"{service}_".startswith(PREFIX)]
+    return {name: text for name, text in environ.items() if not any(_is_link(name, text, service) for service in ours)}
+
+
+def _is_link(name: str, text: str, service: str) -> bool:
+    if name == f"{service}_PORT":  # also a setting of ours, whose value is no address
+        return LINK.match(text) is not None
+    return name.startswith((f"{service}_SERVICE_", f"{service}_PORT_"))
 
 
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:

@@ -164,6 +164,27 @@ def test_a_server_is_taken_as_its_own_tools_take_it(name: str, given: str) -> No
     assert getattr(settings, name).get_secret_value() == given
 
 
+SERVICE_LINKS = {
+    "HORARIUM_SERVICE_HOST": "10.0.0.7",
+    "HORARIUM_SERVICE_PORT": "8080",
+    "HORARIUM_SERVICE_PORT_HTTP": "8080",
+    "HORARIUM_PORT": "tcp://10.0.0.7:8080",
+    "HORARIUM_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+    "HORARIUM_PORT_8080_TCP_ADDR": "10.0.0.7",
+    "HORARIUM_API_SERVICE_HOST": "10.0.0.8",
+    "HORARIUM_API_PORT": "tcp://10.0.0.8:80",
+}
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_setting() -> None:
+    assert load_settings(SERVICE_LINKS) == load_settings({})
+    assert load_settings({**SERVICE_LINKS, "HORARIUM_PORT": "9000"}).port == 9000
+
+
+def test_without_such_a_service_the_same_names_are_faults() -> None:
+    assert faults(port="tcp://10.0.0.7:8080", service_port="8080")[0].startswith("HORARIUM_SERVICE_PORT: unknown")
+
+
 def test_a_key_is_measured_in_bytes() -> None:
     assert load_settings({"HORARIUM_SECRET_KEY": "é" * 16}).secret_key is not None
     assert "at least 32 bytes" in faults(secret_key="k" * 31)[0]
