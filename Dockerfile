@@ -28,7 +28,8 @@ USER 10001:10001
 VOLUME /var/lib/horarium
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+# Without a proxy: the engine hands HTTP_PROXY of its own settings to every container.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('HORARIUM_PORT', '8080') + '/livez', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('HORARIUM_PORT', '8080') + '/livez', timeout=4)"]
 ENTRYPOINT ["horarium"]
 CMD ["up", "--host", "0.0.0.0"]

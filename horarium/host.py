@@ -1,17 +1,19 @@
 """Runs a tree in a process: signals, the end of it, and the exit code.
 
 The first SIGINT or SIGTERM asks the tree to stop in order, the second cancels all of it at once, each child with the
-time that its spec gives it to end, the third ends the process. In a process whose signals are somebody else's, an event
-asks it to stop. A child that cannot be stopped does not keep the process
-alive: it is named in the log, and the process ends itself. A ConfigurationError in a child (a database newer than this
-code, say) ends the tree too: starting it again would not help. Beside the tree, a monitor watches the event loop
-itself.
+time that its spec gives it to end, the third ends the process. A terminal that is closed (SIGHUP) asks as the first
+does, however often: a shell passes on what the kernel has sent. Whoever was started to outlive it, by nohup, does. In a
+process whose signals are somebody else's, an event asks it to stop. A child that cannot be stopped does not keep the
+process alive: it is named in the log, and the process ends itself. A ConfigurationError in a child (a database newer
+than this code, say) ends the tree too: starting it again would not help. Beside the tree, a monitor watches the event
+loop itself.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import StallMonitor, SupervisionEvent, SupervisorSpec
 
-__all__ = ["Host", "calm_collector"]
+__all__ = ["Host", "calm_collector", "open_more_files"]
 
 log = structlog.get_logger(__name__)
+
+FILES = 4096
+"""Files and connections that this process may have open: twice what the API and a large worker take."""
 
 LAST_WAIT_SECONDS = 1.0
 """How long the process waits for a child that was declared unstopped."""
@@ -45,6 +50,17 @@ def calm_collector() -> None:
     A burst of ten thousand ticks spends about a tenth of its time there otherwise.
     """
     gc.set_threshold(50_000, 20, 100)
+
+
+def open_more_files() -> None:
+    """Raise the limit of open files to what we may need, as far as it may be raised.
+
+    Shells give 1024, of which little more than half is left for clients of the API, and those of macOS 256: none.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Host:
@@ -93,10 +109,10 @@ class Host:
         self.supervisor.stop()
 
     async def _obey_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        with anyio.open_signal_receiver(*_stop_signals()) as received:
             times = 0
             async for number in received:
-                times += 1
+                times = max(times, 1) if number == signal.SIGHUP else times + 1
                 log.info("signal.received", signal=signal.Signals(number).name, times=times)
                 if times == 1:
                     self.supervisor.stop()
@@ -124,6 +140,12 @@ class Host:
         if isinstance(event, ChildExited) and isinstance(event.error, ConfigurationError) and self._fatal is None:
             self._fatal = event.error
             self.supervisor.stop()
+
+
+def _stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask for an end; not the one that this process was started to ignore."""
+    outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM) if outlives_terminal else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -115,7 +115,7 @@ EVENTS: Mapping[str, str] = {
     "schedule.unreadable": "A stored schedule makes no sense; its config becomes `error`.",
     "schedules.loaded": "All schedules are in the due index.",
     "schema.awaited": "Migrations are left to `horarium migrate`, and this process waits for them.",
-    "signal.received": "The process was asked to stop; the second time cancels, the third ends it.",
+    "signal.received": "The process was asked to stop: a second time cancels, a third ends it. SIGHUP is the first.",
     "stdout.given_up": "stdout takes nothing more, its disk being full or its reader gone; the process goes on.",
     "stream.failed": "An unexpected error has ended a client's stream.",
     "stream.unsure": "A server is away, so it cannot be said whether a client may still read its stream.",

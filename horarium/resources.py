@@ -34,7 +34,6 @@ from horarium.identity.accounts import Accounts
 from horarium.identity.api_keys import ApiKeys
 from horarium.identity.authenticator import Authenticator
 from horarium.identity.credentials import Credentials
-from horarium.identity.passwords import Passwords
 from horarium.identity.sessions import SessionPolicy, Sessions
 from horarium.identity.throttle import LoginThrottle
 from horarium.identity.users import Users
@@ -202,9 +201,14 @@ class Resources:
         return Sessions(self.access_tokens, self.refresh_tokens, SessionPolicy.of(self.settings), clock=self.clock)
 
     @cached_property
+    def throttle(self) -> LoginThrottle:
+        """How often a password may be guessed."""
+        return LoginThrottle(self.redis, self.keys)
+
+    @cached_property
     def credentials(self) -> Credentials:
         """Checks names and passwords."""
-        return Credentials(self.database, LoginThrottle(self.redis, self.keys))
+        return Credentials(self.database, self.throttle)
 
     @cached_property
     def authenticator(self) -> Authenticator:
@@ -214,7 +218,7 @@ class Resources:
     @cached_property
     def accounts(self) -> Accounts:
         """The life of users."""
-        return Accounts(self.database, self.users, Passwords(), self.refresh_tokens)
+        return Accounts(self.database, self.users, self.throttle, self.refresh_tokens)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

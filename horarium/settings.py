@@ -1,8 +1,10 @@
 """Every setting, in one frozen class, read once from the environment.
 
 A setting is an environment variable `HORARIUM_<NAME>`. All faults are reported together, an unknown `HORARIUM_`
-variable is a fault with a suggestion, and nothing else in the package reads `os.environ`. With no settings at all
-the process is *embedded*: it runs its own Postgres and Redis under `data_dir` and a worker inside the process.
+variable is a fault with a suggestion, and nothing else in the package reads `os.environ`. What Kubernetes tells every
+container of a Service called `horarium` (HORARIUM_PORT=tcp://10.0.0.7:8080) is no setting and passed over. With no
+settings at all the process is *embedded*: it runs its own Postgres and Redis under `data_dir` and a worker inside the
+process.
 """
 
 from __future__ import annotations
@@ -24,13 +26,16 @@ from horarium.notifying.mail_server import MailServer, is_address
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "load_settings"]
 
 PREFIX = "HORARIUM_"
 TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT", "HORARIUM_ATTEMPT")
 """No settings: what `shell_command` tells its program, which may be one of our own commands."""
+
+SERVICE_HOST = "_SERVICE_HOST"
+LINK = re.compile(r"(tcp|udp|sctp)://")
 
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -58,6 +63,29 @@ def _good_enough(password: SecretStr | None) -> SecretStr | None:
     except InvalidInput as error:
         raise ValueError(error.errors[0].msg) from None
     return password
+
+
+def _server(*schemes: str) -> AfterValidator:
+    """The URL of a server that speaks one of these; it may hold a secret, and is not repeated."""
+    beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+    rule = (
+        f"must be a URL that begins with {beginnings}; its port is a number, and /, ? and # in a password are written "
+        "as %2F, %3F and %23"
+    )
+
+    def check(url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _is_server(url.get_secret_value(), schemes):
+            raise ValueError(rule)
+        return url
+
+    return AfterValidator(check)
+
+
+def _is_server(url: str, schemes: Sequence[str]) -> bool:
+    scheme, separator, rest = url.partition("://")
+    hosts = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")  # Postgres may have several
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return scheme in schemes and separator != "" and all(port == "" or port.isdecimal() for port in ports)
 
 
 def _token68(token: SecretStr | None) -> SecretStr | None:
@@ -140,13 +168,13 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.local/share/horarium")
     """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
 
-    database_url: SecretStr | None = None
+    database_url: Annotated[SecretStr | None, _server("postgresql", "postgres")] = None
     """`postgresql://` URL of a Postgres 14 or newer; unset: an embedded one."""
 
-    redis_url: SecretStr | None = None
+    redis_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix")] = None
     """`redis://`, `rediss://` or `unix://` URL of a Redis 6.2 or newer; unset: an embedded one."""
 
-    broker_url: SecretStr | None = None
+    broker_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix", "amqp", "amqps")] = None
     """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
 
     broker: Annotated[str | None, AfterValidator(_module_attribute)] = None
@@ -310,6 +338,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
 
     Raises ConfigurationError that lists every fault at once, and never a value (it may be a secret).
     """
+    environ = _without_links(environ)
     faults = _unknown_names(environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
@@ -338,6 +367,19 @@ def _values(environ: Mapping[str, str]) -> dict[str, object]:
         if raw:
             found[name] = tuple(p.strip() for p in raw.split(",") if p.strip()) if name in lists else raw
     return found
+
+
+def _without_links(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """`environ` without what Kubernetes says of Services whose names begin as our settings do."""
+    services = [name.removesuffix(SERVICE_HOST) for name in environ if name.endswith(SERVICE_HOST)]
+    ours = [service for service in services if f"{service}_".startswith(PREFIX)]
+    return {name: text for name, text in environ.items() if not any(_is_link(name, text, service) for service in ours)}
+
+
+def _is_link(name: str, text: str, service: str) -> bool:
+    if name == f"{service}_PORT":  # also a setting of ours, whose value is no address
+        return LINK.match(text) is not None
+    return name.startswith((f"{service}_SERVICE_", f"{service}_PORT_"))
 
 
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:

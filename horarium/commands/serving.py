@@ -16,7 +16,7 @@ import structlog
 import typer
 
 from horarium.commands.console import refusals
-from horarium.host import calm_collector
+from horarium.host import calm_collector, open_more_files
 from horarium.logs import configure_logging
 from horarium.settings import load_settings
 from horarium.tasks.log_capture import capture_logs_from
@@ -40,6 +40,7 @@ def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
         log_uncaught()
         capture_logs_from(settings.task_log_level)
         calm_collector()
+        open_more_files()
         code = anyio.run(program, settings, backend_options={"use_uvloop": True})
     raise typer.Exit(code)
 

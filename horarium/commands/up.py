@@ -50,6 +50,7 @@ async def _up(settings: Settings, *, demo: bool) -> int:
     passwords: list[str] = []
     ports = [settings.port]
     with ExitStack() as stack:
+        stack.callback(_print_untold, passwords)
         if settings.embedded:
             stack.enter_context(DataDir(settings.data_dir))
         async with open_resources(settings) as resources:
@@ -75,20 +76,35 @@ async def _up(settings: Settings, *, demo: bool) -> int:
 
 def _refuse_taken_port(host: str, port: int) -> None:
     """Fail before servers are started for nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port), reuse_port=False):
+        with socket.create_server((host, port), family=family, reuse_port=False):
             pass
     except OSError as error:
         raise cannot_listen(host, port, error) from error
 
 
+def _print_untold(passwords: list[str]) -> None:
+    """Say the password of an account that was made by a process which ends before it could say so; nobody else can."""
+    if passwords:
+        with in_passing():
+            output.print(f"  [bold]Account [/bold]  {_account(passwords)}", soft_wrap=True)
+
+
+def _account(passwords: list[str]) -> str:
+    """The account that was made, this once: what is said is taken out."""
+    said = f"admin, password {passwords[-1]} (shown only now)"
+    passwords.clear()
+    return said
+
+
 def _print_banner(resources: Resources, port: int, passwords: list[str]) -> None:
-    """Say where to look; a password that was made up is said this once."""
+    """Say where to look."""
     settings = resources.settings
-    base = f"http://{settings.host}:{port}"
+    base = f"http://[{settings.host}]:{port}" if ":" in settings.host else f"http://{settings.host}:{port}"
     rows = {"Page": f"{base}/", "API": f"{base}/api/v1", "Health": f"{base}/readyz"}
     if passwords:
-        rows["Account"] = f"admin, password {passwords[-1]} (shown only now)"
+        rows["Account"] = _account(passwords)
     if settings.embedded:
         rows["Data"] = str(settings.data_dir)
     if resources.embedded_postgres is not None:

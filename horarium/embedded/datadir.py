@@ -40,13 +40,13 @@ class DataDir:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = open_private(self.path / "lock", "a+")
+            self._hold(open_private(self.path / "lock", "a+"))
         except OSError as error:
+            self._forget()
             raise ConfigurationError(
                 f"cannot write to the data directory {self.path}: {error.strerror}; "
                 "set HORARIUM_DATA_DIR to a directory that can be"
             ) from error
-        self._hold(lock)
         return self
 
     def __exit__(
@@ -65,10 +65,9 @@ class DataDir:
                 f"the data directory {self.path} is in use by process {holder}; "
                 "stop that one first, or set HORARIUM_DATA_DIR to another directory"
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         self._lock = lock
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), str(os.getpid()).encode())
         # A forked child shares the lock and would keep it after its parent was killed: it lets go of its copy.
         os.register_at_fork(after_in_child=self._forget)
 

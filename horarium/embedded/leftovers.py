@@ -3,7 +3,9 @@
 After a kill -9 of Horarium its servers live on, and hold the data that the next start needs. They are found in the
 process table, by the name of their program and by their working directory, which for both servers is the data
 directory itself. That is stronger than a pid file (which may be stale, its number given to somebody else) and also
-finds the backends of a Postgres whose postmaster was killed. The pid file only says which of them to signal first.
+finds the backends of a Postgres whose postmaster was killed. The pid file only says which of them to signal first. Once
+none is left it is taken away: the number in it may be somebody else's by now, after a power cut or in a container that
+was started anew, and Postgres would take that process for the Postgres before it, and refuse to start.
 
 Only the holder of the data directory's lock may call this.
 """
@@ -32,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 def stop_leftovers(home: Path, pidfile: Path, stops: Sequence[tuple[signal.Signals, float]]) -> int:
-    """End every server process that works in `home`; returns how many there were.
+    """End every server process that works in `home`, and take away `pidfile`; returns how many there were.
 
     The one named by `pidfile` gets each signal of `stops` in turn, each with its seconds to end everything in order;
     what is still alive after the last is killed.
@@ -52,7 +54,8 @@ def stop_leftovers(home: Path, pidfile: Path, stops: Sequence[tuple[signal.Signa
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=ORPHAN_SECONDS)
+    if not psutil.wait_procs(alive, timeout=ORPHAN_SECONDS)[1]:
+        pidfile.unlink(missing_ok=True)
     if found:
         log.warning("embedded.leftover_stopped", home=str(home), processes=len(found), killed=len(alive))
     return len(found)

@@ -40,6 +40,7 @@ __all__ = ["EmbeddedPostgres"]
 
 PORT = 5432  # nothing listens there: it is part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
+SOCKET_LOCK = f"{SOCKET_NAME}.lock"
 
 ASK_SECONDS = 5.0
 
@@ -119,12 +120,15 @@ class EmbeddedPostgres:
         """Make everything ready for the start. Blocks, for seconds when the data directory is new."""
         binaries = _binaries(self._home)
         account = postgres_account(self._home)
-        stop_leftovers(self._home, self._home / "postmaster.pid", STOPS)
+        pidfile = self._home / "postmaster.pid"
+        stop_leftovers(self._home, pidfile, STOPS)
         for path in (self._home, self._socket_dir, binaries / "postgres"):
             open_way(account, path)
         if not self._home.exists():
             self._initialise(binaries, account)
         make_socket_dir(self._socket_dir, account)
+        if not pidfile.exists():  # then the socket's lock, which names the same process, is as stale as it was
+            self.socket.with_name(SOCKET_LOCK).unlink(missing_ok=True)
         return self._server(binaries, account)
 
     def _initialise(self, binaries: Path, account: Account) -> None:

@@ -61,6 +61,7 @@ LOG_BYTES = 10 * 2**20
 """A log longer than this is put aside (one generation) at the next start."""
 
 TAIL_LINES = 10
+TAIL_BYTES = 64 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -96,9 +97,9 @@ class Server:
 
 async def serve(server: Server, context: ChildContext, *, task_status: TaskStatus[None]) -> Never:
     """Run `server` until it ends or until cancelled; started once it answers."""
-    process = await to_thread.run_sync(_spawn, server)
+    process, begin = await to_thread.run_sync(_spawn, server)
     try:
-        await _answering(server, process)
+        await _answering(server, process, begin)
         task_status.started()
         async with create_task_group() as asking:
             asking.start_soon(keep_asking, context, server.ask, server.not_yet)
@@ -107,7 +108,7 @@ async def serve(server: Server, context: ChildContext, *, task_status: TaskStatu
     finally:
         with CancelScope(shield=True):
             await _stop(server, process)
-    raise await _died(server, process.returncode)
+    raise await _died(server, process.returncode, begin)
 
 
 def tell_refusal(server: str, error: str) -> None:
@@ -120,11 +121,13 @@ def server_environment() -> dict[str, str]:
     return {"LC_ALL": "C", "TZ": "UTC"}
 
 
-def _spawn(server: Server) -> subprocess.Popen[bytes]:
+def _spawn(server: Server) -> tuple[subprocess.Popen[bytes], int]:
+    """The process, and where its own words begin in its log."""
     if server.log.exists() and server.log.stat().st_size > LOG_BYTES:
         server.log.replace(server.log.with_suffix(".log.1"))
     with open_private(server.log, "a") as output:
-        return subprocess.Popen(  # noqa: S603  # our own words only
+        begin = output.tell()
+        process = subprocess.Popen(  # noqa: S603  # our own words only
             server.argv,
             cwd=server.home,
             env=server_environment(),
@@ -136,9 +139,10 @@ def _spawn(server: Server) -> subprocess.Popen[bytes]:
             group=server.account.gid,
             extra_groups=server.account.extra_groups,
         )
+    return process, begin
 
 
-async def _answering(server: Server, process: subprocess.Popen[bytes]) -> None:
+async def _answering(server: Server, process: subprocess.Popen[bytes], begin: int) -> None:
     """Return as soon as `server` gave an answer, or ended."""
     try:
         with fail_after(START_SECONDS):
@@ -147,8 +151,8 @@ async def _answering(server: Server, process: subprocess.Popen[bytes]) -> None:
                     return await server.ask()
                 await sleep(PROBE_SECONDS)
     except TimeoutError:
-        raise await _died(server, None) from None
-    raise await _died(server, process.returncode)
+        raise await _died(server, None, begin) from None
+    raise await _died(server, process.returncode, begin)
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -167,10 +171,13 @@ async def _stop(server: Server, process: subprocess.Popen[bytes]) -> None:
         log.error("embedded.unkillable", server=server.name, pid=process.pid)
 
 
-async def _died(server: Server, code: int | None) -> EmbeddedServerDied:
-    return EmbeddedServerDied(server.name, code, await to_thread.run_sync(_tail, server.log))
+async def _died(server: Server, code: int | None, begin: int) -> EmbeddedServerDied:
+    return EmbeddedServerDied(server.name, code, await to_thread.run_sync(_tail, server.log, begin))
 
 
-def _tail(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+def _tail(path: Path, begin: int) -> str:
+    """The last lines after `begin`: what a process before this one has said is not about its end."""
+    with path.open("rb") as log_file:
+        log_file.seek(max(begin, path.stat().st_size - TAIL_BYTES))
+        lines = log_file.read().decode(errors="replace").splitlines()
     return "\n".join(lines[-TAIL_LINES:])

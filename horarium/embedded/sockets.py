@@ -45,5 +45,6 @@ def make_socket_dir(directory: Path, owner: Account) -> None:
         found = directory.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.uid or found.st_mode & 0o077:
             raise ConfigurationError(
-                f"{directory} is not a directory that only {owner.uid=} may enter; remove it"
+                f"{directory} must be a directory that belongs to user {owner.uid} and that nobody else may enter: "
+                "`chown` it and `chmod 700` it, or move it away if it is not Horarium's"
             ) from None

@@ -19,6 +19,7 @@ from horarium.http.answers import HEADERS, RESPONSES, responses
 from horarium.http.routing import HeaderField, Reply, Route
 from horarium.http.schemas import Schemas, as_parameter
 from horarium.model.problems import Problem
+from horarium.packing import Packed
 
 if TYPE_CHECKING:
     from horarium.http.routing import Call
@@ -74,8 +75,8 @@ def openapi_route(routes: tuple[Route, ...]) -> Route:
         return Reply(document())
 
     @cache
-    def document() -> bytes:  # once for the routes, which are many and would be hashed on every call as a key
-        return orjson.dumps(describe(everything))
+    def document() -> Packed:  # once for the routes, which are many and would be hashed on every call as a key
+        return Packed(orjson.dumps(describe(everything)))
 
     route = Route("GET", "/openapi.json", get_openapi, "This document", None, dict[str, Any])
     everything = (*routes, route)

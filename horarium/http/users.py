@@ -100,6 +100,6 @@ ROUTES = (
     ),
     Route(
         "POST", "/api/v1/auth/password", change_password, "Another password for the caller", "viewer", status=204,
-        body=PasswordChange, conflict=None,
+        body=PasswordChange, conflict=None, problems=(429,),
     ),
 )  # fmt: skip

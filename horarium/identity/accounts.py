@@ -4,6 +4,9 @@ Each change bars the user's copy in the cache first and is one transaction, whic
 disables the user or gives another role or password; from its commit on every token issued before is refused. Refresh
 tokens are taken away after it: they are only litter by then.
 
+Whoever changes their own password has to know it, and may guess at it no more often than at a login: an access token
+that was stolen is good for minutes, and a password for years.
+
 One active admin there is always: who would take the last one away holds all of them, so that of two who each see the
 other one is refused.
 """
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from horarium.audit_log import Author
+    from horarium.identity.throttle import LoginThrottle
     from horarium.identity.users import Users
     from horarium.keyspace.tokens import RefreshTokens
     from horarium.model import UserCreate, UserPatch
@@ -52,10 +56,13 @@ class UserFilter:
 class Accounts:
     """Creates, edits and deletes users; raises NotFound, Conflict, InvalidInput and Unavailable."""
 
-    def __init__(self, database: Database, users: Users, passwords: Passwords, refresh_tokens: RefreshTokens) -> None:
+    def __init__(
+        self, database: Database, users: Users, throttle: LoginThrottle, refresh_tokens: RefreshTokens
+    ) -> None:
         self._database = database
         self._users = users
-        self._passwords = passwords
+        self._throttle = throttle
+        self._passwords = Passwords()
         self._refresh_tokens = refresh_tokens
 
     async def create(self, body: UserCreate, *, by: Author) -> asyncpg.Record:
@@ -92,11 +99,13 @@ class Accounts:
         return await self._change(user_id, changed, by)
 
     async def change_password(self, user_id: int, current: str, new: str, *, by: Author) -> None:
-        """Give oneself another password; every session ends, the one in use included."""
+        """Give oneself another password; every session ends, the one in use included. Raises TooManyRequests."""
         async with self._database.connection() as connection:
             known = await QUERIES.user_password_hash.value(connection, id=user_id)
+        attempt = await self._throttle.admit(by.name, by.address or "")
         if await self._passwords.verify(known, current) is Verdict.WRONG:
             raise InvalidInput(FieldError(("current_password",), "is not your password"))
+        await self._throttle.forgive(attempt)
         check_new_password(new, username=by.name, field="new_password")
         await self._change(user_id, {"password_hash": await self._passwords.hash(new)}, by)
 

@@ -9,6 +9,8 @@ Only guesses count. An attempt is counted before its password is looked at, so t
 it is taken back when the password was right, and when the attempt was turned away. So being turned away makes no delay
 longer. A right password also clears what was counted for this account from this address.
 
+Whoever is logged in and changes their password has to know it, and is counted as whoever logs in.
+
 Nobody can lock a user out by guessing at their account: an address from which the right password has come within the
 last month is known, and is not held to the count of all addresses. The names of accounts are kept as hashes, and what
 is counted does not depend on whether there is such an account.

@@ -1,6 +1,6 @@
 """How the process around a tree ends: by signals to a child that does not want to, and when the tree gives up.
 
-The first signal drains, the second cancels, the third ends the process.
+The first signal drains, the second cancels, the third ends the process. A terminal that is closed is the first.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ END_SECONDS = 20
 
 
 @contextmanager
-def process(kind: str) -> Iterator[subprocess.Popen[str]]:
-    """The process, ready."""
-    command = [sys.executable, hosted.__file__, kind]
+def process(kind: str, *starter: str) -> Iterator[subprocess.Popen[str]]:
+    """The process, ready; `starter` is a program that becomes it."""
+    command = [*starter, sys.executable, hosted.__file__, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:  # noqa: S603 - our own words only
         try:
             assert made.stdout is not None
@@ -78,6 +78,34 @@ def test_the_third_ends_the_process_at_once() -> None:
         house.send_signal(signal.SIGTERM)
 
         assert house.wait(END_SECONDS) == 128 + signal.SIGTERM
+
+
+def test_a_terminal_that_is_closed_stops_the_process_in_order() -> None:
+    with process("willing") as house:
+        stopped = send(house, signal.SIGHUP, until="child.stopped")
+
+        assert stopped["child"] == "clerk"
+        assert house.wait(END_SECONDS) == 0
+
+
+def test_a_terminal_that_is_closed_is_told_of_twice_and_cuts_nothing_short() -> None:
+    """By the kernel, and by a shell that ends."""
+    with process("drains") as house:
+        told = [send(house, signal.SIGHUP, until="signal.received")["times"] for _ in range(2)]
+        stopped = send(house, signal.SIGTERM, until="child.stopped")
+
+        assert told == [1, 1]
+        assert stopped["child"] == "clerk"
+        assert house.wait(END_SECONDS) == 0
+
+
+def test_what_was_started_to_outlive_its_terminal_does() -> None:
+    with process("willing", "nohup") as house:
+        house.send_signal(signal.SIGHUP)
+        received = send(house, signal.SIGTERM, until="signal.received")
+
+        assert received["signal"] == "SIGTERM"
+        assert house.wait(END_SECONDS) == 0
 
 
 def test_a_tree_that_gives_up_ends_its_process_with_an_error_so_that_it_is_started_afresh() -> None:

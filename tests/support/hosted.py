@@ -1,7 +1,7 @@
-"""A tree of one child in a process of its own, to see how that ends: `python hosted.py drains|stubborn|doomed`.
+"""A tree of one child in a process of its own, to see how that ends: `python hosted.py KIND`.
 
-`drains` works on when it is asked to stop, and ends when it is cancelled; `stubborn` ignores its cancellation too;
-`doomed` crashes whenever it is ready.
+`willing` ends when it is asked to stop; `drains` works on then, and ends when it is cancelled; `stubborn` ignores its
+cancellation too; `doomed` crashes whenever it is ready.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from horarium.supervisor import ChildContext, ChildSpec, StallMonitor, Superviso
 
 
 async def child(context: ChildContext, *, kind: str, task_status: Any) -> None:
-    """Work for ever, whoever asks for an end, or crash."""
+    """Work until the end that this kind comes to."""
     context.working_on("the last invoice")
     task_status.started()
     if kind == "doomed":
         raise ValueError("an invoice that nobody can read")
+    if kind == "willing":
+        await context.stopping.wait()
+        return
     with anyio.CancelScope(shield=kind == "stubborn"):
         await anyio.sleep_forever()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from resource import RLIM_INFINITY, RLIMIT_NOFILE
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from horarium import host as host_module
-from horarium.host import Host
+from horarium.host import FILES, Host, open_more_files
 from horarium.supervisor import ChildSpec, LoopRecovered, LoopStalled, StallMonitor, SupervisorSpec
 from tests.support.hook import Hook
 
@@ -21,6 +22,23 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"),
+    [(256, RLIM_INFINITY, FILES), (1024, 524_288, FILES), (256, 1024, 1024), (8192, 8192, 8192)],
+    ids=["a shell of macOS", "a shell of Linux", "no more allowed", "more already"],
+)
+async def test_as_many_files_may_be_open_as_we_may_need_and_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, raised: int
+) -> None:
+    limits = {RLIMIT_NOFILE: (soft, hard)}
+    monkeypatch.setattr(host_module.resource, "getrlimit", limits.__getitem__)
+    monkeypatch.setattr(host_module.resource, "setrlimit", limits.__setitem__)
+
+    open_more_files()
+
+    assert limits[RLIMIT_NOFILE] == (raised, hard)
 
 
 async def serve(context: ChildContext, *, task_status: Any) -> None:

@@ -220,7 +220,7 @@ def test_the_health_check_as_written_follows_livez(status: int, healthy: bool) -
     with answering(status) as port:
         run = subprocess.run(  # noqa: S603 - the Dockerfile's own command
             [sys.executable, *command[1:]],
-            env={"HORARIUM_PORT": str(port)},
+            env={"HORARIUM_PORT": str(port), "http_proxy": "http://127.0.0.1:1"},
             capture_output=True,
             check=False,
             timeout=15,

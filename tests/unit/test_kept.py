@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from horarium import kept as kept_module
+from horarium.errors import Unavailable
 from horarium.kept import KEPT_SECONDS, Kept
 from horarium.views import LARGE_TOTAL, sums_good_for, total_good_for
 
@@ -111,6 +112,46 @@ async def test_what_could_not_be_read_is_not_kept_and_leaves_nothing_behind(kept
 
     assert await kept.get("a") == "a 2"
     assert kept._reading == {}
+
+
+async def outcomes(kept: Kept[str, str], times: int) -> list[str]:
+    """What so many who ask at once are told."""
+    told: list[str] = []
+
+    async def ask() -> None:
+        try:
+            told.append(await kept.get("a"))
+        except Unavailable as error:
+            told.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(times):
+            group.start_soon(ask)
+    return told
+
+
+async def test_a_server_that_is_away_keeps_nobody_waiting_for_more_than_two_readings(
+    kept: Kept[str, str], read: Read
+) -> None:
+    """Each finds it out after seconds; the hundredth of a hundred would be told after minutes."""
+    read.cost = 5.0
+    read.fault = Unavailable("Postgres", retry_after=3)
+
+    told = await outcomes(kept, 100)
+
+    assert told == ["Postgres is away; try again in 3 s"] * 100
+    assert read.times["a"] <= 2
+    assert kept._reading == {}
+
+
+async def test_whoever_asks_after_a_server_was_away_looks_anew(kept: Kept[str, str], read: Read) -> None:
+    read.cost = 5.0
+    read.fault = Unavailable("Postgres")
+    await outcomes(kept, 2)
+
+    read.fault = None
+
+    assert await kept.get("a") == "a 2"
 
 
 async def test_no_more_answers_are_kept_than_a_bound(kept: Kept[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

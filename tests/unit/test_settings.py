@@ -90,9 +90,19 @@ def test_no_value_is_repeated_in_a_message(name: str, value: str) -> None:
     assert value not in "\n".join(faults(**{name: value}))
 
 
-@pytest.mark.parametrize("name", ["database_url", "redis_url", "broker_url", "secret_key", "admin_password", "token"])
-def test_no_secret_is_shown_by_printing_the_settings(name: str) -> None:
-    secret = f"secret-{LONG_KEY}"
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("database_url", "postgresql://db/"),
+        ("redis_url", "redis://"),
+        ("broker_url", "amqp://"),
+        ("secret_key", ""),
+        ("admin_password", ""),
+        ("token", ""),
+    ],
+)
+def test_no_secret_is_shown_by_printing_the_settings(name: str, before: str) -> None:
+    secret = f"{before}secret-{LONG_KEY}"
 
     settings = load_settings({f"HORARIUM_{name.upper()}": secret})
 
@@ -116,6 +126,63 @@ def test_what_is_no_address_of_an_api_is_a_fault(given: str) -> None:
 
     assert "HORARIUM_API_URL: " in fault
     assert "must be an http:// or https:// address" in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("database_url", "postgresql+asyncpg://user:secret@db/horarium"),
+        ("database_url", "mysql://user:secret@db/horarium"),
+        ("database_url", "db/secret"),
+        ("redis_url", "http://:secret@redis"),
+        ("redis_url", "amqp://user:secret@rabbit"),
+        ("redis_url", "redis://:pass/secret@redis:6379/0"),
+        ("broker_url", "kafka://secret"),
+    ],
+)
+def test_a_server_that_nothing_here_speaks_to_is_a_fault_and_its_address_is_not_shown(name: str, given: str) -> None:
+    (fault,) = faults(**{name: given})
+
+    assert fault.startswith(f"HORARIUM_{name.upper()}: Value error, must be a URL that begins with ")
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("database_url", "postgresql://user:secret@one:5432,two:5433/horarium"),
+        ("database_url", "postgres://user@/horarium?host=/run/postgresql"),
+        ("redis_url", "rediss://:secret@[fd00::1]:6380/1"),
+        ("redis_url", "redis://"),
+        ("broker_url", "unix:///run/redis.sock"),
+        ("broker_url", "amqps://user:se%2Fcret@rabbit/vhost"),
+    ],
+)
+def test_a_server_is_taken_as_its_own_tools_take_it(name: str, given: str) -> None:
+    settings = load_settings({f"HORARIUM_{name.upper()}": given})
+
+    assert getattr(settings, name).get_secret_value() == given
+
+
+SERVICE_LINKS = {
+    "HORARIUM_SERVICE_HOST": "10.0.0.7",
+    "HORARIUM_SERVICE_PORT": "8080",
+    "HORARIUM_SERVICE_PORT_HTTP": "8080",
+    "HORARIUM_PORT": "tcp://10.0.0.7:8080",
+    "HORARIUM_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+    "HORARIUM_PORT_8080_TCP_ADDR": "10.0.0.7",
+    "HORARIUM_API_SERVICE_HOST": "10.0.0.8",
+    "HORARIUM_API_PORT": "tcp://10.0.0.8:80",
+}
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_setting() -> None:
+    assert load_settings(SERVICE_LINKS) == load_settings({})
+    assert load_settings({**SERVICE_LINKS, "HORARIUM_PORT": "9000"}).port == 9000
+
+
+def test_without_such_a_service_the_same_names_are_faults() -> None:
+    assert faults(port="tcp://10.0.0.7:8080", service_port="8080")[0].startswith("HORARIUM_SERVICE_PORT: unknown")
 
 
 def test_a_key_is_measured_in_bytes() -> None:

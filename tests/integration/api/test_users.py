@@ -207,6 +207,22 @@ async def test_a_password_that_is_not_changed_ends_nothing(house: House, body: d
     assert (await whoami(house, access)).status == 200
 
 
+async def test_ones_own_password_is_guessed_no_more_often_than_at_a_login(house: House) -> None:
+    """Whoever has stolen a token has it for minutes, and would have the password for years."""
+    user = await house.user()
+    access, _ = await pair_of(house, user)
+    guess = {"current_password": "a guess", "new_password": ANOTHER}
+    right = {"current_password": PASSWORD, "new_password": ANOTHER}
+
+    guesses = [await house.call("POST", "/api/v1/auth/password", guess, token=access) for _ in range(11)]
+    answer = await house.call("POST", "/api/v1/auth/password", right, token=access)
+
+    assert [each.status for each in guesses] == [422] * 10 + [429]
+    assert answer.status == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert (await log_in(house, user)).status == 429
+
+
 # The last admin
 
 

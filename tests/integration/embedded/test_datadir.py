@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -70,6 +71,16 @@ def test_a_directory_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_pat
 
     with pytest.raises(ConfigurationError, match="HORARIUM_DATA_DIR"):
         DataDir(tmp_path / "file" / "data").__enter__()
+
+
+def test_a_full_disk_is_told_of_as_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.write", full)
+
+    with pytest.raises(ConfigurationError, match=r"cannot write to the data directory .*: No space left on device"):
+        DataDir(tmp_path).__enter__()
 
 
 def test_a_signing_key_is_made_once_and_kept_private(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -203,6 +203,30 @@ async def test_a_stranger_working_in_the_data_directory_is_left_alone(
         assert stranger.poll() is None
 
 
+@contextmanager
+def process_of_the_owner(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of Postgres' own account that has nothing to do with it."""
+    owner = home.stat()
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", user=owner.st_uid, group=owner.st_gid) as process:
+        yield process
+        process.kill()
+
+
+async def test_a_number_from_before_a_power_cut_does_not_keep_postgres_from_starting(data_dir: Path) -> None:
+    """Postgres itself would take the process of that number for the Postgres before it."""
+    home = data_dir / "postgres"
+    files = (home / "postmaster.pid", home / ".s.PGSQL.5432.lock")
+    async with up(postgres := EmbeddedPostgres(data_dir)):
+        left = [file.read_text().partition("\n")[2] for file in files]
+
+    with process_of_the_owner(home) as namesake:
+        for file, rest in zip(files, left, strict=True):
+            file.write_text(f"{namesake.pid}\n{rest}")
+        async with up(postgres):
+            assert await sql(postgres, "SELECT 1") == 1
+        assert namesake.poll() is None
+
+
 async def test_an_initdb_that_was_cut_off_is_done_again(data_dir: Path) -> None:
     (data_dir / "postgres.new").mkdir()
     (data_dir / "postgres.new" / "PG_VERSION").write_text("18")
@@ -254,6 +278,30 @@ async def test_a_damaged_append_only_file_is_put_aside_so_that_the_restart_works
     async with up(cache), client(cache) as connection:
         assert await connection.dbsize() == 0
     assert (data_dir / "redis.damaged" / "appendonly.aof").exists()
+
+
+async def test_what_an_earlier_redis_has_said_of_its_data_does_not_cost_those_of_the_next(data_dir: Path) -> None:
+    (data_dir / "redis.log").write_text(f"{redis_module.DAMAGED}: the end of one before\n")
+    cache = EmbeddedRedis(data_dir)
+
+    with pytest.RaisesGroup(EmbeddedServerDied):
+        async with anyio.create_task_group() as group:
+            await group.start(cache.run, A_CHILD)
+            async with client(cache) as connection:
+                await connection.set("key", 1)
+            main_process(data_dir).kill()
+
+    async with up(cache), client(cache) as connection:
+        assert await connection.get("key") == b"1"
+
+
+async def test_a_directory_that_others_may_enter_is_refused_and_nobody_is_told_to_remove_the_data(
+    data_dir: Path,
+) -> None:
+    (data_dir / "redis").mkdir(mode=0o755)
+
+    with pytest.raises(ConfigurationError, match=r"`chown` it and `chmod 700` it, or move it away"):
+        await EmbeddedRedis(data_dir).run(A_CHILD)
 
 
 async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import gzip
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from horarium.http.app import ROUTES
 from horarium.http.packing import LEAST_BYTES, fitting, takes_gzip
 from horarium.packing import Packed
 
@@ -40,6 +41,14 @@ def test_a_long_answer_is_sent_as_it_is_where_nothing_is_said() -> None:
 
 def test_a_short_answer_whose_length_would_tell_of_a_secret_is_never_packed() -> None:
     assert fitting(make_mocked_request("GET", "/", BROWSER), SHORT) == (SHORT, {})
+
+
+@pytest.mark.anyio
+async def test_the_document_of_the_api_is_packed_once_since_anybody_may_ask_for_it() -> None:
+    first, second = [await ROUTES[-1].handler(None) for _ in range(2)]
+
+    assert isinstance(first.content, Packed)
+    assert first.content is second.content
 
 
 def test_what_is_sent_to_many_is_packed_once() -> None:
