@@ -234,7 +234,8 @@ def _check_recovery(rule: Mapping[str, Any]) -> None:
 def _check_url(url: str) -> None:
     if not is_webhook_url(url):
         rule = (
-            f"must be an http:// or https:// URL, {MOST_URL_CHARS} ASCII characters at most, without user or fragment"
+            "must be an http:// or https:// URL with a host name or an address, without user or fragment,"
+            f" {MOST_URL_CHARS} ASCII characters at most"
         )
         raise InvalidInput(FieldError(("webhook", "url"), rule))
 

@@ -14,6 +14,7 @@ import aiohttp
 
 from horarium.notifying.channels import SEND_SECONDS, Delivered, Undelivered
 from horarium.notifying.signing import signed_headers
+from horarium.tasks.addresses import is_host
 from horarium.tasks.egress import EgressRefused
 from horarium.troubles import reason
 
@@ -59,10 +60,10 @@ class Webhooks:
 
 
 def is_webhook_url(url: str) -> bool:
-    """Whether a message can be sent there: http or https, a host, no user or password, no fragment, ASCII."""
+    """Whether a message can be sent there: http or https, a name or an address, no user, no fragment, ASCII."""
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = is_host(parts.hostname or "") and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MOST_URL_CHARS
