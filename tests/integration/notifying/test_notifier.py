@@ -368,6 +368,19 @@ async def test_after_a_day_it_has_failed_and_can_be_sent_by_hand(desk: Desk) -> 
     assert await desk.tell() == ["delivered"]
 
 
+async def test_an_error_of_our_own_costs_the_message_that_meets_it_and_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An actor that dies of a message would meet it again, and end the process in the end."""
+    monkeypatch.setattr("horarium.notifying.mail.mail", dies)
+    await desk.rule(email={"to": ["a@example.org"]})
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["pending", "delivered"]
+    assert await desk.rig.sql("SELECT max(last_error) FROM notifications") == "an error of Horarium's own: Died"
+
+
 async def test_a_process_that_dies_after_sending_leaves_a_message_that_is_sent_once_more(desk: Desk) -> None:
     """Killed between the send and its record: the next one knows nothing of it but what is in Postgres."""
     await desk.rule()
