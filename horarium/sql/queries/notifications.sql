@@ -41,7 +41,7 @@ WITH due AS (
     SELECT n.id
     FROM notification_rules AS r
     CROSS JOIN LATERAL (
-        SELECT p.id, p.next_try_at FROM notifications AS p
+        SELECT p.id, p.attempts, p.next_try_at FROM notifications AS p
         WHERE p.rule_id = r.id AND p.status = 'pending' AND p.next_try_at <= :now::timestamptz
             AND NOT EXISTS (
                 SELECT 1 FROM notifications AS o
@@ -50,7 +50,7 @@ WITH due AS (
         ORDER BY p.next_try_at, p.id LIMIT 1
     ) AS n
     WHERE r.enabled AND r.id <> ALL(:busy::bigint[])
-    ORDER BY n.next_try_at, n.id
+    ORDER BY n.attempts, n.next_try_at, n.id
     LIMIT :max_rows::integer
 ),
 locked AS MATERIALIZED (

@@ -434,6 +434,24 @@ async def test_a_receiver_that_hangs_holds_up_no_other_and_gets_one_at_a_time(de
     assert (statuses, len(other.received), len(desk.receiver.received)) == (["delivered", "delivered"], 2, 1)
 
 
+async def test_where_there_is_no_room_for_all_the_rule_goes_first_whose_message_was_tried_least(desk: Desk) -> None:
+    """As many receivers that hang as may be sent to at once are not all that is ever tried."""
+    desk.receiver.answers = [500]
+    config, other = await a_config(desk.rig), await a_config(desk.rig)
+    await desk.rule(config_ids=[config])
+    fresh = await desk.rule(config_ids=[other])
+    await desk.fails(config)
+    await desk.tell()
+    desk.rig.clock.passes(60)
+    await desk.fails(other)
+    outbox = Outbox(desk.rig.database, clock=desk.rig.clock)
+    await outbox.look()
+
+    (tried,) = await outbox.take((), 1)
+
+    assert tried.rule_id == fresh["id"]
+
+
 async def test_what_is_told_of_one_config_arrives_in_its_order(desk: Desk) -> None:
     desk.receiver.answers = [500]
     await desk.rule()
