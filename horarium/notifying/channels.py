@@ -64,9 +64,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """The receiver has it not, or has not said so."""
+    """The receiver has it not, or has not said so; `gone`: it never will, so that there is nothing to try again."""
 
     reason: str
+    gone: bool = False
 
 
 Outcome = Delivered | Undelivered

@@ -472,6 +472,15 @@ async def test_what_is_told_of_one_config_arrives_in_its_order(desk: Desk) -> No
     ]
 
 
+async def test_a_receiver_that_says_it_is_gone_is_not_asked_again(desk: Desk) -> None:
+    desk.receiver.answers = [410]
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["failed"]
+    assert await desk.rig.sql("SELECT last_error FROM notifications") == "answered 410"
+
+
 async def test_an_address_that_is_not_public_is_not_reached_and_the_reason_says_how_it_could_be(desk: Desk) -> None:
     desk.openings = ()
     await desk.rule()
