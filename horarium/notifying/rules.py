@@ -162,16 +162,16 @@ class Notifications:
         """Try a message that has not arrived at once, and for another day."""
         now = self._clock()
         async with self._database.transaction() as connection:
+            rule = await QUERIES.notification_rule_lock_of.row(connection, notification_id=message_id)
             row = await QUERIES.notification_lock.row(connection, id=message_id)
-            if row is None:
+            if rule is None or row is None:
                 raise NotFound("notification", message_id)
             if row["status"] == "delivered":
                 raise Conflict("state", "the message has arrived")
-            if not row["enabled"]:
-                raise Conflict("state", f"the rule {row['rule_name']} is disabled")
+            if not rule["enabled"]:
+                raise Conflict("state", f"the rule {rule['name']} is disabled")
             await QUERIES.notification_retry.value(connection, id=message_id, now=now, give_up_at=now + GIVE_UP_AFTER)
-            target = Changed("notification", message_id, row["rule_name"])
-            await note(connection, by, "notification.retried", target)
+            await note(connection, by, "notification.retried", Changed("notification", message_id, rule["name"]))
             (shown_row,) = await QUERIES.notification_list.rows(
                 connection, **asdict(NotificationFilter()), id=message_id, before=None, max_rows=1
             )

@@ -37,6 +37,8 @@ RETURNING status;
 
 -- name: notification_take(now, lease_until, busy, max_rows)
 -- The next try of each rule that is not `busy`: one at a time, and what happened to a config in the order in which it did.
+-- Where there is no room for all rules, those go first whose message was tried least: as many receivers that hang as there
+-- is room for would else be all that is ever tried.
 WITH due AS (
     SELECT n.id
     FROM notification_rules AS r
@@ -76,11 +78,8 @@ WHERE id = :id::uuid AND attempts = :attempts::integer AND status = 'pending'
 RETURNING id;
 
 -- name: notification_lock(id)^
--- A message, held until the transaction ends, and whether its rule is obeyed.
-SELECT n.*, r.enabled, r.name AS rule_name
-FROM notifications AS n JOIN notification_rules AS r ON r.id = n.rule_id
-WHERE n.id = :id::uuid
-FOR NO KEY UPDATE OF n;
+-- A message, held until the transaction ends.
+SELECT * FROM notifications WHERE id = :id::uuid FOR NO KEY UPDATE;
 
 -- name: notification_retry(id, now, give_up_at)$
 -- A message is to be tried now, and for as long as a new one.

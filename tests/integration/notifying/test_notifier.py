@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from horarium.actors.notifier import Notifier
 from horarium.audit_log import SYSTEM
+from horarium.errors import Conflict
 from horarium.measures import Measures
 from horarium.model import NotificationRuleCreate, NotificationRulePatch
 from horarium.notifying.channels import Channels
@@ -30,6 +32,7 @@ from horarium.sql.queries import QUERIES
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from tests.support.receivers import LOOPBACK, MailServerDouble, Receiver
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +47,9 @@ pytestmark = pytest.mark.anyio
 EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
 SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
 """Statements by which somebody ends executions on purpose."""
+WAITING_FOR_A_LOCK = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 DAY_SECONDS = 24 * 3600
 MINUTE_SECONDS = 60.0
 
@@ -505,6 +511,26 @@ async def test_a_rule_that_is_disabled_sends_nothing_any_more(desk: Desk) -> Non
     assert (
         await desk.rig.sql("SELECT status || ': ' || last_error FROM notifications") == "failed: the rule was disabled"
     )
+
+
+async def test_a_message_is_not_sent_again_by_a_rule_that_is_being_disabled(desk: Desk) -> None:
+    """It would wait, and be counted as waiting, for as long as the rule is disabled."""
+    desk.receiver.answers = [410]
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    message = await desk.rig.sql("SELECT id FROM notifications")
+
+    async def is_refused() -> None:
+        with pytest.raises(Conflict, match="is disabled"):
+            await desk.rules.retry(message, by=SYSTEM)
+
+    async with anyio.create_task_group() as retrying, desk.rig.database.transaction() as disabling:
+        await disabling.execute("UPDATE notification_rules SET enabled = false")
+        retrying.start_soon(is_refused)
+        await eventually(partial(desk.rig.sql, WAITING_FOR_A_LOCK))
+
+    assert await desk.rig.sql("SELECT status FROM notifications") == "failed"
 
 
 # Mail
