@@ -93,7 +93,7 @@ class Notifications:
             if rule_id is None:
                 raise _name_taken(body.name)
             row = await _rule(connection, rule_id)
-            await note(connection, by, "notification_rule.created", _changed(row), after=_logged(row, EDITABLE))
+            await note(connection, by, "notification_rule.created", _changed(row), after=_masked(shown(row, EDITABLE)))
         return row
 
     async def edit(
@@ -113,7 +113,7 @@ class Notifications:
                         connection, rule_id=rule_id, now=self._clock(), error="the rule was disabled"
                     )
                 new = await _rule(connection, rule_id)
-                before, after = what_changed(_hidden(old), _hidden(new), EDITABLE)
+                before, after = map(_masked, what_changed(old, new, EDITABLE))
                 await note(connection, by, "notification_rule.edited", _changed(new), before=before, after=after)
         except asyncpg.UniqueViolationError:
             raise _name_taken(patch.name) from None
@@ -138,7 +138,7 @@ class Notifications:
         async with self._database.transaction() as connection:
             old = await _locked(connection, rule_id, version)
             await QUERIES.notification_rule_delete.value(connection, id=rule_id)
-            await note(connection, by, "notification_rule.deleted", _changed(old), before=_logged(old, EDITABLE))
+            await note(connection, by, "notification_rule.deleted", _changed(old), before=_masked(shown(old, EDITABLE)))
 
     async def test(self, rule_id: int, *, by: Author) -> Outcome:
         """Send a message that tells of nothing, now and once."""
@@ -258,11 +258,7 @@ def _changed(row: Mapping[str, Any] | asyncpg.Record) -> Changed:
     return Changed("notification_rule", row["id"], row["name"])
 
 
-def _hidden(row: asyncpg.Record) -> dict[str, Any]:
-    """A rule as the log may have it."""
-    url = row["webhook_url"]
-    return {**dict(row), "webhook_url": None if url is None else without_path(url)}
-
-
-def _logged(row: asyncpg.Record, names: Sequence[str]) -> dict[str, Any]:
-    return shown(_hidden(row), names)
+def _masked(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a rule as the audit log may have them; of a URL whose path alone has changed it says so much."""
+    url = fields.get("webhook_url")
+    return fields if url is None else {**fields, "webhook_url": without_path(url)}

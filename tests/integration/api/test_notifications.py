@@ -55,6 +55,17 @@ async def test_a_rule_is_edited_by_version_given_another_secret_and_deleted(hous
     assert (gone.status, (await house.call("GET", path)).status) == (204, 404)
 
 
+async def test_a_webhook_that_moves_within_its_host_is_in_the_audit_log_without_its_path(house: House) -> None:
+    """Of many receivers that share a host the path is all that tells one from another."""
+    path = (await made(house, name="moved")).headers["Location"]
+
+    await house.call("PATCH", path, {"webhook": {"url": "http://127.0.0.1:9/hooks/T1/another-path"}})
+
+    entries = await house.get("/audit", target_kind="notification_rule", target_id=path.rpartition("/")[2])
+    edited = entries["items"][0]
+    assert (edited["before"], edited["after"]) == ({"webhook_url": "http://127.0.0.1:9/***"},) * 2
+
+
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
