@@ -25,7 +25,7 @@ from horarium.notifying.wording import content_of_test
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -89,6 +89,7 @@ class Notifications:
         async with self._database.transaction() as connection:
             if await QUERIES.notification_rule_count.value(connection) >= MOST_RULES:
                 raise Conflict("too_many", f"there are {MOST_RULES} notification rules, and no more may be made")
+            await _check_configs(connection, made["config_ids"])
             rule_id = await QUERIES.notification_rule_insert.value(connection, **made, created_by=by.user_id)
             if rule_id is None:
                 raise _name_taken(body.name)
@@ -105,6 +106,7 @@ class Notifications:
                 old = await _locked(connection, rule_id, version)
                 wanted = {name: old[name] for name in EDITABLE} | self._changes(patch, old)
                 _check_recovery(wanted)
+                await _check_configs(connection, wanted["config_ids"], known=old["config_ids"])
                 await QUERIES.notification_rule_update.value(connection, id=rule_id, **wanted)
                 if any(wanted[name] != old[name] for name in ANEW):
                     await QUERIES.notification_alert_close_all.rows(connection, rule_id=rule_id)
@@ -229,6 +231,15 @@ def _check_recovery(rule: Mapping[str, Any]) -> None:
     """Raise InvalidInput for a rule that could never tell anything."""
     if set(rule["events"]) == {"recovered"}:
         raise InvalidInput(FieldError(("events",), "recovered follows a failure that was told: name another event"))
+
+
+async def _check_configs(connection: Connection, config_ids: Iterable[int], known: Iterable[int] = ()) -> None:
+    """Raise InvalidInput for a config that there is not; `known` ones were there when the rule was told of them."""
+    unknown = set(config_ids).difference(known)
+    gone = {row["id"] for row in await QUERIES.task_config_gone.rows(connection, ids=sorted(unknown))}
+    places = [place for place, each in enumerate(config_ids) if each in gone]
+    if places:
+        raise InvalidInput(*(FieldError(("config_ids", place), "there is no such config") for place in places))
 
 
 def _check_url(url: str) -> None:

@@ -69,6 +69,7 @@ async def test_a_webhook_that_moves_within_its_host_is_in_the_audit_log_without_
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
+        ({"config_ids": [999_999_999]}, "config_ids.0"),
         ({"webhook": None}, "webhook"),
         ({"email": {"to": ["a@example.org"]}}, "webhook"),
         ({"webhook": None, "email": {"to": ["a@example.org"]}}, "email"),
@@ -89,6 +90,17 @@ async def test_a_rule_that_makes_no_sense_is_refused_by_the_field(
     refused = await made(house, name="refused", **fields)
 
     assert (refused.status, refused.faults) == (422, {fault})
+
+
+async def test_a_rule_whose_config_is_deleted_can_be_edited_and_takes_no_other_that_is_not_there(house: House) -> None:
+    config = await house.config()
+    path = (await made(house, name="outlives", config_ids=[config])).headers["Location"]
+    await house.call("DELETE", f"/api/v1/task-configs/{config}")
+
+    kept = await house.call("PATCH", path, {"config_ids": [config], "tags": ["a"]})
+    refused = await house.call("PATCH", path, {"config_ids": [config, 999_999_999]})
+
+    assert (kept.status, refused.status, refused.faults) == (200, 422, {"config_ids.1"})
 
 
 async def test_a_name_is_taken_once_in_whatever_letters(house: House) -> None:
