@@ -63,6 +63,7 @@ class Desk:
     mail: MailServerDouble
     openings: tuple[Opening, ...] = (Opening.parse(LOOPBACK),)
     notifiers: list[Notifier] = field(default_factory=list)
+    measures: Measures = field(default_factory=Measures)
 
     @property
     def channels(self) -> Channels:
@@ -78,7 +79,7 @@ class Desk:
         outbox = Outbox(
             self.rig.database, clock=self.rig.clock, public_url="https://horarium.example", rand=lambda: 0.5
         )
-        self.notifiers.append(Notifier(outbox, self.channels, Measures()))
+        self.notifiers.append(Notifier(outbox, self.channels, self.measures))
         return self.notifiers[-1]
 
     async def rule(self, **fields: Any) -> asyncpg.Record:
@@ -329,6 +330,7 @@ async def test_past_sixty_messages_an_hour_a_rule_is_quiet_and_says_so(desk: Des
     assert statuses == ["delivered"] * MOST_PER_HOUR
     assert [each.said["data"].get("last_of_the_hour") for each in desk.receiver.received[-2:]] == [None, True]
     assert await desk.rig.sql("SELECT count(*) FROM notifications WHERE status = 'suppressed'") == 5
+    assert desk.measures.registry.get_sample_value("horarium_notifications_total", {"outcome": "suppressed"}) == 5
 
 
 async def test_a_notice_of_a_config_that_is_gone_for_good_is_dropped(desk: Desk) -> None:
