@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 TRACEBACK = "Traceback (most recent call last):\n"
 KIND = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 """The first line of an exception, in its place behind the frames, which are indented."""
+MARGIN = re.compile(r"^ *(?:\| ?|\+-.*$)", re.MULTILINE)
+"""What stands before each line of a traceback inside a group, and the lines between two of them."""
 
 
 def tell_ending(
@@ -103,16 +105,26 @@ def error_kind(error: str | None) -> str | None:
     """
     if error is None:
         return None
-    _, raised, last = error.rpartition(TRACEBACK)
+    raised, last = _last(error)
     kind = KIND.search(last)
     return kind[1] if kind else None if raised else error
 
 
 def error_in_short(error: str) -> str:
-    """An exception and its message, without the frames that led to it; what is no traceback as it is."""
-    _, raised, last = error.rpartition(TRACEBACK)
+    """An exception and its message, without the frames that led to it; what is no traceback as it is.
+
+    Of a group it is the last exception inside, for a group says no more than how many there are.
+    """
+    raised, last = _last(error)
     kind = KIND.search(last)
     return last[kind.start() :].strip() if raised and kind else error
+
+
+def _last(error: str) -> tuple[bool, str]:
+    """Whether it is a traceback, and what follows its last heading, without the margin that a group puts before it."""
+    before, raised, last = error.rpartition(TRACEBACK)
+    in_group = before.rpartition("\n")[2].strip()
+    return bool(raised), MARGIN.sub("", last) if in_group else last
 
 
 def _rounded(seconds: float | None) -> float | None:

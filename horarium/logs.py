@@ -79,7 +79,8 @@ HEADER = (
 BEARER = ("bearer ",), re.compile(r"(bearer +)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{MASK}"
 API_KEY = ("hk_",), re.compile(r"\bhk_[\w-]{8,}"), f"hk_{MASK}"
 JWT = ("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*"), MASK
-PATTERNS = (URL_PASSWORD, ASSIGNED, QUOTED, HEADER, BEARER, API_KEY, JWT)
+WEBHOOK_SECRET = ("whsec_",), re.compile(r"\bwhsec_[\w+/]{8,}=*"), f"whsec_{MASK}"
+PATTERNS = (URL_PASSWORD, ASSIGNED, QUOTED, HEADER, BEARER, API_KEY, WEBHOOK_SECRET, JWT)
 
 _configured: dict[str, Any] = {}
 

@@ -35,7 +35,7 @@ LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 ENDED = ("success", "failed", "timeout", "cancelled", "lost")
 """Final states of what was to run."""
 
-NOTIFIED = ("delivered", "retried", "failed")
+NOTIFIED = ("delivered", "retried", "failed", "suppressed")
 
 
 class Measures:
@@ -75,7 +75,7 @@ class Measures:
         )
         self._notified = Counter(
             "horarium_notifications",
-            "Tries of a notification, by what came of them: delivered, retried, failed for good",
+            "Tries of a notification: delivered, retried, failed for good; and notifications that were suppressed",
             ["outcome"],
             registry=self.registry,
         )
@@ -85,9 +85,9 @@ class Measures:
             self._ended.labels(status)
             self._run.labels(status)
 
-    def notified(self, outcome: str) -> None:
-        """A notification was tried, and this came of it."""
-        self._notified.labels(outcome).inc()
+    def notified(self, outcome: str, number: int = 1) -> None:
+        """So many notifications were tried, and this came of it; or they were `suppressed`, and are not tried."""
+        self._notified.labels(outcome).inc(number)
 
     def lag(self, seconds: float) -> None:
         """The event loop came back so much later than it was asked to."""

@@ -85,6 +85,7 @@ class Notifier:
     async def step(self) -> Notified:
         """Make messages of what has happened, and take as many tries as there is room for."""
         looked, due = await self._outbox.look()
+        self._measures.notified("suppressed", looked.suppressed)
         room = MOST_SENDS - len(self._busy)
         tries = await self._outbox.take(self._busy, room) if due and room else []
         self._busy.update(each.rule_id for each in tries)

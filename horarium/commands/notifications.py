@@ -9,7 +9,9 @@ import typer
 
 from horarium.client import NoSuchThing, open_client
 from horarium.client.configs import find_config
+from horarium.clock import utc_now
 from horarium.commands.console import complain, listed, print_json, refusals, remark, say
+from horarium.commands.notification_words import EVENTS, MESSAGE_HEADINGS, RULE_HEADINGS, message_words, rule_words
 from horarium.commands.talk import JsonOption, LinesOption, TokenOption, UrlOption, talk
 from horarium.settings import load_settings
 
@@ -24,7 +26,6 @@ app = typer.Typer(
 )
 
 RULES = "/notification-rules"
-EVENTS = ("failed", "timeout", "lost", "missed", "recovered")
 EXIT_NOT_DELIVERED = 1
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
 
@@ -34,7 +35,7 @@ def list_rules(as_json: LinesOption = False, url: UrlOption = None, token: Token
     """Show all rules, with what came of the last message of each."""
     with refusals():
         rows = talk(partial(_all, load_settings(api_url=url, token=token)))
-    listed(rows, ("ID", "RULE", "TELLS", "ABOUT", "TO", "LAST"), _rule_words, as_json=as_json)
+    listed(rows, RULE_HEADINGS, rule_words(utc_now()), as_json=as_json)
 
 
 @app.command()
@@ -63,6 +64,31 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if made["secret"] is not None:
         typer.echo(made["secret"])
     remark(f"Made the rule {made['name']}." + (" Its secret is not shown again." if made["secret"] else ""))
+
+
+@app.command()
+def disable(name: Name, url: UrlOption = None, token: TokenOption = None) -> None:
+    """Tell nothing by a rule until it is enabled again; what it has still to send is given up."""
+    with refusals():
+        talk(partial(_of_rule, load_settings(api_url=url, token=token), "PATCH", name, "", {"enabled": False}))
+    say(f"The rule {name} tells nothing.")
+
+
+@app.command()
+def enable(name: Name, url: UrlOption = None, token: TokenOption = None) -> None:
+    """Tell by a rule again."""
+    with refusals():
+        talk(partial(_of_rule, load_settings(api_url=url, token=token), "PATCH", name, "", {"enabled": True}))
+    say(f"The rule {name} tells again.")
+
+
+@app.command("rotate-secret")
+def rotate_secret(name: Name, url: UrlOption = None, token: TokenOption = None) -> None:
+    """Give a webhook another secret and print it, this once: nothing else goes to stdout. For a day both sign."""
+    with refusals():
+        made = talk(partial(_of_rule, load_settings(api_url=url, token=token), "POST", name, "/rotate-secret"))
+    typer.echo(made["secret"])
+    remark(f"The rule {made['name']} has another secret, which is not shown again. For a day both sign.")
 
 
 @app.command()
@@ -100,7 +126,7 @@ def deliveries(
     """Show the newest messages, and what came of each."""
     with refusals():
         rows = talk(partial(_messages, load_settings(api_url=url, token=token), status, limit))
-    listed(rows, ("ID", "MADE", "RULE", "CONFIG", "EVENT", "STATUS", "TRIES", "ERROR"), _words, as_json=as_json)
+    listed(rows, MESSAGE_HEADINGS, message_words(utc_now()), as_json=as_json)
 
 
 @app.command()
@@ -126,9 +152,9 @@ async def _add(settings: Settings, body: dict[str, Any], configs: list[str]) -> 
         return await client.call("POST", RULES, body={**body, "config_ids": ids})
 
 
-async def _of_rule(settings: Settings, method: str, name: str, path: str) -> Any:
+async def _of_rule(settings: Settings, method: str, name: str, path: str, body: object = None) -> Any:
     async with open_client(settings) as client:
-        return await client.call(method, f"{RULES}/{await _id_of(client, name)}{path}")
+        return await client.call(method, f"{RULES}/{await _id_of(client, name)}{path}", body=body)
 
 
 async def _messages(settings: Settings, status: str | None, limit: int) -> list[dict[str, Any]]:
@@ -149,25 +175,3 @@ async def _id_of(client: ApiClient, name: str) -> int:
     if not found:
         raise NoSuchThing(f"{client.url} knows no notification rule {name!r}")
     return int(found[0])
-
-
-def _rule_words(rule: dict[str, Any]) -> tuple[str, ...]:
-    about = [*(f"config {each}" for each in rule["config_ids"]), *(f"#{tag}" for tag in rule["tags"])]
-    to = rule["webhook"]["url"] if rule["webhook"] else ", ".join(rule["email"]["to"])
-    last = rule["last"]["status"] if rule["last"] else "nothing yet"
-    tells = ", ".join(rule["events"])
-    state = last if rule["enabled"] else "disabled"
-    return (str(rule["id"]), rule["name"], tells, ", ".join(about) or "every config", to, state)
-
-
-def _words(message: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        message["id"],
-        message["created_at"],
-        message["rule_name"],
-        message["config_name"],
-        message["event"],
-        message["status"],
-        str(message["attempts"]),
-        message["last_error"] or "",
-    )

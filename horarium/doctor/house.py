@@ -30,9 +30,6 @@ __all__ = [
     "ready",
 ]
 
-SECOND_LOOK_SECONDS = 1.5
-"""After this, a difference between the due index and the configs is no change under way."""
-
 
 @dataclass(frozen=True, slots=True)
 class SchemaFacts:

@@ -9,6 +9,7 @@ from horarium.doctor.app_broker import ask_app, judge_app
 from horarium.doctor.examination import Examination
 from horarium.doctor.house import ask_leader, ask_schema, judge_leader, judge_schema
 from horarium.doctor.machine import ask_packages, ask_port, judge_packages, judge_port
+from horarium.doctor.notifications import ask_notifications, judge_notifications
 from horarium.doctor.postgres_server import ask_postgres, judge_postgres
 from horarium.doctor.premises import ask_files, ask_programs, judge_files, judge_programs
 from horarium.doctor.rabbitmq_server import ask_rabbitmq, judge_rabbitmq
@@ -71,5 +72,6 @@ EXAMINATIONS = (
     Examination("leader", ask_leader, judge_leader, HOUSE, _postgres),
     Examination("workers", ask_queues, judge_queues, HOUSE, _both),
     Examination("due index", ask_index, judge_index, HOUSE, _both),
+    Examination("notifications", ask_notifications, judge_notifications, HOUSE, _postgres),
     Examination("api", ask_api, judge_api, LOGIN),
 )

@@ -1,14 +1,18 @@
 """The ways out: a message goes to the webhook or to the people that its rule names, and what came of it is told.
 
 A try has a deadline, and ends as `Delivered` or `Undelivered`: a receiver that is away, slow or refuses is no error
-of ours, so nothing is raised for it. Its reason is shown to whoever may read rules, and so holds no address in full:
-the path of a webhook is as good as a password.
+of ours, so nothing is raised for it. Nor is an error of ours, which a message would meet on every try: it is logged,
+and costs that message alone. A reason is shown to whoever may read rules, and so holds no address in full: the path of
+a webhook is as good as a password.
 """
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from horarium.sql.queries import Row
 
 __all__ = ["SEND_SECONDS", "Channels", "Delivered", "Message", "Outcome", "Sends", "Target", "Undelivered"]
+
+log = structlog.get_logger(__name__)
 
 SEND_SECONDS = 10.0
 """How long a try may take from its first packet to its last."""
@@ -58,9 +64,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """The receiver has it not, or has not said so."""
+    """The receiver has it not, or has not said so; `gone`: it never will, so that there is nothing to try again."""
 
     reason: str
+    gone: bool = False
 
 
 Outcome = Delivered | Undelivered
@@ -87,6 +94,15 @@ class Channels:
 
     async def send(self, target: Target, message: Message) -> Outcome:
         """Try once, within `SEND_SECONDS`."""
+        try:
+            return await self._sent(target, message)
+        except Exception as error:  # noqa: BLE001 - logged: one bad message must not keep the others from being sent
+            kind, stack = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            # The frames without the exception, whose words may quote a webhook's URL.
+            log.error("notification.unsendable", notification=str(message.id), error=kind, stack=stack)  # noqa: TRY400
+            return Undelivered(f"an error of Horarium's own: {kind}")
+
+    async def _sent(self, target: Target, message: Message) -> Outcome:
         if target.webhook_url is not None:
             return await self._webhooks.send(target.webhook_url, target.keys, message)
         if self._mailer is None:

@@ -234,6 +234,6 @@ def _settled(tried: Try, outcome: Outcome, now: datetime, spread: float) -> Sett
     if isinstance(outcome, Delivered):
         return Settled("delivered", outcome.note)
     next_try_at = now + retry_delay(tried.number, spread)
-    if next_try_at > tried.give_up_at:
+    if outcome.gone or next_try_at > tried.give_up_at:
         return Settled("failed", outcome.reason)
     return Settled("pending", outcome.reason, next_try_at)

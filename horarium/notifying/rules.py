@@ -25,7 +25,7 @@ from horarium.notifying.wording import content_of_test
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -89,11 +89,12 @@ class Notifications:
         async with self._database.transaction() as connection:
             if await QUERIES.notification_rule_count.value(connection) >= MOST_RULES:
                 raise Conflict("too_many", f"there are {MOST_RULES} notification rules, and no more may be made")
+            await _check_configs(connection, made["config_ids"])
             rule_id = await QUERIES.notification_rule_insert.value(connection, **made, created_by=by.user_id)
             if rule_id is None:
                 raise _name_taken(body.name)
             row = await _rule(connection, rule_id)
-            await note(connection, by, "notification_rule.created", _changed(row), after=_logged(row, EDITABLE))
+            await note(connection, by, "notification_rule.created", _changed(row), after=_masked(shown(row, EDITABLE)))
         return row
 
     async def edit(
@@ -105,6 +106,7 @@ class Notifications:
                 old = await _locked(connection, rule_id, version)
                 wanted = {name: old[name] for name in EDITABLE} | self._changes(patch, old)
                 _check_recovery(wanted)
+                await _check_configs(connection, wanted["config_ids"], known=old["config_ids"])
                 await QUERIES.notification_rule_update.value(connection, id=rule_id, **wanted)
                 if any(wanted[name] != old[name] for name in ANEW):
                     await QUERIES.notification_alert_close_all.rows(connection, rule_id=rule_id)
@@ -113,7 +115,7 @@ class Notifications:
                         connection, rule_id=rule_id, now=self._clock(), error="the rule was disabled"
                     )
                 new = await _rule(connection, rule_id)
-                before, after = what_changed(_hidden(old), _hidden(new), EDITABLE)
+                before, after = map(_masked, what_changed(old, new, EDITABLE))
                 await note(connection, by, "notification_rule.edited", _changed(new), before=before, after=after)
         except asyncpg.UniqueViolationError:
             raise _name_taken(patch.name) from None
@@ -138,7 +140,7 @@ class Notifications:
         async with self._database.transaction() as connection:
             old = await _locked(connection, rule_id, version)
             await QUERIES.notification_rule_delete.value(connection, id=rule_id)
-            await note(connection, by, "notification_rule.deleted", _changed(old), before=_logged(old, EDITABLE))
+            await note(connection, by, "notification_rule.deleted", _changed(old), before=_masked(shown(old, EDITABLE)))
 
     async def test(self, rule_id: int, *, by: Author) -> Outcome:
         """Send a message that tells of nothing, now and once."""
@@ -162,16 +164,16 @@ class Notifications:
         """Try a message that has not arrived at once, and for another day."""
         now = self._clock()
         async with self._database.transaction() as connection:
+            rule = await QUERIES.notification_rule_lock_of.row(connection, notification_id=message_id)
             row = await QUERIES.notification_lock.row(connection, id=message_id)
-            if row is None:
+            if rule is None or row is None:
                 raise NotFound("notification", message_id)
             if row["status"] == "delivered":
                 raise Conflict("state", "the message has arrived")
-            if not row["enabled"]:
-                raise Conflict("state", f"the rule {row['rule_name']} is disabled")
+            if not rule["enabled"]:
+                raise Conflict("state", f"the rule {rule['name']} is disabled")
             await QUERIES.notification_retry.value(connection, id=message_id, now=now, give_up_at=now + GIVE_UP_AFTER)
-            target = Changed("notification", message_id, row["rule_name"])
-            await note(connection, by, "notification.retried", target)
+            await note(connection, by, "notification.retried", Changed("notification", message_id, rule["name"]))
             (shown_row,) = await QUERIES.notification_list.rows(
                 connection, **asdict(NotificationFilter()), id=message_id, before=None, max_rows=1
             )
@@ -231,10 +233,20 @@ def _check_recovery(rule: Mapping[str, Any]) -> None:
         raise InvalidInput(FieldError(("events",), "recovered follows a failure that was told: name another event"))
 
 
+async def _check_configs(connection: Connection, config_ids: Iterable[int], known: Iterable[int] = ()) -> None:
+    """Raise InvalidInput for a config that there is not; `known` ones were there when the rule was told of them."""
+    unknown = set(config_ids).difference(known)
+    gone = {row["id"] for row in await QUERIES.task_config_gone.rows(connection, ids=sorted(unknown))}
+    places = [place for place, each in enumerate(config_ids) if each in gone]
+    if places:
+        raise InvalidInput(*(FieldError(("config_ids", place), "there is no such config") for place in places))
+
+
 def _check_url(url: str) -> None:
     if not is_webhook_url(url):
         rule = (
-            f"must be an http:// or https:// URL, {MOST_URL_CHARS} ASCII characters at most, without user or fragment"
+            "must be an http:// or https:// URL with a host name or an address, without user or fragment,"
+            f" {MOST_URL_CHARS} ASCII characters at most"
         )
         raise InvalidInput(FieldError(("webhook", "url"), rule))
 
@@ -257,11 +269,7 @@ def _changed(row: Mapping[str, Any] | asyncpg.Record) -> Changed:
     return Changed("notification_rule", row["id"], row["name"])
 
 
-def _hidden(row: asyncpg.Record) -> dict[str, Any]:
-    """A rule as the log may have it."""
-    url = row["webhook_url"]
-    return {**dict(row), "webhook_url": None if url is None else without_path(url)}
-
-
-def _logged(row: asyncpg.Record, names: Sequence[str]) -> dict[str, Any]:
-    return shown(_hidden(row), names)
+def _masked(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a rule as the audit log may have them; of a URL whose path alone has changed it says so much."""
+    url = fields.get("webhook_url")
+    return fields if url is None else {**fields, "webhook_url": without_path(url)}

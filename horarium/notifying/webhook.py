@@ -2,11 +2,14 @@
 
 A rule is written by an admin, and still leads to where a stranger may have the say: so addresses are judged by the
 socket, as for `http_request` (docs/decisions/0021), and what is not public is reached only where
-`HORARIUM_HTTP_ALLOW` opens it. Of the answer the status counts, and nothing else of it is read, kept or shown.
+`HORARIUM_HTTP_ALLOW` opens it. Of the answer the status counts, and nothing else of it is read, kept or shown. By 410 a
+receiver says that it is gone for good, as the specification has it: that message is not tried again. The rule stays as
+it is, for nobody would be told that it went quiet.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +17,7 @@ import aiohttp
 
 from horarium.notifying.channels import SEND_SECONDS, Delivered, Undelivered
 from horarium.notifying.signing import signed_headers
+from horarium.tasks.addresses import is_host
 from horarium.tasks.egress import EgressRefused
 from horarium.troubles import reason
 
@@ -55,14 +59,14 @@ class Webhooks:
         if 200 <= status < 300:
             return Delivered()
         redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
-        return Undelivered(f"answered {status}{redirected}")
+        return Undelivered(f"answered {status}{redirected}", gone=status == HTTPStatus.GONE)
 
 
 def is_webhook_url(url: str) -> bool:
-    """Whether a message can be sent there: http or https, a host, no user or password, no fragment, ASCII."""
+    """Whether a message can be sent there: http or https, a name or an address, no user, no fragment, ASCII."""
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = is_host(parts.hostname or "") and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MOST_URL_CHARS

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 
-__all__ = ["Address", "Opening", "forbidden_as", "literal", "plain_host"]
+__all__ = ["Address", "Opening", "forbidden_as", "is_host", "literal", "plain_host"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -76,6 +76,11 @@ MOST_PORT = 2**16 - 1
 def plain_host(host: str) -> str:
     """A host as it is compared: lower case, without the dot of a full name."""
     return host.lower().rstrip(".")
+
+
+def is_host(text: str) -> bool:
+    """Whether it is an address in full, or a name that a resolver can be asked for."""
+    return literal(text) is not None or NAME.fullmatch(plain_host(text)) is not None
 
 
 def literal(text: str) -> Address | None:

@@ -89,7 +89,7 @@ class _Guard:
         self._keep_own_headers(request)
         try:
             return await handler(request)
-        except aiohttp.InvalidUrlClientError:
+        except (aiohttp.InvalidUrlClientError, UnicodeError):  # the second: a label that is empty or too long
             raise EgressRefused(f"{self._host} is no host name, and no address in full") from None
         except aiohttp.ClientConnectorError:
             if not self._refused:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from horarium.endings import error_kind, tell_ending
+from horarium.endings import error_in_short, error_kind, tell_ending
 from horarium.outcome import Attempt, Unsuccessful, decide
 from horarium.sql.executions import Finished
 
@@ -29,12 +29,23 @@ def fail(arguments: tuple[object, ...], cause: Exception | None) -> None:
     raise TaskError(*arguments) from cause
 
 
-def described(*arguments: object, cause: Exception | None = None) -> str:
+def raised(*arguments: object, cause: Exception | None = None) -> TaskError:
     try:
         fail(arguments, cause)
     except TaskError as error:
-        return "".join(traceback.format_exception(error)).strip()
-    return ""
+        return error
+    raise AssertionError
+
+
+def raised_by(group: ExceptionGroup[Exception]) -> Exception:
+    try:
+        raise group
+    except ExceptionGroup as error:
+        return error
+
+
+def described(*arguments: object, cause: Exception | None = None) -> str:
+    return "".join(traceback.format_exception(raised(*arguments, cause=cause))).strip()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,31 @@ def described(*arguments: object, cause: Exception | None = None) -> str:
 )
 def test_of_an_exception_the_log_has_the_type_alone(error: str) -> None:
     assert error_kind(error) == f"{__name__}.TaskError"
+
+
+@pytest.mark.parametrize(
+    ("members", "kind", "short"),
+    [
+        (
+            [raised("one"), raised("a line\nand another")],
+            f"{__name__}.TaskError",
+            f"{__name__}.TaskError: a line\nand another",
+        ),
+        (
+            [TaskError("no frames")],
+            "ExceptionGroup",
+            f"ExceptionGroup: of a task (1 sub-exception)\n\n{__name__}.TaskError: no frames",
+        ),
+    ],
+    ids=["raised", "made"],
+)
+def test_of_a_group_the_last_exception_inside_is_told_without_any_frame(
+    members: list[Exception], kind: str, short: str
+) -> None:
+    """As a TaskGroup of asyncio's raises it, whatever failed in it."""
+    error = "".join(traceback.format_exception(raised_by(ExceptionGroup("of a task", members)))).strip()
+
+    assert (error_kind(error), error_in_short(error)) == (kind, short)
 
 
 @pytest.mark.parametrize("error", ["ran longer than 5 s", "its worker is gone", None])

@@ -171,6 +171,7 @@ def test_a_value_under_a_telling_key_is_masked_at_any_depth(key: str) -> None:
         ("GET /x?token=abcdef&y=1", "GET /x?token=***&y=1"),
         ("Bearer abcdefghijklmnop.qr", "Bearer ***"),
         ("the key hk_3kTMd9_aaLq-x was used", "the key hk_*** was used"),
+        ("signed with whsec_MfKQ9r8GKYqrTw/UPD8ILPZ+o2LaLaSw==, not", "signed with whsec_***, not"),
         ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln, why", "got ***, why"),
         (
             "LogIn(username='a', password='it is secret', remember=True)",

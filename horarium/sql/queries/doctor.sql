@@ -25,7 +25,11 @@ SELECT
     ) AS unwritable
 FROM pg_class AS c
 WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace(current_schema())
-    AND c.relname IN ('users', 'task_configs', 'executions', 'leases', 'worker_beats', 'worker_orders', 'api_keys', 'audit_log')
+    AND c.relname IN (
+        'users', 'api_keys', 'audit_log', 'task_configs', 'executions', 'execution_reports', 'execution_days',
+        'execution_day_marks', 'limits', 'leases', 'worker_beats', 'worker_orders', 'notification_rules',
+        'notification_notices', 'notification_alerts', 'notifications'
+    )
     AND NOT (
         has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
@@ -56,3 +60,22 @@ ORDER BY 1;
 -- name: doctor_scheduled()$
 -- How many configs ought to be in the due index. Needs our tables.
 SELECT count(*) FROM task_configs WHERE status = 'active' AND scheduler_type <> 'manual' AND deleted_at IS NULL;
+
+-- name: doctor_notifications()
+-- Rules that are obeyed: whether each sends mail, for how long its oldest message waits, and, since the rule was edited
+-- last, what came of the newest message that waits no more. Needs our tables.
+SELECT
+    r.name, r.recipients IS NOT NULL AS by_mail,
+    extract(epoch FROM clock_timestamp() - w.oldest)::double precision AS waiting_seconds,
+    CASE WHEN n.status = 'failed' THEN coalesce(n.last_error, '') END AS given_up
+FROM notification_rules AS r
+LEFT JOIN LATERAL (
+    SELECT min(m.created_at) AS oldest FROM notifications AS m WHERE m.rule_id = r.id AND m.status = 'pending'
+) AS w ON true
+LEFT JOIN LATERAL (
+    SELECT m.status, m.last_error FROM notifications AS m
+    WHERE m.rule_id = r.id AND m.status IN ('delivered', 'failed') AND m.ended_at > r.updated_at
+    ORDER BY m.created_at DESC LIMIT 1
+) AS n ON true
+WHERE r.enabled
+ORDER BY r.id;

@@ -33,6 +33,12 @@ SELECT count(*) FROM notification_rules;
 -- A rule, held until the transaction ends.
 SELECT * FROM notification_rules WHERE id = :id::bigint FOR NO KEY UPDATE;
 
+-- name: notification_rule_lock_of(notification_id)^
+-- The rule of a message, kept as it is until the transaction ends.
+SELECT * FROM notification_rules
+WHERE id = (SELECT n.rule_id FROM notifications AS n WHERE n.id = :notification_id::uuid)
+FOR SHARE;
+
 -- name: notification_rule_lock_enabled()
 -- All that are obeyed, held until the transaction ends.
 SELECT * FROM notification_rules WHERE enabled ORDER BY id FOR NO KEY UPDATE;

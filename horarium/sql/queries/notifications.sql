@@ -37,11 +37,13 @@ RETURNING status;
 
 -- name: notification_take(now, lease_until, busy, max_rows)
 -- The next try of each rule that is not `busy`: one at a time, and what happened to a config in the order in which it did.
+-- Where there is no room for all rules, those go first whose message was tried least: as many receivers that hang as there
+-- is room for would else be all that is ever tried.
 WITH due AS (
     SELECT n.id
     FROM notification_rules AS r
     CROSS JOIN LATERAL (
-        SELECT p.id, p.next_try_at FROM notifications AS p
+        SELECT p.id, p.attempts, p.next_try_at FROM notifications AS p
         WHERE p.rule_id = r.id AND p.status = 'pending' AND p.next_try_at <= :now::timestamptz
             AND NOT EXISTS (
                 SELECT 1 FROM notifications AS o
@@ -50,7 +52,7 @@ WITH due AS (
         ORDER BY p.next_try_at, p.id LIMIT 1
     ) AS n
     WHERE r.enabled AND r.id <> ALL(:busy::bigint[])
-    ORDER BY n.next_try_at, n.id
+    ORDER BY n.attempts, n.next_try_at, n.id
     LIMIT :max_rows::integer
 ),
 locked AS MATERIALIZED (
@@ -76,11 +78,8 @@ WHERE id = :id::uuid AND attempts = :attempts::integer AND status = 'pending'
 RETURNING id;
 
 -- name: notification_lock(id)^
--- A message, held until the transaction ends, and whether its rule is obeyed.
-SELECT n.*, r.enabled, r.name AS rule_name
-FROM notifications AS n JOIN notification_rules AS r ON r.id = n.rule_id
-WHERE n.id = :id::uuid
-FOR NO KEY UPDATE OF n;
+-- A message, held until the transaction ends.
+SELECT * FROM notifications WHERE id = :id::uuid FOR NO KEY UPDATE;
 
 -- name: notification_retry(id, now, give_up_at)$
 -- A message is to be tried now, and for as long as a new one.

@@ -55,9 +55,21 @@ async def test_a_rule_is_edited_by_version_given_another_secret_and_deleted(hous
     assert (gone.status, (await house.call("GET", path)).status) == (204, 404)
 
 
+async def test_a_webhook_that_moves_within_its_host_is_in_the_audit_log_without_its_path(house: House) -> None:
+    """Of many receivers that share a host the path is all that tells one from another."""
+    path = (await made(house, name="moved")).headers["Location"]
+
+    await house.call("PATCH", path, {"webhook": {"url": "http://127.0.0.1:9/hooks/T1/another-path"}})
+
+    entries = await house.get("/audit", target_kind="notification_rule", target_id=path.rpartition("/")[2])
+    edited = entries["items"][0]
+    assert (edited["before"], edited["after"]) == ({"webhook_url": "http://127.0.0.1:9/***"},) * 2
+
+
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
+        ({"config_ids": [999_999_999]}, "config_ids.0"),
         ({"webhook": None}, "webhook"),
         ({"email": {"to": ["a@example.org"]}}, "webhook"),
         ({"webhook": None, "email": {"to": ["a@example.org"]}}, "email"),
@@ -78,6 +90,17 @@ async def test_a_rule_that_makes_no_sense_is_refused_by_the_field(
     refused = await made(house, name="refused", **fields)
 
     assert (refused.status, refused.faults) == (422, {fault})
+
+
+async def test_a_rule_whose_config_is_deleted_can_be_edited_and_takes_no_other_that_is_not_there(house: House) -> None:
+    config = await house.config()
+    path = (await made(house, name="outlives", config_ids=[config])).headers["Location"]
+    await house.call("DELETE", f"/api/v1/task-configs/{config}")
+
+    kept = await house.call("PATCH", path, {"config_ids": [config], "tags": ["a"]})
+    refused = await house.call("PATCH", path, {"config_ids": [config, 999_999_999]})
+
+    assert (kept.status, refused.status, refused.faults) == (200, 422, {"config_ids.1"})
 
 
 async def test_a_name_is_taken_once_in_whatever_letters(house: House) -> None:

@@ -76,6 +76,25 @@ async def test_a_queue_that_no_worker_reads_is_named(house: House, tmp_path: Pat
     assert "horarium worker --queues nobodys" in checks["queue nobodys"]["remedy"]
 
 
+async def test_a_message_that_was_given_up_is_told_with_its_rule_and_why(house: House, tmp_path: Path) -> None:
+    made = await house.call(
+        "POST",
+        "/api/v1/notification-rules",
+        {"name": "ops", "events": ["failed"], "webhook": {"url": "http://127.0.0.1:9/hooks"}},
+    )
+    await house.sql(
+        "INSERT INTO notifications (id, rule_id, subject, event, config_id, config_name, content, status, last_error,"
+        " created_at, give_up_at, ended_at) SELECT gen_random_uuid(), id, gen_random_uuid(), 'failed', 1, 'nightly',"
+        " '{}', 'failed', 'answered 410', now(), now(), clock_timestamp() FROM notification_rules"
+    )
+
+    checks = await found(house, tmp_path)
+    await house.call("DELETE", made.headers["Location"])
+
+    assert checks["notifications"]["level"] == "warning"
+    assert checks["notifications"]["summary"] == "the newest message of ops was given up: answered 410"
+
+
 async def test_one_server_away_hides_nothing_of_the_others(house: House, tmp_path: Path) -> None:
     checks = await found(house, tmp_path, redis_url="redis://:hunter2@127.0.0.1:1/0")
 
@@ -120,7 +139,8 @@ async def test_a_user_without_rights_is_told_which(house: House, tmp_path: Path)
     await house.sql("DROP ROLE guest")
 
     assert checks["postgres rights"]["level"] == "failed"
-    assert "api_keys, audit_log, executions" in checks["postgres rights"]["summary"]
+    assert "api_keys, audit_log, " in checks["postgres rights"]["summary"]
+    assert "notification_notices" in checks["postgres rights"]["summary"]
 
 
 async def test_a_login_that_is_not_taken_is_a_warning(house: House, tmp_path: Path) -> None:

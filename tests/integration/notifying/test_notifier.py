@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from horarium.actors.notifier import Notifier
 from horarium.audit_log import SYSTEM
+from horarium.errors import Conflict
 from horarium.measures import Measures
 from horarium.model import NotificationRuleCreate, NotificationRulePatch
 from horarium.notifying.channels import Channels
@@ -30,6 +32,7 @@ from horarium.sql.queries import QUERIES
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from tests.support.receivers import LOOPBACK, MailServerDouble, Receiver
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +47,9 @@ pytestmark = pytest.mark.anyio
 EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
 SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
 """Statements by which somebody ends executions on purpose."""
+WAITING_FOR_A_LOCK = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 DAY_SECONDS = 24 * 3600
 MINUTE_SECONDS = 60.0
 
@@ -57,6 +63,7 @@ class Desk:
     mail: MailServerDouble
     openings: tuple[Opening, ...] = (Opening.parse(LOOPBACK),)
     notifiers: list[Notifier] = field(default_factory=list)
+    measures: Measures = field(default_factory=Measures)
 
     @property
     def channels(self) -> Channels:
@@ -72,7 +79,7 @@ class Desk:
         outbox = Outbox(
             self.rig.database, clock=self.rig.clock, public_url="https://horarium.example", rand=lambda: 0.5
         )
-        self.notifiers.append(Notifier(outbox, self.channels, Measures()))
+        self.notifiers.append(Notifier(outbox, self.channels, self.measures))
         return self.notifiers[-1]
 
     async def rule(self, **fields: Any) -> asyncpg.Record:
@@ -323,6 +330,7 @@ async def test_past_sixty_messages_an_hour_a_rule_is_quiet_and_says_so(desk: Des
     assert statuses == ["delivered"] * MOST_PER_HOUR
     assert [each.said["data"].get("last_of_the_hour") for each in desk.receiver.received[-2:]] == [None, True]
     assert await desk.rig.sql("SELECT count(*) FROM notifications WHERE status = 'suppressed'") == 5
+    assert desk.measures.registry.get_sample_value("horarium_notifications_total", {"outcome": "suppressed"}) == 5
 
 
 async def test_a_notice_of_a_config_that_is_gone_for_good_is_dropped(desk: Desk) -> None:
@@ -366,6 +374,19 @@ async def test_after_a_day_it_has_failed_and_can_be_sent_by_hand(desk: Desk) -> 
     assert await desk.rig.sql("SELECT last_error FROM notifications") == "answered 503"
     await desk.rules.retry(await desk.rig.sql("SELECT id FROM notifications"), by=SYSTEM)
     assert await desk.tell() == ["delivered"]
+
+
+async def test_an_error_of_our_own_costs_the_message_that_meets_it_and_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An actor that dies of a message would meet it again, and end the process in the end."""
+    monkeypatch.setattr("horarium.notifying.mail.mail", dies)
+    await desk.rule(email={"to": ["a@example.org"]})
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["pending", "delivered"]
+    assert await desk.rig.sql("SELECT max(last_error) FROM notifications") == "an error of Horarium's own: Died"
 
 
 async def test_a_process_that_dies_after_sending_leaves_a_message_that_is_sent_once_more(desk: Desk) -> None:
@@ -421,6 +442,24 @@ async def test_a_receiver_that_hangs_holds_up_no_other_and_gets_one_at_a_time(de
     assert (statuses, len(other.received), len(desk.receiver.received)) == (["delivered", "delivered"], 2, 1)
 
 
+async def test_where_there_is_no_room_for_all_the_rule_goes_first_whose_message_was_tried_least(desk: Desk) -> None:
+    """As many receivers that hang as may be sent to at once are not all that is ever tried."""
+    desk.receiver.answers = [500]
+    config, other = await a_config(desk.rig), await a_config(desk.rig)
+    await desk.rule(config_ids=[config])
+    fresh = await desk.rule(config_ids=[other])
+    await desk.fails(config)
+    await desk.tell()
+    desk.rig.clock.passes(60)
+    await desk.fails(other)
+    outbox = Outbox(desk.rig.database, clock=desk.rig.clock)
+    await outbox.look()
+
+    (tried,) = await outbox.take((), 1)
+
+    assert tried.rule_id == fresh["id"]
+
+
 async def test_what_is_told_of_one_config_arrives_in_its_order(desk: Desk) -> None:
     desk.receiver.answers = [500]
     await desk.rule()
@@ -439,6 +478,15 @@ async def test_what_is_told_of_one_config_arrives_in_its_order(desk: Desk) -> No
         ("execution.failed", config),
         ("execution.recovered", config),
     ]
+
+
+async def test_a_receiver_that_says_it_is_gone_is_not_asked_again(desk: Desk) -> None:
+    desk.receiver.answers = [410]
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["failed"]
+    assert await desk.rig.sql("SELECT last_error FROM notifications") == "answered 410"
 
 
 async def test_an_address_that_is_not_public_is_not_reached_and_the_reason_says_how_it_could_be(desk: Desk) -> None:
@@ -465,6 +513,26 @@ async def test_a_rule_that_is_disabled_sends_nothing_any_more(desk: Desk) -> Non
     assert (
         await desk.rig.sql("SELECT status || ': ' || last_error FROM notifications") == "failed: the rule was disabled"
     )
+
+
+async def test_a_message_is_not_sent_again_by_a_rule_that_is_being_disabled(desk: Desk) -> None:
+    """It would wait, and be counted as waiting, for as long as the rule is disabled."""
+    desk.receiver.answers = [410]
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    message = await desk.rig.sql("SELECT id FROM notifications")
+
+    async def is_refused() -> None:
+        with pytest.raises(Conflict, match="is disabled"):
+            await desk.rules.retry(message, by=SYSTEM)
+
+    async with anyio.create_task_group() as retrying, desk.rig.database.transaction() as disabling:
+        await disabling.execute("UPDATE notification_rules SET enabled = false")
+        retrying.start_soon(is_refused)
+        await eventually(partial(desk.rig.sql, WAITING_FOR_A_LOCK))
+
+    assert await desk.rig.sql("SELECT status FROM notifications") == "failed"
 
 
 # Mail

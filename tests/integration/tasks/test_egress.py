@@ -109,6 +109,12 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded._Guard, "_permit", lambda *_: None)
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+async def test_a_name_that_no_resolver_can_be_asked_for_is_refused_as_none(host: str) -> None:
+    with pytest.raises(EgressRefused, match="is no host name"):
+        await get(Egress(), f"http://{host}/")
+
+
 # Literals
 
 SPELT = {

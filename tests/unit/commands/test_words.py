@@ -13,6 +13,7 @@ from horarium.commands import console as printing
 from horarium.commands.config_words import CONFIG_HEADINGS, config_page, config_words, event_words, next_words, schedule
 from horarium.commands.console import fitted, table
 from horarium.commands.execution_words import HEADINGS, change_line, execution_page, execution_words, outcome_line
+from horarium.commands.notification_words import MESSAGE_HEADINGS, RULE_HEADINGS, message_words, rule_words
 from horarium.commands.status import status_lines
 from horarium.commands.words import age, countdown, moment, seconds
 
@@ -279,6 +280,34 @@ def test_a_status_says_in_words_what_keeps_work_from_being_done() -> None:
         "  Configs    3, 2 active, 2 scheduled",
         "  In flight  0",
         "  Worker     none: nothing is run",
+    ]
+
+
+def test_a_list_of_rules_says_first_whether_they_are_heard() -> None:
+    heard = {"webhook": {"url": "https://h/hooks"}, "email": None, "enabled": True, "repeat": "first", "tags": ["a"]}
+    told = {"events": ["lost", "failed", "timeout", "missed", "recovered"], "config_ids": [7]}
+    quiet = {"webhook": None, "email": {"to": ["a@b", "c@d"]}, "tags": [], "config_ids": [], "last": None}
+    rules = [
+        {"id": 1, "name": "ops", "last": {"status": "failed", "at": at(minutes=-3)}, **heard, **told},
+        {"id": 2, "name": "team", **heard, "repeat": "every", "events": ["failed"], **quiet},
+        {"id": 3, "name": "old", **heard, **told, **quiet, "enabled": False},
+    ]
+
+    assert drawn(table(rules, RULE_HEADINGS, rule_words(NOW))) == [
+        "ID  RULE  LAST              TELLS               ABOUT         TO",
+        "1   ops   failed 3m 0s ago  all events          config 7, #a  https://h/hooks",
+        "2   team  nothing yet       failed, every time  every config  a@b, c@d",
+        "3   old   disabled          all events          every config  a@b, c@d",
+    ]
+
+
+def test_a_list_of_messages_begins_with_the_id_that_a_retry_takes() -> None:
+    message = {"id": TASK_ID, "status": "pending", "created_at": at(seconds=-50), "config_name": "nightly"}
+    tried = {"event": "failed", "rule_name": "ops", "attempts": 3, "last_error": "answered \x1b[31m500"}
+
+    assert drawn(table([message | tried], MESSAGE_HEADINGS, message_words(NOW))) == [
+        "ID                                    STATUS   RULE  ERROR             MADE     TRIES  EVENT   CONFIG",
+        f"{TASK_ID}  pending  ops   answered [31m500  50s ago  3      failed  nightly",
     ]
 
 

@@ -12,6 +12,7 @@ from horarium.doctor.app_broker import AppFacts, judge_app
 from horarium.doctor.clocks import clock
 from horarium.doctor.house import LeaderFacts, SchemaFacts, judge_leader, judge_schema
 from horarium.doctor.machine import PackageFacts, PortFacts, judge_packages, judge_port
+from horarium.doctor.notifications import NotificationFacts, RuleFacts, judge_notifications
 from horarium.doctor.postgres_server import PostgresFacts, judge_postgres
 from horarium.doctor.premises import FileFacts, judge_files, judge_programs
 from horarium.doctor.rabbitmq_server import RabbitFacts, judge_rabbitmq
@@ -33,6 +34,8 @@ WELL = [
     judge_leader(LeaderFacts("here:1", 3, 5.0)),
     judge_queues(QueueFacts({"default": 2}, {"default": 1}, living=1)),
     judge_index(IndexFacts(2, 2)),
+    judge_notifications(NotificationFacts()),
+    judge_notifications(NotificationFacts([RuleFacts("ops", by_mail=True, waiting_seconds=899)], has_mail=True)),
     judge_packages(PackageFacts((3, 11, 0), "1.0")),
     judge_port(PortFacts("127.0.0.1", 8080)),
     judge_port(PortFacts("127.0.0.1", 8080, taken=True, ours=True)),
@@ -129,6 +132,21 @@ def test_a_rabbitmq_of_another_age(facts: RabbitFacts, level: str, check: str) -
         (judge_index(IndexFacts(3, 2)), "warning", "2 of 3 active configs"),
         (judge_index(IndexFacts(3, 0, led=False)), "warning", "nobody leads"),
         (judge_index(IndexFacts(3, 3, loaded=False)), "warning", "3 of 3"),
+        (
+            judge_notifications(NotificationFacts([RuleFacts("team", by_mail=True)])),
+            "warning",
+            "team: mail cannot be sent",
+        ),
+        (
+            judge_notifications(NotificationFacts([RuleFacts("ops", waiting_seconds=901)])),
+            "warning",
+            "waited for 15m 1s",
+        ),
+        (
+            judge_notifications(NotificationFacts([RuleFacts("ops", given_up="answered 410")])),
+            "warning",
+            "up: answered 410",
+        ),
         (judge_packages(PackageFacts((3, 10, 1), "1.0")), "failed", "3.10.1"),
         (judge_packages(PackageFacts((3, 11, 0), "1.0", ("anyio is missing",))), "failed", "anyio is missing"),
         (judge_port(PortFacts("::1", 80, taken=True, refused="Permission denied")), "failed", "Permission denied"),
@@ -166,7 +184,7 @@ def test_what_tracing_needs_is_installed_with_its_extra() -> None:
 
 
 def test_before_there_are_tables_nothing_is_said_of_what_is_in_them() -> None:
-    assert [*judge_leader(None), *judge_queues(None), *judge_index(None)] == []
+    assert [*judge_leader(None), *judge_queues(None), *judge_index(None), *judge_notifications(None)] == []
 
 
 def test_pickles_of_an_adopted_app_are_named_with_what_to_use_instead() -> None:

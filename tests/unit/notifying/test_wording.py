@@ -198,7 +198,11 @@ def test_what_could_be_two_addresses_or_a_line_of_the_head_is_none(text: str) ->
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://h/", "http://u:p@h/", "http://h/#f", "https:///x", "http://h/ä", "http://h:0/", "http://h/ b"]
+    "url",
+    [
+        *("ftp://h/", "http://u:p@h/", "http://h/#f", "https:///x", "http://h/ä", "http://h:0/", "http://h/ b"),
+        *("http://a..b/", f"http://{'a' * 64}.example/", "http://*/", "http://a%2fb/", "http://0x7f.1/"),
+    ],
 )
 def test_a_webhook_is_a_plain_url(url: str) -> None:
     assert is_webhook_url("https://h.example:8443/hooks?key=1")
