@@ -35,7 +35,7 @@ async def test_a_rule_is_made_listed_tested_and_removed(login: Path) -> None:
         "nothing",
         "yet",
     ]
-    assert (tested.code, "has not arrived: 127.0.0.1 is at 127.0.0.1" in tested.err) == (1, True)
+    assert (tested.code, "has not arrived: 127.0.0.1 is loopback" in tested.err) == (1, True)
     assert (removed.code, removed.out) == (0, "Removed the rule ops.\n")
 
 
