@@ -102,7 +102,7 @@ def history(
         for event in events:
             print_json(event)
     else:
-        show(event_words(events))
+        show(event_words(events, utc_now()))
 
 
 @app.command("next")

@@ -22,7 +22,7 @@ from horarium.commands.watching import (
     WatchOption,
     present,
 )
-from horarium.commands.words import age, pairs, plain
+from horarium.commands.words import age, counted, pairs, plain
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def status_lines(answer: dict[str, Any], url: str, now: datetime) -> list[Text]:
         ("Configs", configs),
         ("In flight", str(answer["total_active_tasks"])),
         *_workers(answer["worker"]["workers"]),
-        *(("Queue", f"{name}  {queue['depth']} messages") for name, queue in sorted(answer["queues"].items())),
+        *(
+            ("Queue", f"{name}  {counted(queue['depth'], 'message')}")
+            for name, queue in sorted(answer["queues"].items())
+        ),
         *(("Event", _event(event, now)) for event in answer["recent_events"]),
     ]
     return [Text(plain(url), "bold"), *pairs(rows)]
