@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -11,6 +12,7 @@ from horarium.client import NoSuchThing, open_client
 from horarium.client.configs import find_config
 from horarium.commands.console import complain, listed, print_json, refusals, remark, say
 from horarium.commands.talk import JsonOption, LinesOption, TokenOption, UrlOption, talk
+from horarium.commands.words import moment
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ async def _messages(settings: Settings, status: str | None, limit: int) -> list[
 
 async def _retry(settings: Settings, message: str) -> Any:
     async with open_client(settings) as client:
-        return await client.call("POST", f"/notifications/{message}/retry")
+        return await client.call("POST", f"/notifications/{quote(message, safe='')}/retry")
 
 
 async def _id_of(client: ApiClient, name: str) -> int:
@@ -163,7 +165,7 @@ def _rule_words(rule: dict[str, Any]) -> tuple[str, ...]:
 def _words(message: dict[str, Any]) -> tuple[str, ...]:
     return (
         message["id"],
-        message["created_at"],
+        moment(message["created_at"]),
         message["rule_name"],
         message["config_name"],
         message["event"],
