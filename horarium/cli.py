@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from horarium.commands.lazy import Lazy, LazyGroup
@@ -63,6 +66,9 @@ app = typer.Typer(name="horarium", cls=_Commands, no_args_is_help=True, add_comp
 
 def main() -> None:
     """The entry point of the command `horarium`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale without a sign for the tree's lines still gets the tree
     app()
 
 

@@ -26,9 +26,9 @@ from horarium.notifying.mail_server import MailServer, is_address
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
-__all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "load_settings"]
+__all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "given_by", "load_settings"]
 
 PREFIX = "HORARIUM_"
 TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT", "HORARIUM_ATTEMPT")
@@ -36,6 +36,13 @@ TOLD_TO_PROGRAMS = ("HORARIUM_TASK_ID", "HORARIUM_CONFIG_ID", "HORARIUM_TICK_AT"
 
 SERVICE_HOST = "_SERVICE_HOST"
 LINK = re.compile(r"(tcp|udp|sctp)://")
+FLAGS = {
+    **{name: f"--{name.replace('_', '-')}" for name in ("data_dir", "host", "port", "queues", "token")},
+    "api_url": "--url",
+    "worker_concurrency": "--concurrency",
+    "worker_processes": "--processes",
+}
+"""Flags of commands that go before a setting."""
 
 MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -344,11 +351,19 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
     try:
         settings = Settings(**(_values(environ) | given))  # type: ignore[arg-type]  # validated by pydantic itself
     except ValidationError as error:
-        faults += [f"{PREFIX}{_name_of(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        faults += [
+            f"{given_by(_name_of(fault['loc']), given)}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
         raise ConfigurationError("\n".join(faults)) from None
     if faults:
         raise ConfigurationError("\n".join(faults))
     return settings
+
+
+def given_by(name: str, flags: Container[str]) -> str:
+    """What to call a setting in front of who gave it: its flag where that is among `flags`, else its variable."""
+    return FLAGS[name] if name in flags and name in FLAGS else PREFIX + name.upper()
 
 
 def environment_with(settings: Settings, *names: str) -> dict[str, str]:
@@ -394,4 +409,4 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def _name_of(loc: tuple[int | str, ...]) -> str:
-    return str(loc[0]).upper() if loc else ""
+    return str(loc[0]) if loc else ""

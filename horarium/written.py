@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+from horarium.durations import DURATION_MANNER, read_units
 from horarium.errors import FieldError, InvalidInput
 from horarium.model import SchedulePreview
 from horarium.preview import preview
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Written", "foresee", "read_duration", "read_instant"]
 
-UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([dhms])")
 BARE_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 MICROSECOND = timedelta(microseconds=1)
 FLAGS = {
@@ -37,7 +36,7 @@ FLAGS = {
     "timezone": "--tz",
     "run_date": "--at",
     "anchor": "--anchor",
-    **dict.fromkeys(UNITS.values(), "--every"),
+    **dict.fromkeys(("days", "hours", "minutes", "seconds"), "--every"),
 }
 
 
@@ -82,13 +81,10 @@ def foresee(written: Written, *, count: int, now: datetime, start: str | None) -
 
 def read_duration(text: str, *, flag: str) -> dict[str, float]:
     """`90m`, `1d12h`: amounts by the name of their unit. Raises InvalidInput."""
-    amounts = AMOUNT.findall(text)
-    units = [unit for _, unit in amounts]
-    if not amounts or "".join(map("".join, amounts)) != text or len(set(units)) != len(units):
-        raise InvalidInput(
-            FieldError((flag,), f"{text[:64]!r} is no duration; write numbers with d, h, m or s, such as 90m or 1d12h")
-        )
-    return {UNITS[unit]: float(amount) for amount, unit in amounts}
+    units = read_units(text)
+    if units is None:
+        raise InvalidInput(FieldError((flag,), f"{DURATION_MANNER}, not {text[:64]!r}"))
+    return units
 
 
 def read_instant(text: str, zone: str, *, flag: str) -> datetime:

@@ -13,7 +13,7 @@ Whatever goes wrong is an `ApiError` with one line that says what to do, and an 
 
 from __future__ import annotations
 
-from horarium.client.api import ApiClient, Listing, address_of, log_in, log_out, open_client
+from horarium.client.api import ApiClient, Listing, address_of, knock, log_in, log_out, open_client
 from horarium.client.configs import find_config, names_of
 from horarium.client.errors import ApiAway, ApiError, Conflicting, Faulty, NoSuchThing, NotAllowed, NotLoggedIn, shaped
 from horarium.client.events import Event
@@ -34,6 +34,7 @@ __all__ = [
     "StoredLogin",
     "address_of",
     "find_config",
+    "knock",
     "log_in",
     "log_out",
     "names_of",

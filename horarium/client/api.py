@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from horarium.client.transport import Transport
     from horarium.settings import Settings
 
-__all__ = ["DEFAULT_URL", "ApiClient", "Listing", "address_of", "log_in", "log_out", "open_client"]
+__all__ = ["DEFAULT_URL", "ApiClient", "Listing", "address_of", "knock", "log_in", "log_out", "open_client"]
 
 PAGE_ITEMS = 200
 APPLY_SECONDS = 60.0
@@ -121,6 +121,13 @@ async def open_client(settings: Settings) -> AsyncIterator[ApiClient]:
             else GivenToken(given.get_secret_value())
         )
         yield ApiClient(transport, credentials)
+
+
+async def knock(settings: Settings) -> None:
+    """Raise ApiError unless a Horarium is at the address: for whoever is about to ask for a password."""
+    async with open_transport(address_of(settings)) as transport:
+        with suppress(NotLoggedIn):  # which is what Horarium answers to who says nothing of themselves
+            await transport.send("GET", "/auth/me")
 
 
 async def log_in(settings: Settings, username: str, password: str) -> None:

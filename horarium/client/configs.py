@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["find_config", "names_of"]
 
-FEW = 8
-"""So many configs are asked for one by one; for more the list is read."""
-
-MOST_LISTED = 1000
+MOST_NAMED = 200
+"""Ids that the API takes in one call."""
 
 
 async def find_config(client: ApiClient, word: str) -> dict[str, Any]:
@@ -41,15 +39,11 @@ async def _named(client: ApiClient, name: str) -> dict[str, Any]:
 
 
 async def names_of(client: ApiClient, ids: Iterable[int | None]) -> dict[int, str]:
-    """What these configs are called; those that are deleted, or beyond MOST_LISTED of very many, are left out."""
-    wanted = {each for each in ids if each is not None}
-    if len(wanted) > FEW:
-        listed = (await client.some("/task-configs", MOST_LISTED)).items
-        return {config["id"]: config["name"] for config in listed if config["id"] in wanted}
+    """What these configs are called, or were when they were deleted."""
+    wanted = sorted({each for each in ids if each is not None})
     names: dict[int, str] = {}
-    for config_id in sorted(wanted):
-        try:
-            names[config_id] = (await client.get(f"/task-configs/{config_id}"))["name"]
-        except NoSuchThing:  # deleted; its executions stay
-            continue
+    for first in range(0, len(wanted), MOST_NAMED):
+        asked = ",".join(map(str, wanted[first : first + MOST_NAMED]))
+        answer = await client.get("/task-configs/names", config_ids=asked)
+        names |= {config["id"]: config["name"] for config in answer["items"]}
     return names

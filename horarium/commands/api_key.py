@@ -12,6 +12,7 @@ from horarium.client import NoSuchThing, open_client
 from horarium.clock import utc_now
 from horarium.commands.console import listed, refusals, remark, say
 from horarium.commands.talk import LinesOption, RoleOption, TokenOption, UrlOption, talk
+from horarium.commands.words import age, moment
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="API keys: for machines, each with a role and an end of its own.", no_args_is_help=True)
 
+MOST_DAYS = 36_500
 Name = Annotated[str, typer.Argument(help="The key's name.")]
 
 
@@ -28,7 +30,9 @@ Name = Annotated[str, typer.Argument(help="The key's name.")]
 def create(
     name: Name,
     role: RoleOption = "viewer",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends (default: it does not).")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DAYS, help="Days until it ends (default: it does not).")
+    ] = None,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:
@@ -85,6 +89,6 @@ def _words(key: dict[str, Any]) -> tuple[str, ...]:
         key["name"],
         f"{key['prefix']}...",
         key["role"],
-        key["expires_at"] or "never",
-        key["last_used_at"] or "never",
+        moment(key["expires_at"]) if key["expires_at"] else "never",
+        age(key["last_used_at"], utc_now()) if key["last_used_at"] else "never",
     )

@@ -14,11 +14,12 @@ from pathlib import Path  # noqa: TC003 - typer reads the annotations at run tim
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from horarium.client import ApiError, open_client, shaped
-from horarium.commands.console import complain, complaints, refusals, remark, show
+from horarium.commands.console import complain, refusals, remark, show_page
 from horarium.commands.talk import TokenOption, UrlOption, talk
+from horarium.commands.words import counted
+from horarium.commands.working import working
 from horarium.differences import Difference, Remark, difference_lines
 from horarium.errors import ConfigurationError
 from horarium.manifest import Manifest, manifest_schema, read, written
@@ -71,13 +72,13 @@ def apply(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "prune": prune,
             "dry_run": dry_run,
         }
-        with _placing_faults(manifest), _working(f"Applying {len(manifest.entries)} configs"):
+        with _placing_faults(manifest), working(f"Applying {counted(len(manifest.entries), 'config')}"):
             answer = talk(partial(_send, settings, body))
         difference = shaped(Difference, answer, settings.api_url or "the API")
     if as_json:
         typer.echo(json.dumps(answer))
     else:
-        show(difference_lines(difference))
+        show_page(difference_lines(difference))
         _warn(manifest, difference.warnings)
     if exit_code and difference.changes:
         raise typer.Exit(EXIT_CHANGES)
@@ -92,13 +93,13 @@ def export(
 ) -> None:
     """Write all configs as a file that `apply` takes, and calls unchanged."""
     with refusals():
-        with _working("Exporting"):
+        with working("Exporting"):
             text, count = talk(partial(_exported, load_settings(api_url=url, token=token), source))
         if output_file is None:
-            typer.echo(text, nl=False)
+            typer.echo(text.encode(), nl=False)  # UTF-8 in any locale, as it is read
         else:
             _write(output_file, text)
-            remark(f"Wrote {count} configs to {output_file}.")
+            remark(f"Wrote {counted(count, 'config')} to {output_file}.")
 
 
 @app.command()
@@ -158,12 +159,3 @@ def _warn(manifest: Manifest, warnings: list[Remark]) -> None:
         remark(f"warning: {_placed(manifest, warning)}")
     if len(warnings) > MOST_WARNINGS:
         remark(f"warning: and {len(warnings) - MOST_WARNINGS} more; --json has them all")
-
-
-@contextmanager
-def _working(what: str) -> Iterator[None]:
-    """Show on a terminal that something is being done, and for how long."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=complaints, transient=True, disable=not complaints.is_terminal) as progress:
-        progress.add_task(what, total=None)
-        yield

@@ -6,32 +6,25 @@ Each reader refuses with typer's own BadParameter, so the flag at fault is named
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import typer
 
 from horarium.clock import utc_now
+from horarium.durations import DURATION_MANNER, read_units
 
 __all__ = ["duration", "every", "future", "instant", "parameter", "parameters", "past", "rate", "whole"]
 
-UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-DURATION = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
-SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 MOST_DIGITS = 12
-MANNER = "must be a duration such as 30s, 5m or 1d2h30m"
+PERIODS = ("d", "h", "m", "s")
 
 
 def every(text: str) -> dict[str, int | float]:
     """`1d2h30m` as the units of an interval; a number alone is seconds."""
-    given = text.strip().lower()
-    if SECONDS.fullmatch(given):
-        given += "s"
-    found = DURATION.fullmatch(given)
-    units = {} if found is None else {UNITS[unit]: _number(n) for unit, n in found.groupdict().items() if n}
-    if not units or len(given) > MOST_DIGITS * len(UNITS):
-        raise typer.BadParameter(f"{MANNER}, not {text!r}")
+    units = read_units(text)
+    if units is None:
+        raise typer.BadParameter(f"{DURATION_MANNER}, not {text!r}")
     return units
 
 
@@ -40,7 +33,7 @@ def duration(text: str) -> int | float:
     try:
         seconds = timedelta(**every(text)).total_seconds()
     except OverflowError as error:
-        raise typer.BadParameter(f"{MANNER}, and shorter than {text!r}") from error
+        raise typer.BadParameter(f"{DURATION_MANNER}, and shorter than {text!r}") from error
     return int(seconds) if seconds.is_integer() else seconds
 
 
@@ -57,7 +50,7 @@ def rate(text: str) -> tuple[int, int | float]:
     many, _, period = (part.strip() for part in text.partition("/"))
     if not (many.isascii() and many.isdigit() and len(many) <= MOST_DIGITS and period):
         raise typer.BadParameter(f"must be a rate such as 10/m or 100/15m, not {text!r}")
-    return int(many), duration(f"1{period}" if period in UNITS else period)
+    return int(many), duration(f"1{period}" if period in PERIODS else period)
 
 
 def instant(text: str) -> str:
@@ -85,7 +78,7 @@ def parameter(text: str) -> tuple[str, Any]:
     """`key=value`: the value is JSON where it can be read as such, text where it cannot."""
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise typer.BadParameter(f"must be key=value, not {text!r}")
+        raise typer.BadParameter(f"must be key=value, not {text!r}", param_hint="--param")
     try:
         return key, json.loads(value, parse_constant=_no_json)
     except ValueError:
@@ -103,16 +96,12 @@ def parameters(text: str) -> dict[str, Any]:
     return read
 
 
-def _number(digits: str) -> int | float:
-    return float(digits) if "." in digits else int(digits)
-
-
 def _from_now(text: str, direction: int) -> str:
-    given = text.strip().lower()
-    if SECONDS.fullmatch(given) or not DURATION.fullmatch(given):
+    units = read_units(text, bare=False)
+    if units is None:
         return instant(text)
     try:
-        return (utc_now() + direction * timedelta(**every(given))).isoformat()
+        return (utc_now() + direction * timedelta(**units)).isoformat()
     except OverflowError as error:
         raise typer.BadParameter(f"lies beyond the calendar: {text!r}") from error
 

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import Progress
 
-from horarium.client import ApiAway, find_config, open_client
+from horarium.client import ApiAway, ApiError, find_config, open_client
 from horarium.clock import utc_now
 from horarium.commands.console import complaints, remark
 from horarium.commands.prompts import agreed
 from horarium.commands.talk import talk
-from horarium.schedule import parse_schedule, ticks_between
+from horarium.schedule import ScheduleError, parse_schedule, ticks_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from horarium.settings import Settings
 
-__all__ = ["Backfill", "backfilled", "pieces"]
+__all__ = ["Backfill", "backfilled", "pieces", "ticks_of"]
 
 MANY = 100
 """More runs than this are not made without a yes."""
@@ -45,22 +45,28 @@ class Backfill:
     config: str
     start: str
     end: str
-    more: Mapping[str, str]
+    more: Mapping[str, str | bool]
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be made."""
+        return bool(self.more.get("dry_run"))
 
 
 def backfilled(settings: Settings, wanted: Backfill, *, yes: bool) -> dict[str, int]:
     """Make the executions; how many were created, and how many ticks had theirs."""
     config = talk(partial(_found, settings, wanted.config))
-    ticks = _ticks(config, wanted)
+    ticks = ticks_of(config, wanted)
     if len(ticks) > MOST:
         raise typer.BadParameter(f"there are more than {MOST} ticks from start to end: take a shorter time")
-    if len(ticks) > MANY and not yes and not agreed(f"Make up to {len(ticks)} executions of {config['name']}?"):
+    many = len(ticks) > MANY and not wanted.dry_run
+    if many and not yes and not agreed(f"Make up to {len(ticks)} executions of {config['name']}?"):
         remark("Nothing was created.")
         raise typer.Exit(1)
     try:
         return talk(partial(_send, settings, config["id"], wanted, pieces(wanted.start, wanted.end, ticks)))
     except (typer.Exit, ApiAway):
-        remark("It broke off; give the command again for the rest.")
+        remark("It broke off." if wanted.dry_run else "It broke off; give the command again for the rest.")
         raise
 
 
@@ -72,9 +78,12 @@ def pieces(start: str, end: str, ticks: Sequence[datetime], size: int = PIECE) -
     return list(zip([start, *parted], [*parted, end], counts, strict=True))
 
 
-def _ticks(config: Mapping[str, Any], wanted: Backfill) -> list[datetime]:
-    """The ticks that may be made, up to one more than MOST."""
-    schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=utc_now())
+def ticks_of(config: Mapping[str, Any], wanted: Backfill) -> list[datetime]:
+    """The ticks that may be made, up to one more than MOST. Raises ApiError for a schedule that nobody can read."""
+    try:
+        schedule = parse_schedule(config["scheduler_type"], config["schedule_config"], now=utc_now())
+    except ScheduleError as error:
+        raise ApiError(f"the schedule of {config['name']} makes no sense, mend it first: {error}") from error
     limits = {name: datetime.fromisoformat(config[key]) for name, key in LIMITS if config[key]}
     start = datetime.fromisoformat(wanted.start) - timedelta(microseconds=1)
     found: Iterator[datetime] = ticks_between(schedule, start, datetime.fromisoformat(wanted.end), **limits)
@@ -93,7 +102,8 @@ async def _send(
     done = {"created": 0, "skipped": 0}
     async with open_client(settings) as client:
         with Progress(console=complaints, disable=len(parts) < 2 or not complaints.is_terminal) as progress:
-            bar = progress.add_task("Backfilling", total=sum(count for _, _, count in parts))
+            what = "Counting" if wanted.dry_run else "Backfilling"
+            bar = progress.add_task(what, total=sum(count for _, _, count in parts))
             for start, end, count in parts:
                 body = {"start": start, "end": end, **wanted.more}
                 answer = await client.call("POST", f"/task-configs/{config_id}/backfill", body=body)

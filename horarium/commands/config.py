@@ -27,7 +27,7 @@ from horarium.commands.flags import CONFIG_FILTERS, with_flags
 from horarium.commands.limits import DEFAULT_LIMIT, LimitOption, most, tell_rest
 from horarium.commands.talk import JsonOption, LinesOption, TokenOption, UrlOption, talk
 from horarium.commands.watching import (
-    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_INTERVAL,
     IntervalOption,
     View,
     WatchJsonOption,
@@ -60,7 +60,7 @@ def list_configs(
     given: dict[str, str],
     limit: LimitOption = DEFAULT_LIMIT,
     watching: WatchOption = False,
-    interval: IntervalOption = DEFAULT_INTERVAL_SECONDS,
+    interval: IntervalOption = DEFAULT_INTERVAL,
     as_json: WatchJsonOption = False,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -102,7 +102,7 @@ def history(
         for event in events:
             print_json(event)
     else:
-        show(event_words(events))
+        show(event_words(events, utc_now()))
 
 
 @app.command("next")

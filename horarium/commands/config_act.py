@@ -16,6 +16,7 @@ from horarium.commands.fields import merged_parameters
 from horarium.commands.flags import BACKFILL_FLAGS, PARAMETER_FLAGS, with_flags
 from horarium.commands.talk import JsonOption, LinesOption, TokenOption, UrlOption, talk
 from horarium.commands.waiting import KeyOption, WaitOption, key_header, tell_started
+from horarium.commands.words import counted
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def backfill(
     if as_json:
         print_json(done)
     else:
-        say(f"Made {done['created']} executions; {done['skipped']} ticks needed none.")
+        made, rest = counted(done["created"], "execution"), counted(done["skipped"], "tick")
+        say(f"{'Would make' if 'dry_run' in given else 'Made'} {made}; {rest} needed none.")
 
 
 def _act(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from horarium.commands.console import print_json, refusals, remark, say
 from horarium.commands.editing import edited
 from horarium.commands.fields import fields_of
 from horarium.commands.flags import CONFIG_FLAGS, with_flags
-from horarium.commands.prompts import agreed
+from horarium.commands.prompts import agreed, is_attended
 from horarium.commands.talk import JsonOption, TokenOption, UrlOption, talk
 from horarium.commands.warned import warn
 from horarium.settings import load_settings
@@ -62,7 +61,7 @@ def edit(
 ) -> None:
     """Change a config: the fields that flags name, or without any in your editor ($VISUAL or $EDITOR)."""
     given = given if name is None else {**given, "name": name}
-    if not given and not sys.stdin.isatty():
+    if not given and not is_attended():
         raise typer.BadParameter("there is no terminal to edit on: name the fields to change by flags")
     with refusals():
         settings = load_settings(api_url=url, token=token)

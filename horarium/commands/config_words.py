@@ -100,11 +100,11 @@ def next_words(now: datetime) -> Callable[[dict[str, Any]], Sequence[str]]:
     return words
 
 
-def event_words(events: list[dict[str, Any]]) -> list[Text]:
+def event_words(events: list[dict[str, Any]], now: datetime) -> list[Text]:
     """Events, newest first, in columns."""
     rows = [
         (
-            moment(event["timestamp"]),
+            age(event["timestamp"], now),
             status(event["event"]),
             event.get("task_id") or "",
             ", ".join(f"{name} {plain(event[name])}" for name in _worth_telling(event)),

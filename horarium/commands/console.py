@@ -31,6 +31,7 @@ __all__ = [
     "show",
     "show_page",
     "table",
+    "widest",
 ]
 
 output = Console(highlight=False)
@@ -94,9 +95,13 @@ def table(
     headings: Sequence[str],
     words: Callable[[dict[str, Any]], Sequence[str | Text]],
 ) -> list[Text]:
-    """Rows as lines in aligned columns; on a terminal no column may push the rest of them out of sight."""
-    most = max(NARROWEST, output.width * 2 // 5) if output.is_terminal else None
-    return columns([headings, *map(words, rows)], most=most)
+    """Rows as lines in aligned columns."""
+    return columns([headings, *map(words, rows)], most=widest())
+
+
+def widest() -> int | None:
+    """The cells that a column gets: on a terminal none may push the rest of them out of sight."""
+    return max(NARROWEST, output.width * 2 // 5) if output.is_terminal else None
 
 
 def print_json(answer: object) -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from horarium.commands.console import output
 from horarium.commands.talk import TokenOption, UrlOption, talk
+from horarium.commands.words import counted
 from horarium.doctor import EXAMINATIONS, Diagnosis, admit, examine
 from horarium.logs import configure_logging
 from horarium.terminal import printable
@@ -63,4 +64,4 @@ def diagnosis_lines(found: Sequence[Diagnosis]) -> Iterator[Text]:
         if each.remedy is not None:
             yield Text(f"{' ' * (LEVEL_WIDTH + width + 2)}  -> {printable(each.remedy)}", "dim")
     counts = Counter(each.level for each in found)
-    yield Text(f"\n{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed")
+    yield Text(f"\n{counts['ok']} ok, {counted(counts['warning'], 'warning')}, {counts['failed']} failed")

@@ -8,6 +8,7 @@ was ends it. Whatever else goes wrong, the text stays in its file, and the file 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -16,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from horarium.client import ApiError, Conflicting, Faulty
 from horarium.commands.console import remark
-from horarium.commands.yaml_text import Unreadable, read_yaml, write_yaml
 from horarium.errors import ConfigurationError
+from horarium.manifest import YamlFault, compose, dumped, value_of
 from horarium.model import TaskConfigPatch
 from horarium.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Draft", "changed", "commented", "editable", "edited", "uncommented"]
+__all__ = ["Draft", "changed", "commented", "editable", "edited", "fields_in", "uncommented"]
 
 EDITOR = '${VISUAL:-${EDITOR:-vi}} "$1"'
 """Left to the shell, as git and crontab do: the variable may hold a command with arguments."""
@@ -49,7 +50,7 @@ def edited(
     `send` takes the config that was read and the fields that differ. Raises ApiError for what editing cannot mend.
     """
     path = _new_file()
-    draft = Draft(config, write_yaml(editable(config)))
+    draft = Draft(config, dumped(editable(config)))
     while True:
         shown = commented(draft)
         path.write_text(shown, encoding="utf-8")
@@ -93,6 +94,17 @@ def uncommented(text: str) -> str:
     return "".join(lines[first:])
 
 
+def fields_in(text: str) -> dict[str, Any]:
+    """The fields that a text has; none where it is empty. Raises YamlFault."""
+    root = compose(text)
+    fields = None if root is None else value_of(root)
+    if fields is None:
+        return {}
+    if not isinstance(fields, dict):
+        raise YamlFault(1, "must be fields and their values, such as `queue: default`")
+    return fields
+
+
 def _sent(
     draft: Draft,
     send: Callable[[Mapping[str, Any], dict[str, Any]], Any],
@@ -101,9 +113,9 @@ def _sent(
 ) -> Any:
     """The answer, None where nothing differs, or the draft to go on with."""
     try:
-        fields = changed(draft.config, read_yaml(draft.text))
+        fields = changed(draft.config, fields_in(draft.text))
         return send(draft.config, fields) if fields else None
-    except Unreadable as error:
+    except YamlFault as error:
         return Draft(draft.config, draft.text, [f"Not saved: {error}"])
     except Faulty as error:
         faults = [f"{'.'.join(map(str, fault.loc))}: {fault.msg}" for fault in error.faults] or [str(error)]
@@ -113,7 +125,7 @@ def _sent(
             return Draft(draft.config, draft.text, [f"Not saved: {error}"])
         newer = read_again()
         note = "Not saved: somebody has changed it meanwhile. Below is what they saved with your changes over it."
-        return Draft(newer, write_yaml(editable(newer) | fields), [note, "Take this line out to send it."])
+        return Draft(newer, dumped(editable(newer) | fields), [note, "Take this line out to send it."])
     except ApiError as error:
         raise type(error)(f"{error}. Your text is kept in {path}") from error
 
@@ -134,7 +146,12 @@ def _new_file() -> Path:
 
 
 def _open_editor(path: Path) -> None:
-    done = subprocess.run(["/bin/sh", "-c", EDITOR, "sh", str(path)], check=False)  # noqa: S603 - the person's own editor
+    """Have the text edited. Ctrl-C is for the editor alone: should it end that, the file is still named."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # unlike SIG_IGN, no child inherits it
+    try:
+        done = subprocess.run(["/bin/sh", "-c", EDITOR, "sh", str(path)], check=False)  # noqa: S603 - the person's own editor
+    finally:
+        signal.signal(signal.SIGINT, before)
     if done.returncode:
         raise ConfigurationError(
             f"the editor ended with code {done.returncode}, so nothing was sent; is VISUAL or EDITOR right? "

@@ -19,7 +19,7 @@ from horarium.commands.limits import DEFAULT_LIMIT, LimitOption, most, tell_rest
 from horarium.commands.talk import JsonOption, LinesOption, TokenOption, UrlOption, talk
 from horarium.commands.waiting import KeyOption, WaitOption, key_header, tell_started
 from horarium.commands.watching import (
-    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_INTERVAL,
     IntervalOption,
     View,
     WatchJsonOption,
@@ -51,7 +51,7 @@ def list_executions(
     given: dict[str, str],
     limit: LimitOption = DEFAULT_LIMIT,
     watching: WatchOption = False,
-    interval: IntervalOption = DEFAULT_INTERVAL_SECONDS,
+    interval: IntervalOption = DEFAULT_INTERVAL,
     as_json: WatchJsonOption = False,
     url: UrlOption = None,
     token: TokenOption = None,

@@ -102,6 +102,7 @@ CONFIG_FLAGS: dict[str, Any] = {
 
 BACKFILL_FLAGS: dict[str, Any] = {
     "overlap": _text("--overlap", help=f"In place of the config's own: {_one_of('overlap')}.", panel=HOW),
+    "dry_run": Annotated[bool | None, typer.Option("--dry-run", help="Say how many it would make, and make none.")],
     "yes": Annotated[bool | None, typer.Option("--yes", help="Do not ask, however many they are.")],
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from horarium.commands.arguments import duration
 from horarium.commands.talk import TokenOption, UrlOption  # noqa: TC001 - as above
 from horarium.errors import ConfigurationError
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Wanted", "importer"]
-
-DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ class Wanted:
         list[str] | None, typer.Option(help="OLD=NEW: a task's name there and here; may be given again.")
     ] = None
     timezone: Annotated[str | None, typer.Option(help="Zone of schedules that name none.")] = None
-    timeout: Annotated[float, typer.Option(help="Seconds after which a run ends, where nothing ended it.")] = (
-        DAY_SECONDS
-    )
+    timeout: Annotated[
+        Any, typer.Option(parser=duration, metavar="DURATION", help="After which a run ends, where nothing ended it.")
+    ] = "1d"
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     url: UrlOption = None
     token: TokenOption = None

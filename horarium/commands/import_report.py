@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from horarium.commands.console import complain, say, show
+from horarium.commands.console import complain, say, show, show_page, widest
 from horarium.importing import Carried, NotCarried
 from horarium.terminal import columns, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from horarium.client import ApiError
@@ -26,7 +26,7 @@ __all__ = ["EXIT_NOT_ALL", "Answered", "report"]
 EXIT_NOT_ALL = 7
 """Something could not be carried over; the rest was."""
 
-HEADINGS = ("NAME", "TASK TYPE", "SCHEDULE", "FIRST TICK", "STATUS", "CHANGE")
+HEADINGS = ("NAME", "CHANGE", "SCHEDULE", "FIRST TICK", "TASK TYPE", "STATUS")
 CHANGES = ("created", "updated", "unchanged")
 IN_BATCH = re.compile(r"\bconfigs\.(\d+)")
 
@@ -74,22 +74,36 @@ def _as_object(
 def _print(carried: Sequence[Carried], behind: Sequence[NotCarried], answered: Answered) -> None:
     if carried:
         changes = _changes(answered.answer or {})
-        show(columns([HEADINGS, *(_row(each, changes) for each in carried)]))
+        show(columns([HEADINGS, *(_row(each, changes) for each in carried)], most=widest()))
     for title, lines in (
-        ("Carried over with a difference:", [f"{each.name}: {note}" for each in carried for note in each.notes]),
-        ("Not carried over:", [f"{each.name}: {each.reason}" for each in behind]),
-        ("Task types that have to be there, and that nobody could be asked about:", list(answered.unasked)),
-        ("Warnings:", list(_warnings(answered.answer or {}))),
+        ("Carried over with a difference:", _told([(each.name, note) for each in carried for note in each.notes])),
+        ("Not carried over:", _told([(each.name, each.reason) for each in behind])),
+        (
+            "Task types that have to be there, and that nobody could be asked about:",
+            [printable(each) for each in answered.unasked],
+        ),
+        ("Warnings:", [printable(each) for each in _warnings(answered.answer or {})]),
     ):
         if lines:
-            show([Text(), Text(title, "bold"), *(Text(f"  {printable(line)}") for line in lines)])
+            show_page([Text(), Text(title, "bold"), *(Text(f"  {line}") for line in lines)])
+
+
+def _told(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names and what is said of each; what is said of several is said once, above their names."""
+    names: dict[str, list[str]] = {}
+    for name, said in pairs:
+        names.setdefault(printable(said), []).append(printable(name))
+    lines: list[str] = []
+    for said, those in names.items():
+        lines += [f"{those[0]}: {said}"] if len(those) == 1 else [f"{said}:", *(f"  {name}" for name in those)]
+    return lines
 
 
 def _row(carried: Carried, changes: Mapping[str, str]) -> tuple[str, ...]:
     config = carried.config
     first = "-" if carried.first_tick is None else f"{carried.first_tick:%Y-%m-%d %H:%M:%S}Z"
     status = config.get("status", "active")
-    return (carried.name, config["task_type"], _schedule(config), first, status, changes.get(carried.name, "-"))
+    return (carried.name, changes.get(carried.name, "-"), _schedule(config), first, config["task_type"], status)
 
 
 def _schedule(config: Mapping[str, Any]) -> str:

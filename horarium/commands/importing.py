@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from anyio import to_thread
 
 from horarium.adopting.imported import task_types_of
 from horarium.client import ApiAway, ApiError, NotLoggedIn, open_client
@@ -21,7 +20,8 @@ from horarium.commands.console import refusals, remark
 from horarium.commands.import_options import Wanted, importer
 from horarium.commands.import_report import EXIT_NOT_ALL, Answered, report
 from horarium.commands.talk import talk
-from horarium.errors import ConfigurationError
+from horarium.commands.working import working
+from horarium.given_text import given_text
 from horarium.importing import Carried, KnownTypes, Target, apscheduler3, celery_beat, crontab, django_celery_beat
 from horarium.importing import taskiq_redis as taskiq
 from horarium.importing.yaml_file import as_yaml, write_new
@@ -53,7 +53,9 @@ UnsafePickle = Annotated[bool, typer.Option("--unsafe-pickle", help="Read entrie
 @app.command("crontab")
 @importer
 def from_crontab(
-    file: Annotated[Path, typer.Argument(help="The crontab; `crontab -l > FILE` writes a user's.")],
+    file: Annotated[
+        Path, typer.Argument(help="The crontab, or - for stdin, as in `crontab -l | horarium import crontab -`.")
+    ],
     user_column: Annotated[
         bool | None,
         typer.Option(
@@ -65,13 +67,13 @@ def from_crontab(
     wanted: Wanted,
 ) -> None:
     """Lines of a crontab, as configs of shell_command."""
+    with refusals():
+        text = given_text(str(file))
+    system = any(file.absolute().is_relative_to(place) for place in SYSTEM_CRONTABS)
+    lines = crontab.read_lines(text, user_column=system if user_column is None else user_column)
 
     async def read(target: Target) -> Sequence[Outcome]:
-        text = await to_thread.run_sync(_text, file)
-        system = any(file.absolute().is_relative_to(place) for place in SYSTEM_CRONTABS)
-        return crontab.translate(
-            crontab.read_lines(text, user_column=system if user_column is None else user_column), target
-        )
+        return crontab.translate(lines, target)
 
     remark("Commands run as shell_command, which is off unless HORARIUM_ALLOW_SHELL=1, and which only admins may use.")
     _carry_over(f"crontab {file}", read, wanted, timezone=wanted.timezone or local_zone())
@@ -147,13 +149,6 @@ def from_apscheduler(
     _carry_over("apscheduler", read, wanted)
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from error
-
-
 def _warn_of_pickles(unsafe_pickle: bool) -> None:
     if unsafe_pickle:
         remark(PICKLE_WARNING)
@@ -163,19 +158,20 @@ def _carry_over(source: str, read: Reader, wanted: Wanted, *, timezone: str | No
     """Read, translate, send or ask, and tell of it."""
     with refusals():
         settings = load_settings(api_url=wanted.url, token=wanted.token)
-        outcomes, answered = talk(partial(_converse, settings, read, wanted, timezone or wanted.timezone))
-        if wanted.output is not None:
-            write_new(wanted.output, as_yaml(source, outcomes))
+        with working(f"Importing {source}"):
+            outcomes, answered = talk(partial(_converse, settings, source, read, wanted, timezone or wanted.timezone))
     code = report(source, outcomes, answered, as_json=wanted.as_json, output=wanted.output)
     raise typer.Exit(code)
 
 
 async def _converse(
-    settings: Settings, read: Reader, wanted: Wanted, timezone: str | None
+    settings: Settings, source: str, read: Reader, wanted: Wanted, timezone: str | None
 ) -> tuple[Sequence[Outcome], Answered]:
     async with open_client(settings) as client:
         known = await _known_types(client, settings, wanted)
         outcomes = await read(Target(known, utc_now(), wanted.timeout, timezone, wanted.renames))
+        if wanted.output is not None:  # before anything is sent: what was made could not be taken back
+            write_new(wanted.output, as_yaml(source, outcomes))
         configs = [each.config for each in outcomes if isinstance(each, Carried)]
         if not known.complete:
             needed = {str(config["task_type"]) for config in configs}

@@ -6,7 +6,6 @@ Exit code 1 where a row could not be carried over; once what kept it out is mend
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +18,8 @@ from horarium.client.errors import ApiAway, ApiError
 from horarium.clock import utc_now
 from horarium.commands.console import remark, say
 from horarium.commands.postgres import with_postgres
-from horarium.commands.talk import EXIT_INTERRUPTED, talk
+from horarium.commands.prompts import agreed
+from horarium.commands.talk import talk
 from horarium.errors import ConfigurationError
 from horarium.legacy import Here, Taken, drop_leftovers, make_plan, read_legacy, take_over, what_is_here
 from horarium.sql.migrator import migrate, pending
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["LegacyOptions", "migrate_from_legacy"]
 
 EXIT_LEFT_OUT = 1
+QUESTION = "Drop refresh_tokens and schedule_events of the older system once its users and configs are here?"
 MIGRATION_SECONDS = 3600.0
 
 Result = TypeVar("Result")
@@ -54,8 +55,9 @@ class LegacyOptions:
 
 def migrate_from_legacy(settings: Settings, options: LegacyOptions) -> int:
     """Take over, tell, drop; the exit code. Raises ApiError and ConfigurationError."""
-    if options.drop and not options.dry_run and not options.yes:
-        _confirm()
+    if options.drop and not options.dry_run and not options.yes and not agreed(QUESTION):
+        remark("Nothing was done.")
+        raise typer.Exit(1)
     legacy = talk(partial(_over_there, partial(read_legacy, options.url, options.schema)))
     plan, taken = talk(
         partial(with_postgres, settings, partial(_work, settings=settings, options=options, legacy=legacy))
@@ -65,19 +67,6 @@ def migrate_from_legacy(settings: Settings, options: LegacyOptions) -> int:
         talk(partial(_over_there, partial(drop_leftovers, options.url, options.schema)))
     _tell_json(plan, taken, dropped, options) if options.as_json else _tell(plan, taken, dropped, options)
     return EXIT_LEFT_OUT if plan.left_out else 0
-
-
-def _confirm() -> None:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on: give --yes", param_hint="--drop-legacy")
-    question = "Drop refresh_tokens and schedule_events of the older system once its users and configs are here?"
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort as error:
-        raise typer.Exit(EXIT_INTERRUPTED) from error
-    if not agreed:
-        say("Nothing was done.")
-        raise typer.Exit(0)
 
 
 async def _over_there(ask: Callable[[], Awaitable[Result]]) -> Result:

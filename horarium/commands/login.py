@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from horarium.client import LoginFile, address_of, log_in, log_out
+from horarium.client import LoginFile, address_of, knock, log_in, log_out
 from horarium.commands.console import refusals, say
-from horarium.commands.prompts import asked, asked_password
+from horarium.commands.prompts import asked, asked_password, is_attended
 from horarium.commands.talk import UrlOption, talk
 from horarium.settings import load_settings
 
@@ -31,6 +30,7 @@ def login(
     with refusals():
         settings = load_settings(api_url=url)
         address = address_of(settings)
+        talk(partial(knock, settings))
         username = username or _username()
         password = asked_password(f"Password of {username} at {address}")
         talk(partial(log_in, settings, username, password))
@@ -53,6 +53,6 @@ def logout() -> None:
 
 
 def _username() -> str:
-    if not sys.stdin.isatty():
+    if not is_attended():
         raise typer.BadParameter("there is no terminal to ask on: give --username")
     return asked("Username", default="admin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -166,7 +167,7 @@ async def _messages(settings: Settings, status: str | None, limit: int) -> list[
 
 async def _retry(settings: Settings, message: str) -> Any:
     async with open_client(settings) as client:
-        return await client.call("POST", f"/notifications/{message}/retry")
+        return await client.call("POST", f"/notifications/{quote(message, safe='')}/retry")
 
 
 async def _id_of(client: ApiClient, name: str) -> int:

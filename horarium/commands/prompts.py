@@ -7,8 +7,9 @@ stands on a command line, which others on the machine can read.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from getpass import getpass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,14 +17,25 @@ from horarium.commands.console import remark
 from horarium.commands.talk import EXIT_INTERRUPTED
 from horarium.terminal import printable
 
-__all__ = ["agreed", "asked", "asked_password"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["agreed", "asked", "asked_password", "is_attended"]
+
+
+def is_attended() -> bool:
+    """Whether somebody sits at stdin, which a program may have closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def asked_password(question: str, *, confirmed: bool = False) -> str:
     """A password; `confirmed` has a new one typed twice."""
-    if sys.stdin.isatty():
+    if is_attended():
         return _hidden(question, confirmed=confirmed)
-    password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        password = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("the password on stdin is no UTF-8 text") from error
     if not password:
         raise typer.BadParameter("there is no terminal to ask on: give the password as a line of stdin")
     return password
@@ -31,20 +43,16 @@ def asked_password(question: str, *, confirmed: bool = False) -> str:
 
 def agreed(question: str) -> bool:
     """Whether the answer is yes; without a terminal nobody can give it, and only `--yes` could."""
-    if not sys.stdin.isatty():
+    if not is_attended():
         raise typer.BadParameter("there is no terminal to ask on: give --yes")
-    try:
+    with _interruptible():
         return typer.confirm(printable(question), err=True)
-    except typer.Abort as error:
-        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def asked(question: str, **options: Any) -> str:
     """The answer, or the exit code of an interrupt."""
-    try:
+    with _interruptible():
         return str(typer.prompt(question, err=True, **options))
-    except typer.Abort as error:
-        raise typer.Exit(EXIT_INTERRUPTED) from error
 
 
 def _hidden(question: str, *, confirmed: bool) -> str:
@@ -53,13 +61,20 @@ def _hidden(question: str, *, confirmed: bool) -> str:
     `typer.prompt` shows its question while the terminal still echoes, and then throws away what was typed by then.
     `getpass` asks when the echo is off.
     """
-    try:
+    with _interruptible():
         while True:
             while not (password := getpass(f"{printable(question)}: ")):
                 pass
             if not confirmed or getpass("The same again: ") == password:
                 return password
             remark("The two were not the same.")
-    except (KeyboardInterrupt, EOFError) as error:
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and Ctrl-D at a question end the command, and the line that the question stands in."""
+    try:
+        yield
+    except (typer.Abort, KeyboardInterrupt, EOFError) as error:
         remark("")
         raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -15,14 +15,14 @@ from horarium.client import ApiAway
 from horarium.commands.console import refusals
 from horarium.commands.talk import TokenOption, UrlOption  # noqa: TC001 - typer reads annotations at run time
 from horarium.commands.watching import (
-    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_INTERVAL,
     IntervalOption,
     View,
     WatchJsonOption,
     WatchOption,
     present,
 )
-from horarium.commands.words import age, pairs, plain
+from horarium.commands.words import age, counted, pairs, plain
 from horarium.settings import load_settings
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ app = typer.Typer()
 def status(
     watching: WatchOption = False,
     as_json: WatchJsonOption = False,
-    interval: IntervalOption = DEFAULT_INTERVAL_SECONDS,
+    interval: IntervalOption = DEFAULT_INTERVAL,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:
@@ -66,7 +66,10 @@ def status_lines(answer: dict[str, Any], url: str, now: datetime) -> list[Text]:
         ("Configs", configs),
         ("In flight", str(answer["total_active_tasks"])),
         *_workers(answer["worker"]["workers"]),
-        *(("Queue", f"{name}  {queue['depth']} messages") for name, queue in sorted(answer["queues"].items())),
+        *(
+            ("Queue", f"{name}  {counted(queue['depth'], 'message')}")
+            for name, queue in sorted(answer["queues"].items())
+        ),
         *(("Event", _event(event, now)) for event in answer["recent_events"]),
     ]
     return [Text(plain(url), "bold"), *pairs(rows)]

@@ -10,7 +10,7 @@ from horarium.client import shaped
 from horarium.commands.console import refusals
 from horarium.commands.talk import TokenOption, UrlOption  # noqa: TC001 - typer reads annotations at run time
 from horarium.commands.watching import (
-    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_INTERVAL,
     IntervalOption,
     View,
     WatchJsonOption,
@@ -36,7 +36,7 @@ app = typer.Typer()
 def tree(
     watching: WatchOption = False,
     as_json: WatchJsonOption = False,
-    interval: IntervalOption = DEFAULT_INTERVAL_SECONDS,
+    interval: IntervalOption = DEFAULT_INTERVAL,
     url: UrlOption = None,
     token: TokenOption = None,
 ) -> None:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from horarium.client import ApiAway, open_client
 from horarium.clock import utc_now
+from horarium.commands.arguments import duration
 from horarium.commands.console import complain, fitted, output, print_json, show
 from horarium.commands.talk import talk
 from horarium.terminal import human_duration
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from horarium.settings import Settings
 
 __all__ = [
-    "DEFAULT_INTERVAL_SECONDS",
+    "DEFAULT_INTERVAL",
     "IntervalOption",
     "Sight",
     "View",
@@ -42,8 +43,9 @@ __all__ = [
     "present",
 ]
 
-DEFAULT_INTERVAL_SECONDS = 1.0
+DEFAULT_INTERVAL = "1s"
 SHORTEST_INTERVAL_SECONDS = 0.1
+LONGEST_INTERVAL_SECONDS = 86_400.0
 LOOK_SECONDS = 3.0
 """A picture that stands still longer than this must say so."""
 
@@ -51,8 +53,20 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw until Ctrl-C,
 WatchJsonOption = Annotated[
     bool, typer.Option("--json", help="Print the API's answer as JSON; with --watch one a line.")
 ]
+
+
+def _interval(text: str) -> float:
+    """How often to look, in seconds. Raises BadParameter."""
+    seconds = duration(text)
+    if not SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
+        raise typer.BadParameter(
+            f"must be from {SHORTEST_INTERVAL_SECONDS:g} s to {LONGEST_INTERVAL_SECONDS:g} s, not {text!r}"
+        )
+    return seconds
+
+
 IntervalOption = Annotated[
-    float, typer.Option(min=SHORTEST_INTERVAL_SECONDS, help="Seconds between two looks of --watch.")
+    Any, typer.Option(parser=_interval, metavar="DURATION", help="From one look of --watch to the next.")
 ]
 
 

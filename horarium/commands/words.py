@@ -11,7 +11,7 @@ from rich.text import Text
 
 from horarium.terminal import human_duration, printable
 
-__all__ = ["age", "countdown", "moment", "outcome", "pairs", "plain", "seconds", "status", "text_block"]
+__all__ = ["age", "countdown", "counted", "moment", "outcome", "pairs", "plain", "seconds", "status", "text_block"]
 
 STYLES = {
     "active": "green",
@@ -55,6 +55,11 @@ def countdown(instant: str | None, now: datetime) -> str:
         return "-"
     ahead = (datetime.fromisoformat(instant) - now).total_seconds()
     return f"in {human_duration(ahead)}" if ahead >= 1 else "now"
+
+
+def counted(number: int, thing: str) -> str:
+    """How many there are of a thing: `1 config`, `2 configs`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def age(instant: str | None, now: datetime) -> str:

@@ -32,7 +32,7 @@ class ApiFacts:
 
     url: str
     named: bool = False
-    """Whether a setting or a login says that there is one."""
+    """Whether a setting says that there is one, or something answers there that is none."""
     away: str | None = None
     blocked_by: tuple[str, ...] = ()
     refused: str | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from horarium.embedded import EmbeddedPostgres, EmbeddedRedis
 from horarium.errors import ConfigurationError
-from horarium.settings import PREFIX, Settings, load_settings
+from horarium.settings import Settings, given_by, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ def _as_far_as_readable(
         faults = tuple(line for line in str(error).splitlines() if line.strip())
         at_fault = {fault.partition(":")[0] for fault in faults}
         sound = {name: value for name, value in environ.items() if name not in at_fault}
-        flags = {name: value for name, value in overrides.items() if PREFIX + name.upper() not in at_fault}
+        flags = {name: value for name, value in overrides.items() if given_by(name, overrides) not in at_fault}
         return load_settings(sound, **flags), faults
 
 

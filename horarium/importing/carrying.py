@@ -100,6 +100,8 @@ def carry(name: str, draft: Callable[[], Draft], target: Target) -> Outcome:
         return draft().finished(target)
     except CannotCarry as error:
         return NotCarried(name, str(error))
+    except Exception as error:  # noqa: BLE001 - other people's data: whatever is wrong with an entry costs that one alone
+        return NotCarried(name, f"cannot be read: {type(error).__name__}: {error}")
 
 
 def plain(value: Any, where: str = "") -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
@@ -16,19 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from horarium.errors import ConfigurationError
-from horarium.importing.carrying import Draft, Outcome, Target, carry
+from horarium.importing.carrying import CannotCarry, Draft, Outcome, Target, carry
 from horarium.importing.celery_schedules import object_fields
 from horarium.importing.policies import set_expiry, set_priority, set_queue, set_timeout
 from horarium.schedule import ScheduleError
 from horarium.schedule.zones import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
 
 __all__ = ["BeatEntry", "read", "translate"]
 
 TAG = "from:celery"
+SCHEDULES = ("beat_schedule", "CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE")
+"""What settings call it: Celery's own name, with Django's usual prefix, and as before Celery 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class BeatEntry:
     """An entry of `beat_schedule`; `schedule` is whatever the app put there, and `zone` the one that it keeps."""
 
     name: str
-    task: str
+    task: object
     schedule: object
     zone: tzinfo
     args: Sequence[object] = ()
@@ -54,7 +57,9 @@ def read(source: str) -> list[BeatEntry]:
         if not _is_app(app):
             raise ConfigurationError(f"{module} has no Celery app named {attribute!r}")
         return _of_app(app)
-    app = next((value for value in vars(loaded).values() if _is_app(value)), None)
+    app = _app_in(loaded)
+    if app is None and hasattr(loaded, "__path__") and importlib.util.find_spec(f"{module}.celery") is not None:
+        app = _app_in(_load_module(f"{module}.celery"))
     return _of_app(app) if app is not None else _of_settings(source, loaded)
 
 
@@ -80,6 +85,12 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
+def _app_in(module: ModuleType) -> Any:
+    """The app that `celery -A` would find in a module, or None."""
+    likely = (getattr(module, name, None) for name in ("app", "celery"))
+    return next((value for value in (*likely, *vars(module).values()) if _is_app(value)), None)
+
+
 def _is_app(value: object) -> bool:
     return any(f"{kind.__module__}.{kind.__name__}" == "celery.app.base.Celery" for kind in type(value).__mro__)
 
@@ -96,7 +107,7 @@ def _of_app(app: Any) -> list[BeatEntry]:
 
 
 def _of_settings(source: str, module: ModuleType) -> list[BeatEntry]:
-    schedule = getattr(module, "beat_schedule", getattr(module, "CELERY_BEAT_SCHEDULE", None))
+    schedule = next((vars(module)[name] for name in SCHEDULES if name in vars(module)), None)
     if not isinstance(schedule, dict):
         raise ConfigurationError(f"{source} holds no Celery app and no beat_schedule")
     name = getattr(module, "timezone", getattr(module, "CELERY_TIMEZONE", None))
@@ -106,20 +117,24 @@ def _of_settings(source: str, module: ModuleType) -> list[BeatEntry]:
         raise ConfigurationError(f"{source}: {error}") from error
 
 
-def _entries(schedule: Mapping[str, Mapping[str, Any]], zone: tzinfo) -> list[BeatEntry]:
-    return [
-        BeatEntry(
-            name=str(name),
-            task=str(entry["task"]),
-            schedule=entry["schedule"],
-            zone=zone,
-            args=tuple(entry.get("args") or ()),
-            kwargs=dict(entry.get("kwargs") or {}),
-            options=dict(entry.get("options") or {}),
-            relative=bool(entry.get("relative", getattr(entry["schedule"], "relative", False))),
-        )
-        for name, entry in sorted(schedule.items())
-    ]
+def _entries(schedule: Mapping[str, Any], zone: tzinfo) -> list[BeatEntry]:
+    return [_entry(str(name), entry, zone) for name, entry in sorted(schedule.items(), key=lambda item: str(item[0]))]
+
+
+def _entry(name: str, entry: Any, zone: tzinfo) -> BeatEntry:
+    """An entry of the schedule: a mapping, or one of beat's own objects. What it lacks is None."""
+    given = entry if isinstance(entry, Mapping) else vars(entry) if hasattr(entry, "__dict__") else {}
+    when = given.get("schedule")
+    return BeatEntry(
+        name=name,
+        task=given.get("task"),
+        schedule=when,
+        zone=zone,
+        args=given.get("args") or (),
+        kwargs=given.get("kwargs") or {},
+        options=given.get("options") or {},
+        relative=bool(given.get("relative", getattr(when, "relative", False))),
+    )
 
 
 def translate(entry: BeatEntry, target: Target) -> Outcome:
@@ -128,6 +143,8 @@ def translate(entry: BeatEntry, target: Target) -> Outcome:
 
 
 def _draft(entry: BeatEntry) -> Draft:
+    if not isinstance(entry.task, str) or not entry.task:
+        raise CannotCarry("names no task")
     fields = object_fields(entry.schedule, entry.zone)
     draft = Draft(entry.name, entry.task, fields | {"overlap": "allow_all", "tags": [TAG]}, entry.args, entry.kwargs)
     if entry.relative:

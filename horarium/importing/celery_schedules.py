@@ -42,6 +42,8 @@ def object_fields(schedule: Any, zone: tzinfo) -> dict[str, Any]:
         return interval_fields(timedelta(seconds=schedule))
     if isinstance(schedule, timedelta):
         return interval_fields(schedule)
+    if schedule is None:
+        raise CannotCarry("has no schedule")
     kind = type(schedule)
     if not kind.__module__.startswith(CELERY):
         raise CannotCarry(f"has a schedule of a class of its own, {kind.__module__}.{kind.__qualname__}")

@@ -141,11 +141,9 @@ def _command(given: str) -> str:
 
 
 def _jitter(delay: str | None) -> dict[str, int]:
-    if delay is None:
-        return {}
-    if not delay.isdigit():
+    if delay is not None and not (delay.isascii() and delay.isdigit()):
         raise CannotCarry(f"RANDOM_DELAY is {delay!r}, which is no number of minutes")
-    return {"jitter_seconds": int(delay) * 60}
+    return {"jitter_seconds": int(delay) * 60} if int(delay or 0) else {}
 
 
 def _notes(line: CrontabLine, zone: str) -> Iterator[str]:
@@ -153,7 +151,7 @@ def _notes(line: CrontabLine, zone: str) -> Iterator[str]:
         yield f"ran as the user {line.user}; runs as the worker's user"
     if "TZ" in line.variables:
         yield f"TZ={line.variables['TZ']} is set for the command alone; its times are those of {zone}"
-    if "RANDOM_DELAY" in line.variables:
+    if _jitter(line.variables.get("RANDOM_DELAY")):
         yield "RANDOM_DELAY was drawn once for all runs; jitter is another one for each"
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from horarium.errors import ConfigurationError
 from horarium.importing.carrying import Carried, NotCarried
+from horarium.manifest import dumped
 from horarium.terminal import printable
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ __all__ = ["as_yaml", "write_new"]
 def as_yaml(source: str, outcomes: Sequence[Outcome]) -> str:
     """The text of the file."""
     configs = [each.config for each in outcomes if isinstance(each, Carried)]
-    body = yaml.safe_dump({"configs": configs}, sort_keys=False, allow_unicode=True, width=120)
-    return "".join(f"# {printable(line)}\n" for line in _comments(source, outcomes)) + body
+    return "".join(f"# {printable(line)}\n" for line in _comments(source, outcomes)) + dumped({"configs": configs})
 
 
 def _comments(source: str, outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -10,12 +10,11 @@ since a template that came out empty would otherwise remove everything with `--p
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from horarium.errors import ConfigurationError
+from horarium.given_text import STDIN, given_text
 from horarium.manifest.yaml_text import YamlFault, compose, line_of, node_at, value_of
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Manifest", "ManifestError", "parse", "read"]
 
-STDIN = "-"
 KEYS = ("configs", "defaults", "source")
 MERGED = ("parameters", "schedule_config")
 
@@ -66,8 +64,8 @@ class Manifest:
 
 
 def read(files: Iterable[str]) -> Manifest:
-    """What these files declare together; `-` is stdin. Raises ManifestError."""
-    parts = [parse(_text(file), "<stdin>" if file == STDIN else file) for file in files]
+    """What these files declare together; `-` is stdin. Raises ConfigurationError."""
+    parts = [parse(given_text(file), "<stdin>" if file == STDIN else file) for file in files]
     sources = sorted({str(part.source) for part in parts if part.source is not None})
     if len(sources) > 1:
         raise ManifestError(f"one source at a time: these files name {', '.join(sources)}")
@@ -80,15 +78,6 @@ def parse(text: str, file: str) -> Manifest:
         return _manifest(text, file)
     except YamlFault as fault:
         raise ManifestError(f"{file}:{fault.line}: {fault.message}") from None
-
-
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.buffer.read().decode() if file == STDIN else Path(file).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"{file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{file}: is no UTF-8 text (byte {error.start})") from error
 
 
 def _manifest(text: str, file: str) -> Manifest:

@@ -20,7 +20,7 @@ from horarium.model import TaskConfigCreate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["SCHEMA_PATH", "as_declared", "written"]
+__all__ = ["SCHEMA_PATH", "as_declared", "dumped", "written"]
 
 SCHEMA_PATH = "/horarium.schema.json"
 WIDTH = 120
@@ -57,7 +57,7 @@ def written(configs: Iterable[Mapping[str, Any]], *, url: str, source: str | Non
     head = [
         f"# yaml-language-server: $schema={url}{SCHEMA_PATH}",
         f"# Exported from {url}. `horarium apply -f` takes it.",
-        *([] if source is None else [_dumped({"source": source}).rstrip()]),
+        *([] if source is None else [dumped({"source": source}).rstrip()]),
     ]
     body = [part for config in configs for part in _parts(config, queues)]
     return "\n".join([*head, "configs:" if body else "configs: []", *body]) + "\n"
@@ -68,7 +68,7 @@ def _parts(config: Mapping[str, Any], queues: Mapping[str, str]) -> Iterator[str
         yield "# Paused here; that is not a file's to say."
     if config["status"] == "error":
         yield "# In error here: it may have to be mended before it is applied."
-    yield _dumped([as_declared(config, queues)]).rstrip("\n")
+    yield dumped([as_declared(config, queues)]).rstrip("\n")
 
 
 def as_declared(config: Mapping[str, Any], queues: Mapping[str, str]) -> dict[str, Any]:
@@ -95,7 +95,8 @@ def _default(name: str) -> Any:
     return default if default is PydanticUndefined else to_jsonable_python(default)
 
 
-def _dumped(value: object) -> str:
+def dumped(value: object) -> str:
+    """A JSON value as YAML that both versions read alike."""
     return str(
         yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=WIDTH)
     )

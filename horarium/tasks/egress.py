@@ -94,9 +94,14 @@ class _Guard:
         except aiohttp.ClientConnectorError:
             if not self._refused:
                 raise
-            found = " and ".join(f"{address}, which is {kind}" for address, kind in self._refused.items())
-            told = f"{self._host} is at {found}; HORARIUM_HTTP_ALLOW can open a host or a network"
+            told = f"{self._found()}; HORARIUM_HTTP_ALLOW can open a host or a network"
             raise EgressRefused(told) from None
+
+    def _found(self) -> str:
+        """Where the host is and why that may not be reached; an address is not said twice."""
+        if self._refused.keys() == {self._host}:
+            return f"{self._host} is {self._refused[self._host]}"
+        return f"{self._host} is at " + " and ".join(f"{each}, which is {kind}" for each, kind in self._refused.items())
 
     def _keep_own_headers(self, request: aiohttp.ClientRequest) -> None:
         """Once a hop has led to another origin they stay out, even where a later one leads back."""

@@ -200,10 +200,21 @@ def test_what_requests_may_reach_is_read_once_and_in_full() -> None:
     ]
 
 
+def test_what_a_flag_gave_is_named_by_the_flag() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({"HORARIUM_DRAIN_SECONDS": "-1"}, port=99999, api_url="localhost:8080")
+
+    assert sorted(line.partition(": ")[0] for line in str(refused.value).splitlines()) == [
+        "--port",
+        "--url",
+        "HORARIUM_DRAIN_SECONDS",
+    ]
+
+
 def test_what_opens_nothing_is_a_fault() -> None:
     (fault,) = faults(http_allow="api.internal,http://secret")
 
-    assert fault.startswith("HORARIUM_HTTP_ALLOW: Value error, must be host names, addresses or networks, as in ")
+    assert fault.startswith("HORARIUM_HTTP_ALLOW: must be host names, addresses or networks, as in ")
 
 
 def test_lists_are_split_at_commas() -> None:
@@ -321,7 +332,7 @@ def test_a_broker_of_an_app_and_one_by_url_are_one_too_many() -> None:
 def test_what_is_no_module_and_attribute_is_no_broker(spec: str) -> None:
     (fault,) = faults(broker=spec)
 
-    assert fault.startswith("HORARIUM_BROKER: Value error, must be module:attribute")
+    assert fault.startswith("HORARIUM_BROKER: must be module:attribute")
 
 
 def test_queues_are_the_apps_own_to_name() -> None:

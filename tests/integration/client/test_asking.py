@@ -203,6 +203,19 @@ async def test_an_edit_that_met_another_is_laid_over_it_and_loses_nothing(
     assert seen(tmp_path, 1)[0].startswith("# Not saved: somebody has changed it meanwhile.")
 
 
+async def test_ctrl_c_in_an_editor_does_not_end_the_command_before_it_has_named_the_file(
+    house: House, login: Path, name: str, tmp_path: Path
+) -> None:
+    await house.config(name=name)
+    interrupted = tmp_path / "interrupted.sh"
+    interrupted.write_text("#!/bin/sh\ntrap '' INT\nkill -INT 0\nexit 3\n")
+    interrupted.chmod(0o755)
+
+    with in_terminal("config", "edit", name, editor=str(interrupted), config_dir=login) as terminal:
+        await terminal.shows("The text is in ")
+        assert await terminal.ended() == 2
+
+
 async def test_an_editor_that_fails_sends_nothing_and_says_where_the_text_is(
     house: House, login: Path, name: str
 ) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from tests.support.commands import Run, run
 from tests.support.logins import expire, stored
+from tests.support.processes import environment
 from tests.support.pseudo_terminal import in_terminal
 from tests.support.together import at_once
 from tests.support.tree import PASSWORD, House
@@ -42,6 +46,54 @@ async def test_a_tree_in_a_pipe_is_plain_text(login: Path) -> None:
     assert lines[1].startswith("horarium  ")
     assert [line for line in lines if "─ dispatcher  " in line and "running" in line] != []
     assert [line for line in lines if "\x1b" in line or line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+async def test_an_encoding_without_the_signs_of_the_tree_still_gets_a_tree(
+    login: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+
+    shown = await run("tree", config_dir=login)
+
+    assert (shown.code, shown.err) == (0, "")
+    assert [line for line in shown.out.splitlines() if "?? dispatcher  " in line] != []
+
+
+@pytest.mark.parametrize("interval", ["nan", "inf", "0", "-1", "2d"])
+async def test_an_interval_that_is_none_is_refused(tmp_path: Path, interval: str) -> None:
+    refused = await run("tree", "--watch", "--interval", interval, "--url", NOBODY, token="abc", config_dir=tmp_path)
+
+    assert (refused.code, "--interval" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["login", "--username", "admin"], ["apply", "-f", "-"], ["config", "edit", "x"]])
+async def test_where_stdin_is_closed_a_command_says_that_it_cannot_ask(
+    house: House, tmp_path: Path, command: list[str]
+) -> None:
+    line = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "horarium", *command]
+
+    done = await anyio.run_process(
+        line, stdin=subprocess.DEVNULL, env=environment(api_url=house.url, config_dir=tmp_path), check=False
+    )
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+
+
+async def test_nobody_is_asked_for_a_password_that_nobody_could_take(tmp_path: Path) -> None:
+    with in_terminal("login", "--url", NOBODY, config_dir=tmp_path) as terminal:
+        assert "Password" not in await terminal.shows("nobody answers at")
+        assert await terminal.ended() == 6
+
+
+async def test_a_password_that_is_no_text_is_refused(house: House, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "horarium", "login", "--username", "admin", "--url", house.url]
+
+    done = await anyio.run_process(
+        line, input=b"p\xe4ss\n", env=environment(config_dir=tmp_path) | {"PYTHONUTF8": "1"}, check=False
+    )
+
+    assert (done.returncode, b"is no UTF-8 text" in done.stderr) == (2, True)
 
 
 async def test_json_is_the_api_s_own_answer(house: House, login: Path) -> None:

@@ -71,6 +71,16 @@ async def test_executions_are_listed_newest_first_by_their_ids_with_the_names_of
     assert "config_name" not in json.loads(lines.out.splitlines()[0])
 
 
+async def test_a_config_that_is_deleted_still_gives_its_executions_a_name(house: House, login: Path, name: str) -> None:
+    config_id = await house.config(name=name)
+    task_id = (await final(house, await started(house, config_id)))["task_id"]
+    await house.call("DELETE", f"/api/v1/task-configs/{config_id}")
+
+    page = await run("execution", "show", task_id, config_dir=login)
+
+    assert f"{name} ({config_id})" in page.out
+
+
 async def test_the_filters_are_those_of_the_api(house: House, login: Path, name: str) -> None:
     config_id = await house.config(name=name, task_type="fail", parameters={"message": "no luck"})
     task_id = (await final(house, await started(house, config_id)))["task_id"]

@@ -28,7 +28,7 @@ async def test_a_rule_is_made_listed_tested_and_removed(login: Path) -> None:
     assert made.err == "Made the rule ops. Its secret is not shown again.\n"
     (line,) = [line for line in listed.out.splitlines() if " ops " in line]
     assert line.split()[1:] == ["ops", "nothing", "yet", "all", "events", "#nightly", URL]
-    assert (tested.code, "has not arrived: 127.0.0.1 is at 127.0.0.1" in tested.err) == (1, True)
+    assert (tested.code, "has not arrived: 127.0.0.1 is loopback" in tested.err) == (1, True)
     assert (removed.code, removed.out) == (0, "Removed the rule ops.\n")
 
 

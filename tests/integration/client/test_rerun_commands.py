@@ -68,6 +68,20 @@ async def test_a_backfill_makes_what_is_missing_and_the_same_again_makes_nothing
     assert json.loads(second.out) == {"created": 0, "skipped": 5}
 
 
+async def test_a_dry_run_says_how_many_a_backfill_would_make_and_asks_for_no_yes(
+    house: House, login: Path, name: str
+) -> None:
+    config_id = await house.config(name=name, status="inactive", **MINUTELY)
+    words = ("config", "backfill", name, "--start", "2026-01-02T00:00:00Z", "--end", "2026-01-02T09:59:00Z")
+
+    shown = await run(*words, "--dry-run", config_dir=login)
+    as_json = await run(*words, "--dry-run", "--json", config_dir=login)
+
+    assert (shown.code, shown.out) == (0, "Would make 600 executions; 0 ticks needed none.\n")
+    assert json.loads(as_json.out) == {"created": 600, "skipped": 0}
+    assert (await house.get(f"/task-configs/{config_id}/executions"))["total"] == 0
+
+
 async def test_a_backfill_in_pieces_makes_every_tick_once(house: House, login: Path, name: str) -> None:
     config_id = await house.config(name=name, status="inactive", **MINUTELY)
     ticks = backfill.PIECE + 11

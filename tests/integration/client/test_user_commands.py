@@ -43,6 +43,12 @@ async def test_a_user_is_made_and_can_log_in(house: House, login: Path, name: st
     assert await may_log_in(house, name)
 
 
+async def test_a_key_that_would_outlive_the_calendar_is_refused(login: Path, name: str) -> None:
+    refused = await run("api-key", "create", name, "--days", "999999999", config_dir=login)
+
+    assert (refused.code, "--days" in refused.err) == (2, True)
+
+
 async def test_without_a_password_no_user_is_made(login: Path, name: str) -> None:
     refused = await run("user", "create", name, config_dir=login)
 

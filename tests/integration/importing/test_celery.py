@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.imports import Imported, due, imported, peer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -59,6 +56,50 @@ async def test_what_has_no_equal_is_named_and_the_exit_code_says_so(run: Importe
 
 async def test_tasks_that_are_declared_when_the_app_is_finished_are_found(run: Imported) -> None:
     assert run.configs["added when finished"]["schedule_config"]["cron_expression"] == "1 * * * *"
+
+
+async def test_an_entry_that_makes_no_sense_costs_only_itself(tmp_path: Path) -> None:
+    settings = tmp_path / "celeryconfig.py"
+    settings.write_text(
+        "beat_schedule = {'well': {'task': 'app.add', 'schedule': 60}, 7: {'schedule': 60}, 'text': 'app.add',\n"
+        "'never': {'task': 'app.add'}, 'endless': {'task': 'app.add', 'schedule': float('inf')},\n"
+        "'args': {'task': 'app.add', 'schedule': 60, 'kwargs': 5}}\n"
+    )
+
+    run = await imported("celery", str(settings), "--offline")
+
+    assert (run.code, run.configs.keys()) == (7, {"well"})
+    assert {name: run.left[name] for name in ("7", "text", "never")} == {
+        "7": "names no task",
+        "text": "names no task",
+        "never": "has no schedule",
+    }
+    assert run.left["endless"].startswith("cannot be read: OverflowError: ")
+    assert run.left["args"].startswith("cannot be read: TypeError: ")
+
+
+async def test_a_package_is_looked_into_as_celery_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "celery.py").write_text(
+        "from celery import Celery\nother = Celery('other')\napp = Celery('shop')\n"
+        "app.conf.beat_schedule = {'hourly': {'task': 'app.add', 'schedule': 3600}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+
+    run = await imported("celery", "shop", "--offline")
+
+    assert (run.code, run.configs.keys()) == (0, {"hourly"})
+
+
+@pytest.mark.parametrize("name", ["CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE"])
+async def test_settings_may_call_the_schedule_as_django_or_an_older_celery_does(tmp_path: Path, name: str) -> None:
+    settings = tmp_path / "settings.py"
+    settings.write_text(f"{name} = {{'hourly': {{'task': 'app.add', 'schedule': 3600}}}}\n")
+
+    assert (await imported("celery", str(settings), "--offline")).configs.keys() == {"hourly"}
 
 
 async def test_a_file_of_settings_alone_will_do(tmp_path: Path) -> None:

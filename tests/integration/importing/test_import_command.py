@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import anyio
 import pytest
 import yaml
 
+from horarium.manifest import read
 from tests.support.imports import imported
 from tests.support.processes import environment
+from tests.support.pseudo_terminal import in_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +111,19 @@ async def test_where_shell_command_is_off_a_crontab_says_so(api: dict[str, str],
     assert run.left == {"line 1: backup": "shell_command is off there; HORARIUM_ALLOW_SHELL=1 turns it on"}
 
 
+async def test_a_reason_that_several_have_is_told_once(api: dict[str, str], tmp_path: Path) -> None:
+    crontab = tmp_path / "crontab"
+    crontab.write_text("0 3 * * * backup\n0 4 * * * restore\n")
+    command = [sys.executable, "-m", "horarium", "import", "crontab", str(crontab)]
+
+    done = await anyio.run_process(command, env=environment(**api), check=False)
+
+    assert (
+        "  shell_command is off there; HORARIUM_ALLOW_SHELL=1 turns it on:\n    line 1: backup\n    line 2: restore\n"
+        in done.stdout.decode()
+    )
+
+
 async def test_a_dry_run_that_reaches_nobody_goes_by_what_is_known_here(source: Source, tmp_path: Path) -> None:
     run = await imported("celery", source(hourly=HOURLY), api_url=NOBODY, token="any", config_dir=tmp_path)
 
@@ -136,6 +152,62 @@ async def test_a_file_is_written_once_and_says_what_it_lacks(source: Source, tmp
     assert "# Not carried over: often: runs every 0.5 s; intervals here are whole seconds\n" in file.read_text()
 
 
+async def test_a_file_that_is_there_keeps_anything_from_being_made(
+    api: dict[str, str], source: Source, tmp_path: Path
+) -> None:
+    file = tmp_path / "horarium.yaml"
+    file.write_text("mine")
+    command = [sys.executable, "-m", "horarium", "import", "celery", source(unmade=HOURLY), "--apply", "-o", str(file)]
+
+    done = await anyio.run_process(command, env=environment(**api), check=False)
+
+    assert (done.returncode, file.read_text()) == (2, "mine")
+    assert "unmade" not in await names(api)
+
+
+@pytest.mark.parametrize("value", ["1e3", "08", "0o17", "on", "12:30"])
+async def test_a_text_that_looks_like_a_number_is_applied_as_a_text(tmp_path: Path, value: str) -> None:
+    crontab, file = tmp_path / "crontab", tmp_path / "horarium.yaml"
+    crontab.write_text(f"VALUE={value}\n@daily job\n")
+
+    await imported("crontab", str(crontab), "--timezone", "UTC", "--offline", "-o", str(file))
+
+    [entry] = read([str(file)]).entries
+    assert entry.config["parameters"]["env"] == {"VALUE": value}
+
+
+async def test_a_crontab_comes_through_a_pipe_too() -> None:
+    command = [sys.executable, "-m", "horarium", "import", "crontab", "-", "--timezone", "UTC", "--offline", "--json"]
+
+    done = await anyio.run_process(command, input=b"@daily job\n", env=environment(), check=False)
+
+    assert [config["name"] for config in json.loads(done.stdout)["configs"]] == ["job"]
+
+
+async def test_the_timeout_is_a_duration(source: Source) -> None:
+    run = await imported("celery", source(long=HOURLY), "--offline", "--timeout", "2h")
+
+    assert run.configs["long"]["timeout_seconds"] == 7200
+
+
+async def test_on_a_terminal_it_says_what_it_is_at(source: Source) -> None:
+    with in_terminal("import", "celery", source(slowly=HOURLY), "--offline") as terminal:
+        assert "Importing celery" in await terminal.shows("can be carried over")
+
+
+async def test_on_a_terminal_no_name_hides_what_would_change_and_no_reason_is_cut(
+    api: dict[str, str], source: Source
+) -> None:
+    long, often = "a name that is long " * 6, {"task": "echo", "schedule": 0.5}
+
+    with in_terminal("import", "celery", source(**{long: HOURLY, f"{long}too": often}), **api) as terminal:
+        shown = await terminal.shows("can be carried over")
+
+    row = next(line for line in shown.splitlines() if "every 3600 s" in line)
+    assert row.split("…")[1].split()[:2] == ["created", "every"]
+    assert "runs every 0.5 s; intervals here are whole seconds" in " ".join(shown.split())
+
+
 async def test_people_get_a_table_and_the_lines_that_stay_behind(api: dict[str, str], source: Source) -> None:
     arguments = ["celery", source(table=HOURLY, often={"task": "echo", "schedule": 0.5})]
 
@@ -145,7 +217,7 @@ async def test_people_get_a_table_and_the_lines_that_stay_behind(api: dict[str, 
 
     lines = done.stdout.decode().splitlines()
     assert lines[0].split("  ")[0] == "NAME"
-    assert lines[1].split()[:5] == ["table", "echo", "every", "3600", "s"]
-    assert lines[1].split()[-2:] == ["active", "created"]
+    assert lines[1].split()[:5] == ["table", "created", "every", "3600", "s"]
+    assert lines[1].split()[-2:] == ["echo", "active"]
     assert "  often: runs every 0.5 s; intervals here are whole seconds" in lines
     assert lines[-1] == "1 can be carried over, 1 not; nothing was changed, --apply does it."

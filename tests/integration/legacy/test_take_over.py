@@ -235,7 +235,7 @@ async def test_dropping_is_asked_for_and_a_no_does_nothing(empty_url: str, legac
         await terminal.shows("[y/N]: ")
         terminal.type("n")
         assert "Nothing was done." in await terminal.shows("Nothing was done.")
-        assert await terminal.ended() == 0
+        assert await terminal.ended() == 1
     unasked = await run(*arguments, database_url=empty_url)
 
     assert unasked.code == 2

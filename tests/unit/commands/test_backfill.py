@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from horarium.commands.backfill import pieces
+import pytest
+
+from horarium.client import ApiError
+from horarium.commands.backfill import Backfill, pieces, ticks_of
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TICKS = [START + timedelta(minutes=number) for number in range(7)]
@@ -37,3 +40,10 @@ def test_a_tick_belongs_to_one_piece_whether_the_ends_count_or_not() -> None:
 
 def test_without_a_tick_there_is_still_one_piece_for_the_api_to_judge() -> None:
     assert pieces("a", "b", []) == [("a", "b", 0)]
+
+
+def test_a_schedule_that_makes_no_sense_is_refused_by_its_name() -> None:
+    config = {"name": "broken", "scheduler_type": "cron", "schedule_config": {"cron_expression": "x"}}
+
+    with pytest.raises(ApiError, match="the schedule of broken makes no sense, mend it first: "):
+        ticks_of(config, Backfill("broken", START.isoformat(), END.isoformat(), {}))

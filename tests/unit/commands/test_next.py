@@ -76,6 +76,15 @@ def test_an_interval_without_an_anchor_begins_where_the_look_does() -> None:
     ]
 
 
+def test_an_interval_is_written_as_for_a_config() -> None:
+    result = run("--every", " 90 ", "--from", "2026-01-01T00:00Z", "--count", "2", "--json")
+
+    assert [each["tick_at"] for each in json.loads(result.stdout)["items"]] == [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:01:30Z",
+    ]
+
+
 def test_a_date_without_an_offset_goes_by_the_zone() -> None:
     result = run("--at", "2090-01-01T09:00", "--tz", "America/New_York", "--json")
 
@@ -113,8 +122,8 @@ def test_a_schedule_with_no_tick_to_come_is_code_1_and_says_so(arguments: list[s
         (["* * *"], "EXPRESSION: must have 5 fields"),
         (["* * * * *", "--tz", "Europe/Pariss"], "--tz: is no time zone; did you mean 'Europe/Paris'?"),
         (["--every", "90m", "--tz", "Mars"], "--tz: is no time zone"),
-        (["--every", "90"], "--every: '90' is no duration; write numbers with d, h, m or s"),
-        (["--every", "5m5m"], "--every: '5m5m' is no duration"),
+        (["--every", "5m5m"], "--every: must be a duration such as 30s, 5m or 1d2h30m, not '5m5m'"),
+        (["--every", "1.5h"], "--every: must be a duration such as 30s, 5m or 1d2h30m, not '1.5h'"),
         (["--every", "0s"], "--every: days, hours, minutes, seconds must add up to whole seconds, at least 1"),
         (["--every", "1h", "--anchor", "noon"], "--anchor: must be an RFC 3339 string"),
         (["--at", "2026-02-30"], "--at: is no date and time of the calendar"),

@@ -15,7 +15,7 @@ from horarium.commands.console import fitted, table
 from horarium.commands.execution_words import HEADINGS, change_line, execution_page, execution_words, outcome_line
 from horarium.commands.notification_words import MESSAGE_HEADINGS, RULE_HEADINGS, message_words, rule_words
 from horarium.commands.status import status_lines
-from horarium.commands.words import age, countdown, moment, seconds
+from horarium.commands.words import age, countdown, counted, moment, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -219,7 +219,7 @@ def test_a_run_that_jitter_puts_off_says_when_it_fires() -> None:
 def test_events_are_told_with_what_belongs_to_them() -> None:
     event = {"event": "failed", "timestamp": at(), "task_id": TASK_ID, "attempt": 2, "error": "boom", "reason": None}
 
-    assert drawn(event_words([event]))[1] == f"{moment(at())}  failed  {TASK_ID}  error boom, attempt 2"
+    assert drawn(event_words([event], NOW))[1] == f"0s ago  failed  {TASK_ID}  error boom, attempt 2"
 
 
 def test_a_list_of_executions_begins_with_the_id_that_other_commands_take() -> None:
@@ -327,3 +327,8 @@ def test_durations_and_distances_are_short() -> None:
         "-",
     )
     assert (age(at(seconds=-90), NOW), age(None, NOW)) == ("1m 30s ago", "-")
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 ticks"), (1, "1 tick"), (2, "2 ticks")])
+def test_one_thing_is_not_called_several(number: int, words: str) -> None:
+    assert counted(number, "tick") == words

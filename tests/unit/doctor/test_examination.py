@@ -95,7 +95,7 @@ def test_a_setting_that_is_wrong_hides_none_of_the_others(tmp_path: Path) -> Non
     assert [fault.partition(":")[0] for fault in patient.faults] == [
         "HORARIUM_REDIS_URI",
         "HORARIUM_PORT",
-        "HORARIUM_API_URL",
+        "--url",
     ]
 
 

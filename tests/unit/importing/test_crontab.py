@@ -73,6 +73,13 @@ def test_tz_is_the_commands_alone_and_that_is_said() -> None:
     assert outcome.notes == ("TZ=Asia/Tokyo is set for the command alone; its times are those of UTC",)
 
 
+def test_a_random_delay_of_nothing_is_none() -> None:
+    [outcome] = imported("RANDOM_DELAY=0\n0 9 * * * job")
+
+    assert "jitter_seconds" not in carried(outcome)
+    assert outcome.notes == ()
+
+
 def test_a_random_delay_of_minutes_is_jitter_of_seconds() -> None:
     assert one("RANDOM_DELAY=6\n0 9 * * * job")["jitter_seconds"] == 360
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from horarium.errors import ConfigurationError
 from horarium.manifest import ManifestError, parse, read
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
 
-    with pytest.raises(ManifestError, match=r"nowhere\.yaml: No such file"):
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml: No such file"):
         read([str(tmp_path / "nowhere.yaml")])
-    with pytest.raises(ManifestError, match="is no UTF-8 text"):
+    with pytest.raises(ConfigurationError, match="is no UTF-8 text"):
         read([str(binary)])
