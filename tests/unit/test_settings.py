@@ -143,7 +143,7 @@ def test_what_is_no_address_of_an_api_is_a_fault(given: str) -> None:
 def test_a_server_that_nothing_here_speaks_to_is_a_fault_and_its_address_is_not_shown(name: str, given: str) -> None:
     (fault,) = faults(**{name: given})
 
-    assert fault.startswith(f"HORARIUM_{name.upper()}: Value error, must be a URL that begins with ")
+    assert fault.startswith(f"HORARIUM_{name.upper()}: must be a URL that begins with ")
     assert "secret" not in fault
 
 
