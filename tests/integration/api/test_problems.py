@@ -97,7 +97,7 @@ async def test_what_goes_wrong_is_a_problem_document(
 async def test_a_method_not_taken_says_which_are(house: House) -> None:
     answer = await house.call("PUT", BASE)
 
-    assert set(answer.headers["Allow"].split(",")) == {"GET", "POST"}
+    assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
 
 
 async def test_a_state_that_stands_against_it_is_a_conflict(house: House) -> None:
