@@ -299,7 +299,7 @@ ROUTES = (
     Route(
         "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
         body=RunRequest, body_required=False, reads=(IDEMPOTENCY_KEY,), gives=("Location",),
-        conflict="The Idempotency-Key was used before, with other parameters",
+        conflict="The Idempotency-Key was used before, with other parameters, or the task type is no more what it was",
     ),
     Route(
         "POST", f"{ONE}/backfill", backfill_config, "Run ticks of the past that did not run", "operator", Backfill,

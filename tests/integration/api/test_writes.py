@@ -28,6 +28,25 @@ async def test_the_same_key_without_parameters_answers_the_same_run_after_an_edi
     assert (again.status, again.body) == (202, first.body)
 
 
+@pytest.mark.parametrize(
+    ("release", "code"),
+    [
+        ("UPDATE task_configs SET task_type = 'forgotten' WHERE id = $1", "task_type"),
+        ("UPDATE task_configs SET parameters = '{\"text\": 1}' WHERE id = $1", "parameters"),
+    ],
+)
+async def test_a_run_of_what_no_longer_fits_its_task_is_a_conflict_and_makes_nothing(
+    house: House, release: str, code: str
+) -> None:
+    config = await house.config()
+    await house.sql(release, config)
+
+    answer = await house.call("POST", f"{BASE}/{config}/run")
+
+    assert (answer.status, answer.body["code"]) == (409, code)
+    assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
+
+
 @pytest.mark.parametrize("kind", [{}, DAILY], ids=["manual", "cron"])
 @pytest.mark.parametrize("field", ["start_at", "end_at"])
 async def test_an_edit_of_one_date_is_checked_against_the_other(
