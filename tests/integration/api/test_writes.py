@@ -68,6 +68,14 @@ async def test_a_new_config_that_ends_when_it_starts_is_refused(house: House) ->
     assert (answer.status, answer.faults) == (422, {"end_at"})
 
 
+@pytest.mark.parametrize("instant", [1893456000, "2030-01-01T00:00:00+25:00", "2030-01-01T00:00:00+01:60", {}])
+async def test_what_is_no_instant_is_refused_with_how_to_write_one(house: House, instant: object) -> None:
+    answer = await house.call("POST", f"{BASE}/1/pause", {"until": instant})
+
+    example = "must be RFC 3339 with an offset, such as 2030-01-31T09:00:00Z"
+    assert (answer.status, answer.body["errors"]) == (422, [{"loc": ["until"], "msg": example}])
+
+
 async def test_a_backslash_before_u0000_is_text_like_any_other(house: House) -> None:
     config = await house.config(parameters={"message": r"a\u0000b"})
 
