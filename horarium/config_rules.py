@@ -86,11 +86,16 @@ class ConfigRules:
     def check_runnable(self, task_type: str, parameters: Mapping[str, Any]) -> None:
         """Refuse to run what was kept long ago and fits no more; raises Conflict."""
         try:
-            self._task_types.get(task_type).check(parameters)
-        except NotFound:
-            raise Conflict("task_type", f"this server knows no task type {task_type} any more") from None
+            self.kept_task_type(task_type).check(parameters)
         except InvalidInput as error:
             raise Conflict("parameters", f"{task_type} takes other parameters by now: {error}") from None
+
+    def kept_task_type(self, name: str) -> TaskType:
+        """The task type of what was kept long ago; raises Conflict."""
+        try:
+            return self._task_types.get(name)
+        except NotFound:
+            raise Conflict("task_type", f"this server knows no task type {name} any more") from None
 
     def task_type(self, name: str) -> TaskType:
         """The task type a config names; raises InvalidInput."""

@@ -20,10 +20,16 @@ supervisor that restarts the actor.
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
+    "MOST_FAULTS",
     "ConfigurationError",
     "Conflict",
     "FieldError",
@@ -35,7 +41,12 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
+    "unknown_field",
 ]
+
+
+MOST_FAULTS = 50
+"""So many faults of one model are told: each is a sentence, and a body may be made of nothing but faults."""
 
 
 class HorariumError(Exception):
@@ -52,6 +63,14 @@ class FieldError:
 
     loc: tuple[str | int, ...]
     msg: str
+
+
+def unknown_field(name: str, known: Collection[str]) -> str:
+    """What to say of a field that nobody knows, where these are known."""
+    if not known:
+        return "unknown; nothing can be given here"
+    near = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.75)
+    return f"unknown; did you mean {near[0]}?" if near else f"unknown; known are {', '.join(known)}"
 
 
 class InvalidInput(HorariumError):

@@ -159,6 +159,13 @@ class EventFeed:
             self._chunks[place, wanted] = known
         return known
 
+    def id_before(self, place: int) -> EventId | None:
+        """The event that a client at this place has come to, of whatever kind; None for a place that leads nowhere."""
+        if place == self.end:
+            return self.last_id
+        at = place - self.first - 1
+        return self._frames[at].id if at >= 0 else None
+
     def _place_behind(self, seen: EventId) -> int:
         """The place behind this event; one that is not held has none, as its successors may not be, either."""
         at = bisect_left(self._frames, seen, key=lambda frame: frame.id)
@@ -210,8 +217,12 @@ class Subscription:
         return max(0.0, self._rests_until - self._feed.clock())
 
     def whereabouts(self) -> bytes:
-        """The id to resume from, of whatever kind that event is: no event to a client, but a sign of life."""
-        return f": here\nid: {self._feed.last_id}\n\n".encode()
+        """The id to resume from, of whatever kind that event is: no event to a client, but a sign of life.
+
+        It is the client's own place and not the newest event: who is cut off right now has still to be told the rest.
+        """
+        seen = self._feed.id_before(self._place)
+        return b": here\n\n" if seen is None else f": here\nid: {seen}\n\n".encode()
 
     async def news(self) -> None:
         """Wait until there may be something to take."""

@@ -71,7 +71,6 @@ class TaskConfigs:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
-        self._task_types = task_types
         self._rules = ConfigRules(task_types)
         self._mailboxes = mailboxes
         self._clock = clock
@@ -179,10 +178,7 @@ class TaskConfigs:
         """Run once, now; the row is committed before its message is sent. The same key again answers the same run."""
         async with self._database.transaction() as connection:
             config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
-            parameters = config["parameters"] if body.parameters is None else body.parameters
-            if body.parameters is not None:
-                self._rules.permit(by, config["task_type"])
-            self._task_types.get(config["task_type"]).check(parameters)
+            parameters = self._parameters(config, body, by)
             execution_id: UUID | None = await QUERIES.execution_insert_run.value(
                 connection, id=uuid7(), config_id=config_id, parameters=parameters, idempotency_key=idempotency_key
             )
@@ -197,6 +193,16 @@ class TaskConfigs:
         self._mailboxes.publisher.send_nowait(Publish((execution_id,)))
         self._mailboxes.record(HistoryEvent.now(config_id, "task_executed", task_id=str(execution_id), by=by.name))
         return execution_id
+
+    def _parameters(self, config: asyncpg.Record, body: RunRequest, by: Author) -> dict[str, Any]:
+        """What a run by hand is given, which fits the task type as it is now."""
+        kept: dict[str, Any] = config["parameters"]
+        if body.parameters is None:
+            self._rules.check_runnable(config["task_type"], kept)
+            return kept
+        self._rules.permit(by, config["task_type"])
+        self._rules.kept_task_type(config["task_type"]).check(body.parameters)
+        return body.parameters
 
     async def _move(
         self, config_id: int, allowed: tuple[str, ...], status: str, event: HistoryEventName, by: Author

@@ -63,10 +63,14 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RotateToken:
-    """To the token service: a new pair for this refresh token, which dies."""
+    """To the token service: a new pair for this refresh token, which dies.
+
+    `retry_key` is what the asker knows this call by, should its answer be lost; None: it will not ask again.
+    """
 
     refresh_token: str = field(repr=False)
     reply: Reply[TokenPair] = field(repr=False)
+    retry_key: str | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

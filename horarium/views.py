@@ -80,9 +80,9 @@ class ExecutionPage:
     total: int
 
     @classmethod
-    def of(cls, rows: Sequence[asyncpg.Record], shown: list[Execution], limit: int, total: int) -> Self:
-        """The page that these rows are, as they are shown, of so many that were asked for."""
-        return cls(shown, rows[-1]["id"] if len(rows) == limit else None, int(total))
+    def of(cls, found: Sequence[asyncpg.Record], shown: list[Execution], total: int) -> Self:
+        """The page that is shown of what was found, which is one row more where others follow."""
+        return cls(shown, found[len(shown) - 1]["id"] if len(found) > len(shown) else None, int(total))
 
 
 def sums_good_for(_sums: object, took: float) -> float:
@@ -198,10 +198,9 @@ class Views:
     async def executions(self, wanted: ExecutionFilter, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of executions, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
-            rows = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit)
-            shown = await _with_progress(connection, rows)
-        total = await self._totals.get(wanted)
-        return ExecutionPage.of(rows, shown, limit, total)
+            found = await QUERIES.execution_list.rows(connection, **wanted.values(), before=before, max_rows=limit + 1)
+            shown = await _with_progress(connection, found[:limit])
+        return ExecutionPage.of(found, shown, await self._totals.get(wanted))
 
     async def _count(self, wanted: ExecutionFilter) -> int:
         async with self._database.connection() as connection:
@@ -222,9 +221,9 @@ class Views:
     async def active(self, *, before: UUID | None, limit: int) -> ExecutionPage:
         """A page of what is in flight, newest first, and how many there are in all."""
         async with self._database.connection() as connection:
-            rows = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit)
+            found = await QUERIES.execution_active.rows(connection, before=before, max_rows=limit + 1)
             total = await QUERIES.execution_count_active.value(connection)
-            return ExecutionPage.of(rows, await _with_progress(connection, rows), limit, total)
+            return ExecutionPage.of(found, await _with_progress(connection, found[:limit]), total)
 
 
 async def _public(connection: Connection, task_id: UUID) -> asyncpg.Record:

@@ -99,7 +99,7 @@ class TokenService:
                 case LogIn():
                     request.reply.set(await self._log_in(request))
                 case RotateToken():
-                    request.reply.set(await self._rotate(request.refresh_token))
+                    request.reply.set(await self._rotate(request))
                 case EndSession():
                     await self._sessions.end(request.refresh_token)
                     request.reply.set(None)
@@ -119,14 +119,14 @@ class TokenService:
             await note(connection, user, "user.logged_in", Target("user", account.id, account.username))
         return await self._sessions.open(account.id, account.session_version, remember_me=request.remember_me)
 
-    async def _rotate(self, refresh_token: str) -> TokenPair:
-        held = await self._sessions.find(refresh_token)
+    async def _rotate(self, request: RotateToken) -> TokenPair:
+        held = await self._sessions.find(request.refresh_token)
         # The user is looked at first: were Postgres away after the rotation, the successor would be lost and the
-        # client's next try might be a replay. A dead token needs no user to end its family; but one that is presented
+        # client's next try a replay. A dead token needs no user to end its family; but one that is presented
         # again for an answer that was lost does, before it is answered.
         if not held.spent:
             await self._check_holder(held)
-        pair = await self._sessions.renew(held)
+        pair = await self._sessions.renew(held, retry_key=request.retry_key)
         if held.spent:
             await self._check_holder(held)
         return pair

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -78,14 +79,15 @@ class StoredTokens:
                 # Once the server has changed the token, the new one must get to the file whatever becomes of us.
                 # The call's own deadline ends it.
                 with anyio.CancelScope(shield=True):
-                    tokens = await self._exchange(tokens.refresh_token)
+                    tokens = await self._exchange(tokens)
         return tokens.access_token
 
-    async def _exchange(self, refresh_token: str) -> TokenPair:
-        """A new pair for a refresh token, stored."""
-        url = self._transport.url
+    async def _exchange(self, stored: TokenPair) -> TokenPair:
+        """A new pair in the place of this one, stored. If its answer is lost, it is asked for under the same key."""
+        url, body = self._transport.url, {"refresh_token": stored.refresh_token}
+        headers = {"Idempotency-Key": hashlib.sha256(stored.access_token.encode()).hexdigest()}
         try:
-            answer = await self._transport.send("POST", "/auth/refresh", body={"refresh_token": refresh_token})
+            answer = await self._transport.send("POST", "/auth/refresh", body=body, headers=headers)
         except NotLoggedIn as error:
             raise NotLoggedIn(f"the login at {url} has ended; run `horarium login`") from error
         tokens = shaped(TokenPair, answer, url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Reply, Route
 from horarium.model import ApiKey, ApiKeyCreate, NewApiKey
 
@@ -21,8 +21,9 @@ async def list_api_keys(call: Call) -> Reply:
     """A page of keys."""
     query: PageQuery = call.query
     parts = read_cursor(query.cursor, int)
-    rows, total = await call.services.api_keys.page(after=parts[0] if parts else 0, limit=query.limit)
-    cursor = write_cursor(rows[-1]["id"]) if len(rows) == query.limit else None
+    found, total = await call.services.api_keys.page(after=parts[0] if parts else 0, limit=query.limit + 1)
+    rows, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(last["id"])
     return Reply(Page[ApiKey](items=[ApiKey(**row) for row in rows], next_cursor=cursor, total=total))
 
 

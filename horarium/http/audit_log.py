@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from horarium.audit_log import AuditFilter
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Reply, Route
 from horarium.model import AuditEntry, Instant
 
@@ -35,8 +35,10 @@ async def list_audit_log(call: Call) -> Reply:
     query: AuditQuery = call.query
     parts = read_cursor(query.cursor, int)
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    rows, total = await call.services.audit_log.page(wanted, before_id=parts[0] if parts else None, limit=query.limit)
-    cursor = write_cursor(rows[-1]["id"]) if len(rows) == query.limit else None
+    before = parts[0] if parts else None
+    found, total = await call.services.audit_log.page(wanted, before_id=before, limit=query.limit + 1)
+    rows, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(last["id"])
     return Reply(Page[AuditEntry](items=[AuditEntry(**row) for row in rows], next_cursor=cursor, total=total))
 
 

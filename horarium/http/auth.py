@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from horarium.audit_log import Target
 from horarium.http.origin import client_address
-from horarium.http.routing import Empty, Reply, Route
+from horarium.http.routing import IDEMPOTENCY_KEY, Empty, Reply, Route
 from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
 from horarium.model import Login, Refresh, TokenPair, User
 
@@ -18,6 +19,11 @@ __all__ = ["ROUTES"]
 NO_STORE = {"Cache-Control": "no-store"}
 ASK_SECONDS = 10.0
 """A login hashes a password; several at once wait for each other."""
+RETRY_KEY = replace(
+    IDEMPOTENCY_KEY,
+    description="Answers get lost: who gives a key may ask again under it, and for 10 s gets the same refresh token."
+    " Without one, or under another, a token that comes again ends its session",
+)
 
 
 async def log_in(call: Call) -> Reply:
@@ -31,10 +37,10 @@ async def log_in(call: Call) -> Reply:
 
 
 async def refresh_tokens(call: Call) -> Reply:
-    """A new pair for a refresh token, which dies; the same again within 10 s, and later the end of its session."""
-    token: str = call.body.refresh_token
+    """A new pair for a refresh token, which dies: presented again it ends its session."""
+    token, key = call.body.refresh_token, call.idempotency_key
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
-        lambda reply: RotateToken(token, reply), timeout=ASK_SECONDS
+        lambda reply: RotateToken(token, reply, key), timeout=ASK_SECONDS
     )
     return Reply(pair, NO_STORE)
 
@@ -66,7 +72,7 @@ ROUTES = (
     ),
     Route(
         "POST", "/api/v1/auth/refresh", refresh_tokens, "A new pair for a refresh token", None, TokenPair, body=Refresh,
-        conflict=None, problems=(401,),
+        reads=(RETRY_KEY,), conflict=None, problems=(401,),
     ),
     Route(
         "POST", "/api/v1/auth/revoke", revoke_session, "End one session", None, status=204, body=Refresh, conflict=None,

@@ -35,6 +35,8 @@ PATH = "/api/v1/auth/browser"
 LONGEST_SECONDS = 400 * 86_400
 """How long a browser keeps a cookie at most."""
 VALUE = re.compile(r"([01])([A-Za-z0-9_-]{1,200})")
+RETRY_KEY = "page"
+"""What every tab knows its renewal by: they share the cookie, and where an answer is lost another one asks."""
 OWN_PAGE = HeaderField(FIELD, None, "1. From a page that Horarium serves; whatever else asks is answered 403")
 
 
@@ -63,7 +65,7 @@ async def renew_browser_session(call: Call) -> Reply:
         raise Unauthorized(BAD_REFRESH_TOKEN)
     kept, token = presented
     pair: TokenPair = await call.services.mailboxes.tokens.ask(
-        lambda reply: RotateToken(token, reply), timeout=ASK_SECONDS
+        lambda reply: RotateToken(token, reply, RETRY_KEY), timeout=ASK_SECONDS
     )
     return await _opened(call, pair, kept=kept)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from horarium.admission import Key
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import IF_MATCH, Reply, Route
 from horarium.model import Limit, LimitPut
 
@@ -22,9 +22,10 @@ async def list_limits(call: Call) -> Reply:
     """A page of limits, with what runs and what waits under each."""
     query: PageQuery = call.query
     parts = read_cursor(query.cursor, str, str)
-    limits, total = await call.services.limits.page(after=Key(*parts) if parts else None, limit=query.limit)
-    cursor = write_cursor(limits[-1].kind, limits[-1].name) if len(limits) == query.limit else None
-    return Reply(Page[Limit](items=limits, next_cursor=cursor, total=total))
+    found, total = await call.services.limits.page(after=Key(*parts) if parts else None, limit=query.limit + 1)
+    limits, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(last.kind, last.name)
+    return Reply(Page[Limit](items=[*limits], next_cursor=cursor, total=total))
 
 
 async def put_limit(call: Call) -> Reply:

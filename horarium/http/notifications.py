@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from horarium.errors import FieldError, InvalidInput, NotFound
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import IF_MATCH, Empty, Reply, Route
 from horarium.model import (
     Notification,
@@ -51,8 +51,9 @@ async def list_rules(call: Call) -> Reply:
     """A page of rules."""
     query: PageQuery = call.query
     parts = read_cursor(query.cursor, int)
-    rows, total = await call.services.notifications.page(after=parts[0] if parts else 0, limit=query.limit)
-    cursor = write_cursor(rows[-1]["id"]) if len(rows) == query.limit else None
+    found, total = await call.services.notifications.page(after=parts[0] if parts else 0, limit=query.limit + 1)
+    rows, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(last["id"])
     rules = [NotificationRule.of(row, _url(call, row)) for row in rows]
     return Reply(Page[NotificationRule](items=rules, next_cursor=cursor, total=total))
 
@@ -101,10 +102,11 @@ async def try_rule(call: Call) -> Reply:
 async def list_messages(call: Call) -> Reply:
     """A page of messages."""
     query: NotificationsQuery = call.query
-    rows, total = await call.services.notifications.messages(
-        NotificationFilter(query.status, query.rule_id, query.config_id), before=_before(query), limit=query.limit
+    found, total = await call.services.notifications.messages(
+        NotificationFilter(query.status, query.rule_id, query.config_id), before=_before(query), limit=query.limit + 1
     )
-    cursor = write_cursor(str(rows[-1]["id"])) if len(rows) == query.limit else None
+    rows, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(str(last["id"]))
     items = [Notification(**dict(row)) for row in rows]
     return Reply(Page[Notification](items=items, next_cursor=cursor, total=total))
 

@@ -30,8 +30,9 @@ ABOUT = """Supervised scheduled work: every due tick ends as exactly one row tha
 
 Send an access token (`POST /api/v1/auth/login`) or an API key as `Authorization: Bearer ...`. Whatever is refused is
 answered by one shape, `application/problem+json`, whose `code` is for programs and whose `errors` name the fields at
-fault. Every answer carries `X-Request-Id`. A path that takes another method answers 405 with `Allow`. Times are
-RFC 3339 with an offset, durations seconds. Lists are pages: `next_cursor` of one is the `cursor` of the next."""
+fault. Every answer carries `X-Request-Id`. A path that takes another method answers 405 with `Allow`; what
+GET reads, HEAD asks for, but for the stream of events. Times are RFC 3339 with an offset, durations seconds. Lists are
+pages: `next_cursor` of one is the `cursor` of the next, and null on the last."""
 TAGS: dict[str, str] = {
     "auth": "Log in, renew, log out, who am I",
     "task-configs": "What runs, when, and by which rules",

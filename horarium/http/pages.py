@@ -26,10 +26,10 @@ FILES = {path.name: path.read_bytes() for path in Path(__file__).with_name("docs
 
 
 def add_pages(app: web.Application) -> None:
-    """Put the page at /docs, and what it is made of below."""
+    """Put the page at /docs, and what it is made of below; HEAD is answered as well."""
     for name in FILES:
         path = "/docs" if name == "index.html" else f"/docs/{name}"
-        app.router.add_route("GET", path, _serve(name))
+        app.router.add_get(path, _serve(name))
 
 
 def _serve(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.errors import FieldError, InvalidInput
 
-__all__ = ["ConfigIds", "Page", "PageQuery", "read_cursor", "write_cursor"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ConfigIds", "Page", "PageQuery", "cut", "read_cursor", "write_cursor"]
 
 LARGEST = 2**62  # a list's limit is added to it, and the sum still fits 64 bits
 CURSOR = re.compile("[A-Za-z0-9_-]+")
@@ -44,6 +47,12 @@ class Page(BaseModel, Generic[Item]):
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """`ExecutionPage`: the name of the schema, and of a generated client's type."""
         return f"{params[0].__name__}Page"
+
+
+def cut(found: Sequence[Item], limit: int) -> tuple[Sequence[Item], Item | None]:
+    """The page of what was found, which is one more where others follow; and the last of it, null where none do."""
+    page = found[:limit]
+    return page, page[-1] if len(found) > limit else None
 
 
 def write_cursor(*parts: object) -> str:

@@ -16,8 +16,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
-from horarium.errors import FieldError, InvalidInput
+from horarium.errors import MOST_FAULTS, FieldError, InvalidInput, unknown_field
 from horarium.http.problems import Malformed, TooLarge, TooSlow, UnsupportedMediaType
+from horarium.model.fields import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,7 +47,7 @@ def read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise InvalidInput(*(FieldError((name,), "must not hold the NUL character") for name in nul))
     if odd := [*_oddly_written(query, model)]:
         raise InvalidInput(*odd)
-    return _checked(lambda: model.model_validate(dict(query)))
+    return _checked(lambda: model.model_validate(dict(query)), model)
 
 
 async def read_body(
@@ -65,7 +66,7 @@ async def read_body(
     if b"\\u0000" in raw and _holds_nul(content):
         raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
     # strictly, and so from JSON: there a date is text, which Python's own strictness would refuse
-    return _checked(lambda: model.model_validate_json(raw, strict=True))
+    return _checked(lambda: model.model_validate_json(raw, strict=True), model)
 
 
 def _oddly_written(query: Mapping[str, str], model: type[BaseModel]) -> Iterator[FieldError]:
@@ -123,17 +124,24 @@ def _holds_nul(content: Any) -> bool:
     return False
 
 
-def _checked(validate: Callable[[], BaseModel]) -> BaseModel:
+def _checked(validate: Callable[[], BaseModel], model: type[BaseModel]) -> BaseModel:
     try:
         return validate()
     except ValidationError as error:
         faults = error.errors(include_url=False)
         if faults[0]["type"] == "json_invalid":  # JSON, as orjson has found, but deeper than pydantic goes
             raise Malformed("the body is nested too deeply") from None
-        raise InvalidInput(*map(_field_error, faults)) from None
+        raise InvalidInput(*(_field_error(fault, model) for fault in faults[:MOST_FAULTS])) from None
 
 
-def _field_error(fault: Any) -> FieldError:
+def _field_error(fault: Any, model: type[BaseModel]) -> FieldError:
     """A fault as the contract has it; one that a rule over several fields found names the body."""
-    message = fault["msg"].removeprefix("Value error, ")
-    return FieldError(tuple(fault["loc"]) or ("body",), message)
+    loc = tuple(fault["loc"]) or ("body",)
+    if fault["type"] == "extra_forbidden" and len(loc) == 1:
+        return FieldError(loc, _unknown(str(loc[0]), model))
+    return FieldError(loc, fault["msg"].removeprefix("Value error, "))
+
+
+def _unknown(name: str, model: type[BaseModel]) -> str:
+    elsewhere = model.elsewhere if issubclass(model, Patch) else {}
+    return elsewhere.get(name) or unknown_field(name, model.model_fields)

@@ -40,7 +40,7 @@ async def requests(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _tell(request: web.Request, status: int, seconds: float) -> None:
-    is_read = request.method == "GET" and status < 400
+    is_read = request.method in ("GET", "HEAD") and status < 400
     if is_read and not own_level.isEnabledFor(logging.DEBUG):  # asked at once: structlog asks when the line is made
         return
     resource = request.match_info.route.resource

@@ -221,6 +221,8 @@ def _adapter(answer: Any) -> TypeAdapter[Any]:
 
 
 def add_routes(app: web.Application, routes: tuple[Route, ...]) -> None:
-    """Put routes into an application."""
+    """Put routes into an application; what can be read by GET is answered to HEAD, but for streams, which never end."""
     for route in routes:
         app.router.add_route(route.method, route.path, route.handle)
+        if route.method == "GET" and route.media_type != "text/event-stream":
+            app.router.add_route("HEAD", route.path, route.handle)

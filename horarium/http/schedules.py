@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from horarium.firing import FiringSpec
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Reply, Route
+from horarium.keyspace.due_index import to_ms
 from horarium.schedule import CronSchedule, DateSchedule, IntervalSchedule
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ async def list_schedules(call: Call) -> Reply:
     """A page of the due index, earliest tick first."""
     query: PageQuery = call.query
     index = call.services.views.index
-    parts = read_cursor(query.cursor, int)
-    offset = max(parts[0], 0) if parts else 0
-    entries = await index.page(offset, query.limit)
-    cursor = write_cursor(offset + query.limit) if len(entries) == query.limit else None
+    parts = read_cursor(query.cursor, int, int)
+    offset = 0 if parts is None else await index.place_behind(*parts)
+    entries, last = cut(await index.page(offset, query.limit + 1), query.limit)
+    cursor = None if last is None else write_cursor(to_ms(last.tick), last.config_id)
     items = [_entry(entry) for entry in entries if entry.spec]
     return Reply(Page[ScheduleEntry](items=items, next_cursor=cursor, total=await index.size()))
 

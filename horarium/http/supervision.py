@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from horarium.audit_log import Target
 from horarium.errors import Conflict, NotFound
-from horarium.http.paging import LARGEST, Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import LARGEST, Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
 from horarium.logs import redact
 from horarium.supervisor import NoSuchChild, NotRunning, StillRunning
@@ -162,9 +162,10 @@ async def list_tree_events(call: Call) -> Reply:
     """Recent events, oldest first."""
     query: EventsQuery = call.query
     parts = read_cursor(query.cursor, int)
-    recorded = call.services.supervisor().events.recent(after=query.after if parts is None else parts[0])
-    shown = recorded[: query.limit]
-    cursor = write_cursor(shown[-1].sequence) if len(shown) < len(recorded) else None
+    recorded = call.services.supervisor().events.recent(after=query.after)
+    rest = [one for one in recorded if parts is None or one.sequence > parts[0]]
+    shown, last = cut(rest, query.limit)
+    cursor = None if last is None else write_cursor(last.sequence)
     return Reply(Page[EventAnswer](items=list(map(event_answer, shown)), next_cursor=cursor, total=len(recorded)))
 
 

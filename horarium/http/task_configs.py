@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
 from horarium.http.executions import ExecutionQuery, list_page
-from horarium.http.paging import ConfigIds, Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import ConfigIds, Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, IF_MATCH, Empty, Reply, Route
 from horarium.model import (
     Action,
@@ -124,10 +124,10 @@ async def list_configs(call: Call) -> Reply:
     """A page of configs."""
     query: ConfigsQuery = call.query
     wanted = ConfigFilter(query.status, query.scheduler_type, query.task_type, query.tag, query.q)
-    configs, total = await call.services.views.configs(wanted, _place(query))
-    full = len(configs) == query.limit
-    cursor = write_cursor(query.sort, _sorted_by(query.sort, configs[-1]), configs[-1].id) if full else None
-    return Reply(Page[TaskConfig](items=configs, next_cursor=cursor, total=total))
+    found, total = await call.services.views.configs(wanted, _place(query, query.limit + 1))
+    configs, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(query.sort, _sorted_by(query.sort, last), last.id)
+    return Reply(Page[TaskConfig](items=[*configs], next_cursor=cursor, total=total))
 
 
 async def list_names(call: Call) -> Reply:
@@ -221,18 +221,18 @@ async def list_config_executions(call: Call) -> Reply:
     return await list_page(call, config_id=call.config_id)
 
 
-def _place(query: ConfigsQuery) -> ConfigPage:
-    """The page that the cursor stands before; raises InvalidInput for one of another order, or made by hand."""
+def _place(query: ConfigsQuery, limit: int) -> ConfigPage:
+    """What stands behind the cursor; raises InvalidInput for one of another order, or made by hand."""
     after = read_cursor(query.cursor, str, str, int)
     if after is None:
-        return ConfigPage(query.sort, query.limit)
+        return ConfigPage(query.sort, limit)
     sort, key, config_id = after
     if sort != query.sort:
         raise InvalidInput(FieldError(("cursor",), f"belongs to a list sorted by {sort}"))
     if not sort.endswith("created_at"):
-        return ConfigPage(sort, query.limit, config_id, after_name=key)
+        return ConfigPage(sort, limit, config_id, after_name=key)
     try:
-        return ConfigPage(sort, query.limit, config_id, after_created_at=INSTANT.validate_python(key))
+        return ConfigPage(sort, limit, config_id, after_created_at=INSTANT.validate_python(key))
     except ValidationError:
         raise InvalidInput(FieldError(("cursor",), "is not the next_cursor of this list")) from None
 
@@ -299,7 +299,7 @@ ROUTES = (
     Route(
         "POST", f"{ONE}/run", run_config, "Run once, now", "operator", RunAnswer, status=202,
         body=RunRequest, body_required=False, reads=(IDEMPOTENCY_KEY,), gives=("Location",),
-        conflict="The Idempotency-Key was used before, with other parameters",
+        conflict="The Idempotency-Key was used before, with other parameters, or the task type is no more what it was",
     ),
     Route(
         "POST", f"{ONE}/backfill", backfill_config, "Run ticks of the past that did not run", "operator", Backfill,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Reply, Route
 from horarium.identity.accounts import UserFilter
 from horarium.model import PasswordChange, Role, User, UserCreate, UserPatch
@@ -35,12 +35,13 @@ async def list_users(call: Call) -> Reply:
     """A page of users."""
     query: UsersQuery = call.query
     parts = read_cursor(query.cursor, int)
-    rows, total = await call.services.accounts.page(
+    found, total = await call.services.accounts.page(
         UserFilter(query.username, query.role, query.is_active, query.q),
         after=parts[0] if parts else 0,
-        limit=query.limit,
+        limit=query.limit + 1,
     )
-    cursor = write_cursor(rows[-1]["id"]) if len(rows) == query.limit else None
+    rows, last = cut(found, query.limit)
+    cursor = None if last is None else write_cursor(last["id"])
     return Reply(Page[User](items=[_shown(row) for row in rows], next_cursor=cursor, total=total))
 
 

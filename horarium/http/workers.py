@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from horarium.http.paging import Page, PageQuery, read_cursor, write_cursor
+from horarium.http.paging import Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import Empty, Reply, Route
 from horarium.model.workers import WorkerDetail, WorkerTold, WorkerView
 
@@ -32,8 +32,8 @@ async def list_workers(call: Call) -> Reply:
     parts = read_cursor(query.cursor, str)
     workers = await call.services.worker_control.all()
     rest = [each for each in workers if parts is None or each.beat.id > parts[0]]
-    shown = rest[: query.limit]
-    cursor = write_cursor(shown[-1].beat.id) if len(shown) < len(rest) else None
+    shown, last = cut(rest, query.limit)
+    cursor = None if last is None else write_cursor(last.beat.id)
     items = [WorkerView(**_fields(each)) for each in shown]
     return Reply(Page[WorkerView](items=items, next_cursor=cursor, total=len(workers)))
 

@@ -95,10 +95,10 @@ class Sessions:
             raise Unauthorized(BAD_REFRESH_TOKEN)
         return held
 
-    async def renew(self, held: HeldToken) -> TokenPair:
+    async def renew(self, held: HeldToken, *, retry_key: str | None = None) -> TokenPair:
         """The next pair of a session; raises Unauthorized where it has ended, or ends for this token was a dead one."""
         now = self._clock()
-        outcome = await self._refresh_tokens.rotate(held, now=now)
+        outcome = await self._refresh_tokens.rotate(held, now=now, retry_key=retry_key)
         if isinstance(outcome, Refused):
             if outcome.reason == "replayed":
                 log.warning("refresh_token.replayed", user_id=held.user_id, family=held.family)

@@ -158,6 +158,21 @@ class DueIndex:
             specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, ids)) if ids else []
         return [_due_config(member, tick, spec or b"") for (member, tick), spec in zip(pairs, specs, strict=True)]
 
+    async def place_behind(self, tick_ms: int, config_id: int) -> int:
+        """Where a list of the index goes on that has come to this config, firing at these Unix milliseconds.
+
+        While it still does, right behind it. Where it has moved on, at the first that fires at that instant, for what
+        came before it may have moved, too: some may be read twice, and none is left out.
+        """
+        member = str(config_id)
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zscore(self._keys.due, member)
+                pipe.zrank(self._keys.due, member)
+                pipe.zcount(self._keys.due, "-inf", f"({tick_ms}")
+                known, rank, earlier = await pipe.execute()
+        return int(rank) + 1 if known == tick_ms else int(earlier)
+
     async def firing_before(self, until: datetime, most: int) -> tuple[list[DueConfig], int]:
         """Configs that fire before `until`, earliest first, and how many there are; of many, evenly spread ones."""
         with redis_errors():

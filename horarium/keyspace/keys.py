@@ -9,7 +9,7 @@ timeout:tasks              HASH    execution id -> attempt and worker
 timeout:index              ZSET    execution id -> deadline, Unix ms
 auth:token:{hash}          HASH    one refresh token, by its SHA-256
 auth:family:{id}           HASH    the login it descends from
-auth:retry:{hash}          STRING  half of what a token was changed for, 10 s
+auth:retry:{hash}          STRING  half of what a token was changed for, where that may be asked again, 10 s
 auth:user_tokens:{user}    ZSET    families of a user -> when each ends, Unix ms
 auth:throttle:...          STRING  how often passwords were guessed, up to 15 min
 auth:known:{acct}:{addr}   STRING  where an account was logged into, 30 d

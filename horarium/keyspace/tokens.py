@@ -7,11 +7,12 @@ for long may end before. A dead token keeps its key until that expiry: seeing it
 should, and ends the family, for the thief and the robbed alike (RFC 9700 4.14.2). The family names its living token,
 so ending all of it is deleting one key.
 
-One who presents a dead token may have done no wrong: the answer with its successor was lost on the way. So for ten
-seconds, and while that successor is the living one, a dead token is answered with the very same successor. A thief who
-comes in this time gets a token that the robbed one holds too, and the second of them to use it ends the family. To
-answer twice without keeping a token, the successor is made from two halves: HMAC-SHA256 of a random *seed*, under the
-token that was presented. The holder has the one, Redis has the other, for ten seconds by its own clock.
+One who presents a dead token may have done no wrong: the answer with its successor was lost on the way. Who wants to be
+able to ask again says so by naming the call (`retry_key`): under the same name a dead token is answered with the very
+same successor, for ten seconds, and while that successor is the living one. A thief who knows the name too and comes in
+this time gets a token that the robbed one holds as well, and the second of them to use it ends the family. To answer
+twice without keeping a token, the successor is made from two halves: HMAC-SHA256 of a random *seed*, under the token
+that was presented. The holder has the one, Redis has the other, for ten seconds by its own clock.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class HeldToken:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """The token was changed for this one, now or within the last ten seconds."""
+    """The token was changed for this one, now or within the last ten seconds under the same name."""
 
     token: str = field(repr=False)
 
@@ -122,8 +123,11 @@ class RefreshTokens:
             spent=b"successor" in held,
         )
 
-    async def rotate(self, held: HeldToken, *, now: datetime) -> Rotated | Refused:
-        """Change a token for its successor, all or nothing; a dead one gets the same again, or ends its family."""
+    async def rotate(self, held: HeldToken, *, now: datetime, retry_key: str | None = None) -> Rotated | Refused:
+        """Change a token for its successor, all or nothing.
+
+        A dead one ends its family, unless `retry_key` is what it was changed under a moment ago: then it gets the same.
+        """
         seed = secrets.token_bytes(SEED_BYTES)
         presented, successor = _digest(held.token), _digest(_successor(held.token, seed))
         keys = [
@@ -131,10 +135,11 @@ class RefreshTokens:
             self._keys.token(successor),
             self._keys.family(held.family),
             self._keys.user_tokens(held.user_id),
-            self._keys.retry(presented),
+            self._keys.retry(_named(held.token, retry_key or "")),
         ]
+        kept_ms = 0 if retry_key is None else RETRY_MS
         with redis_errors():
-            answer = await self._rotate(keys=keys, args=[presented, successor, to_ms(now), seed, RETRY_MS])
+            answer = await self._rotate(keys=keys, args=[presented, successor, to_ms(now), seed, kept_ms])
         word, *seeds = cast("list[bytes]", answer)
         if seeds:
             return Rotated(_successor(held.token, seeds[0]))
@@ -156,6 +161,11 @@ class RefreshTokens:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(_bytes(token)).hexdigest()
+
+
+def _named(token: str, retry_key: str) -> str:
+    """Where the seed is of a call that is known by this: nobody finds it who has the token alone."""
+    return _digest(f"{token}\0{retry_key}")
 
 
 def _successor(token: str, seed: bytes) -> str:

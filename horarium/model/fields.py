@@ -65,17 +65,17 @@ ScheduleConfig = Annotated[
 JitterSeconds = Annotated[int, Field(ge=0, le=86_400)]
 TimeoutSeconds = Annotated[float, Field(gt=0, le=604_800)]
 RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 
 
 def _rfc3339(given: Any) -> Any:
     """Pydantic would take a number for Unix seconds; an instant is text, or a datetime that is one already."""
-    if isinstance(given, str):
-        if RFC3339.fullmatch(given.upper()) is None:
-            raise ValueError("must be RFC 3339 with an offset, such as 2030-01-31T09:00:00Z")
-        return datetime.fromisoformat(given.upper())
-    return given
+    if isinstance(given, datetime):
+        return given
+    if not isinstance(given, str) or RFC3339.fullmatch(given.upper()) is None:
+        raise ValueError("must be RFC 3339 with an offset, such as 2030-01-31T09:00:00Z")
+    return datetime.fromisoformat(given.upper())
 
 
 def _within_reach(instant: datetime) -> datetime:
@@ -106,10 +106,12 @@ class Request(BaseModel):
 class Patch(Request):
     """Base of edits: a field that is left out stays as it is, and only those of `emptied` can be made null.
 
-    So every field is optional to Python, while null is a fault of all others, and the schema says so.
+    So every field is optional to Python, while null is a fault of all others, and the schema says so. What is shown but
+    changed in another way is in `elsewhere`, with what to say to whoever tries.
     """
 
     emptied: ClassVar[frozenset[str]] = frozenset()
+    elsewhere: ClassVar[dict[str, str]] = {}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -131,6 +131,10 @@ class TaskConfigPatch(Patch):
     tags: Annotated[list[Tag], Field(max_length=50)] | None = None
 
     emptied: ClassVar = frozenset({"start_at", "end_at"})
+    elsewhere: ClassVar = {
+        "status": "is changed by start, stop, pause and resume",
+        "version": "is given as If-Match, and counted by Horarium",
+    }
 
 
 class LastExecution(Answer):

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, 
 from taskiq import AsyncBroker, Context, TaskiqDepends, async_shared_broker
 from taskiq_dependencies.dependency import Dependency
 
-from horarium.errors import ConfigurationError, FieldError, InvalidInput, NotFound
+from horarium.errors import MOST_FAULTS, ConfigurationError, FieldError, InvalidInput, NotFound, unknown_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,7 +132,13 @@ class TaskType:
         try:
             self.parameters.model_validate_json(text, strict=True)
         except ValidationError as error:
-            raise InvalidInput(*(FieldError(("parameters", *e["loc"]), e["msg"]) for e in error.errors())) from None
+            raise InvalidInput(*map(self._field_error, error.errors()[:MOST_FAULTS])) from None
+
+    def _field_error(self, fault: Any) -> FieldError:
+        loc, message = fault["loc"], fault["msg"]
+        if fault["type"] == "extra_forbidden" and len(loc) == 1:
+            message = unknown_field(str(loc[0]), self.parameters.model_fields)
+        return FieldError(("parameters", *loc), message)
 
 
 class TaskTypes:

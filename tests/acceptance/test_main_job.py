@@ -204,10 +204,7 @@ def test_a_logout_ends_the_token_in_use(admin: Client) -> None:
 def test_a_refresh_token_is_good_once(admin: Client) -> None:
     pair = admin.log_in()
     renewed = admin.call("POST", "/auth/refresh", {"refresh_token": pair["refresh_token"]})
-    retried = admin.call("POST", "/auth/refresh", {"refresh_token": pair["refresh_token"]})
-    used = admin.call("POST", "/auth/refresh", {"refresh_token": renewed.body["refresh_token"]})
     replayed = admin.call("POST", "/auth/refresh", {"refresh_token": pair["refresh_token"]})
-    after = admin.call("POST", "/auth/refresh", {"refresh_token": used.body["refresh_token"]})
+    after = admin.call("POST", "/auth/refresh", {"refresh_token": renewed.body["refresh_token"]})
 
-    assert retried.body["refresh_token"] == renewed.body["refresh_token"]
-    assert [answer.status for answer in (renewed, retried, used, replayed, after)] == [200, 200, 200, 401, 401]
+    assert [answer.status for answer in (renewed, replayed, after)] == [200, 401, 401]

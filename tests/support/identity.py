@@ -21,7 +21,7 @@ from horarium.identity.throttle import LoginThrottle
 from horarium.identity.users import Users
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
-from horarium.keyspace.tokens import RefreshTokens, _digest
+from horarium.keyspace.tokens import RefreshTokens, _named
 from horarium.messages import EndSession, EndSessions, LogIn, RotateToken
 from horarium.sql.database import Database
 from horarium.sql.migrator import migrate
@@ -84,14 +84,18 @@ class House:
         await self.service.step(LogIn(username, password, remember_me, reply, address))
         return await reply.wait()
 
-    async def refresh(self, token: str) -> TokenPair:
+    async def refresh(self, token: str, key: str | None = None) -> TokenPair:
         reply: Reply[TokenPair] = Reply()
-        await self.service.step(RotateToken(token, reply))
+        await self.service.step(RotateToken(token, reply, key))
         return await reply.wait()
 
-    async def the_retry_ends(self, token: str) -> None:
-        """As if ten seconds had passed since this token was changed."""
-        assert await self.redis.delete(self.keys.retry(_digest(token))) == 1
+    def kept_for_a_retry(self, token: str, key: str) -> str:
+        """Where Redis has what it takes to answer this token again under this key."""
+        return self.keys.retry(_named(token, key))
+
+    async def the_retry_ends(self, token: str, key: str) -> None:
+        """As if ten seconds had passed since this token was changed under this key."""
+        assert await self.redis.delete(self.kept_for_a_retry(token, key)) == 1
 
     async def end_session(self, token: str) -> None:
         reply: Reply[None] = Reply()
@@ -164,13 +168,13 @@ async def held(house: House, token: str) -> HeldToken:
     return found
 
 
-async def race(house: House, token: str, times: int) -> list[TokenPair]:
+async def race(house: House, token: str, times: int, key: str | None = None) -> list[TokenPair]:
     """Present one token many times at once; what was answered to those who got a pair."""
     won: list[TokenPair] = []
 
     async def present() -> None:
         try:
-            won.append(await house.refresh(token))
+            won.append(await house.refresh(token, key))
         except Unauthorized:
             return
 

@@ -29,8 +29,10 @@ async def log_in(house: House, username: str, password: str = "wrong", *, addres
     return await house.call("POST", "/api/v1/auth/login", body, token=None, headers=headers)
 
 
-async def post(house: House, path: str, refresh_token: str) -> Answer:
-    return await house.call("POST", f"/api/v1/auth/{path}", {"refresh_token": refresh_token}, token=None)
+async def post(house: House, path: str, refresh_token: str, key: str | None = None) -> Answer:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    body = {"refresh_token": refresh_token}
+    return await house.call("POST", f"/api/v1/auth/{path}", body, token=None, headers=headers)
 
 
 @pytest.mark.parametrize("username", ["admin", "nobody"])
@@ -66,10 +68,20 @@ async def test_the_end_of_one_session_is_answered_alike_for_any_token(house: Hou
     assert (await post(house, "refresh", pair["refresh_token"])).status == 401
 
 
-async def test_a_retry_over_http_gets_the_same_refresh_token(house: House) -> None:
+async def test_a_refresh_token_is_good_once_and_its_replay_ends_the_session_at_once(house: House) -> None:
+    pair = (await log_in(house, "admin", PASSWORD, address="192.0.2.9")).body
+    renewed = await post(house, "refresh", pair["refresh_token"])
+
+    replayed = await post(house, "refresh", pair["refresh_token"])
+
+    after = await post(house, "refresh", renewed.body["refresh_token"])
+    assert [answer.status for answer in (renewed, replayed, after)] == [200, 401, 401]
+
+
+async def test_a_retry_under_the_same_key_gets_the_same_refresh_token(house: House) -> None:
     pair = (await log_in(house, "admin", PASSWORD, address="192.0.2.9")).body
 
-    first, again = [await post(house, "refresh", pair["refresh_token"]) for _ in range(2)]
+    first, again = [await post(house, "refresh", pair["refresh_token"], "my call") for _ in range(2)]
 
     assert first.body["refresh_token"] == again.body["refresh_token"] != pair["refresh_token"]
     assert first.headers["Cache-Control"] == again.headers["Cache-Control"] == "no-store"

@@ -192,6 +192,65 @@ async def test_executions_are_narrowed_by_each_filter(house: House, query: dict[
     assert of_all == of_config
 
 
+# The due index
+
+
+async def test_a_schedule_that_moves_on_between_two_pages_hides_none_of_the_others(house: House) -> None:
+    made = [
+        await house.config(scheduler_type="date", schedule_config={"run_date": f"209{year}-06-01T00:00:00Z"})
+        for year in range(3)
+    ]
+    first, *rest = [f"scheduled_task:{config}" for config in made]
+    seen: list[str] = []
+
+    async for page in pages(house, "/schedules", 1):
+        seen += [each["task_id"] for each in page]
+        if seen[-1] == first:
+            later = {"schedule_config": {"run_date": "2098-06-01T00:00:00Z"}}
+            await house.call("PATCH", f"{BASE}/{made[0]}", later)
+
+    assert [each for each in seen if each in rest] == rest
+
+
+# The last page
+
+
+@pytest.fixture(scope="module")
+async def one_of_everything(house: House) -> None:
+    config = await house.config(scheduler_type="interval", schedule_config={"days": 1})
+    await an_execution(house, config)
+    rule = {"name": "a rule", "webhook": {"url": "https://hook.example/"}, "events": ["failed"]}
+    await house.call("POST", "/api/v1/notification-rules", rule)
+    await house.call("POST", "/api/v1/api-keys", {"name": "a key"})
+    await house.call("PUT", "/api/v1/system/limits/queue/lists", {"max_running": 1})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/task-configs", "/executions", "/schedules", "/users", "/api-keys", "/audit", "/system/limits",
+        "/notification-rules",
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("one_of_everything")
+async def test_a_page_that_just_holds_the_rest_of_a_list_says_that_it_is_the_last(house: House, path: str) -> None:
+    total = (await house.get(path, limit=1))["total"]
+
+    page = await house.get(path, limit=total)
+
+    assert total > 0
+    assert (len(page["items"]), page["next_cursor"]) == (total, None)
+
+
+async def test_a_page_of_a_configs_executions_that_just_holds_the_rest_is_the_last(house: House) -> None:
+    config = await house.config()
+    made = await made_rows(house, config, 4)
+
+    listed = [page async for page in pages(house, f"/task-configs/{config}/executions", 2)]
+
+    assert [[each["task_id"] for each in page] for page in listed] == [made[:1:-1], made[1::-1]]
+
+
 # What is refused
 
 
@@ -233,6 +292,7 @@ def cursor(*parts: object) -> str:
         ("/schedules", {"cursor": cursor(-1)}, "cursor"),
         ("/schedules", {"cursor": cursor(True)}, "cursor"),
         ("/schedules", {"cursor": cursor(2**64 - 1)}, "cursor"),
+        ("/schedules", {"cursor": cursor(1, 2**64 - 1)}, "cursor"),
         ("/task-types", {"limit": "1"}, "limit"),
         ("/users", {"cursor": f"{cursor(1)}!"}, "cursor"),
         ("/task-configs", {"limit": "1.0"}, "limit"),

@@ -97,7 +97,59 @@ async def test_what_goes_wrong_is_a_problem_document(
 async def test_a_method_not_taken_says_which_are(house: House) -> None:
     answer = await house.call("PUT", BASE)
 
-    assert set(answer.headers["Allow"].split(",")) == {"GET", "POST"}
+    assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
+
+
+UNKNOWN = {
+    "a misspelt field": ("POST", BASE, {"body": GOOD | {"descripton": ""}}, "descripton", "did you mean description?"),
+    "a field like no other": (
+        "POST",
+        "/api/v1/auth/login",
+        {"body": {"xyz": 1}},
+        "xyz",
+        "known are username, password",
+    ),
+    "a misspelt parameter": ("GET", BASE, {"limt": 1}, "limt", "did you mean limit?"),
+    "a parameter where there is none": ("GET", "/livez", {"xyz": 1}, "xyz", "nothing can be given here"),
+    "a misspelt parameter of a task": (
+        "POST",
+        BASE,
+        {"body": GOOD | {"parameters": {"mesage": "m"}}},
+        "parameters.mesage",
+        "did you mean message?",
+    ),
+    "a status that is not for an edit": (
+        "PATCH",
+        f"{BASE}/1",
+        {"body": {"status": "inactive"}},
+        "status",
+        "is changed by start, stop, pause and resume",
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "options", "field", "remedy"), UNKNOWN.values(), ids=UNKNOWN.keys())
+async def test_a_field_that_nobody_knows_is_named_with_what_to_do(
+    house: House, method: str, path: str, options: dict[str, Any], field: str, remedy: str
+) -> None:
+    answer = await house.call(method, path, **options)
+
+    said = {".".join(map(str, error["loc"])): error["msg"] for error in answer.body["errors"]}
+    assert answer.status == 422
+    assert remedy in said[field]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/auth/login", {f"x{number}": 1 for number in range(1000)}),
+        (BASE, GOOD | {"parameters": {f"x{number}": 1 for number in range(1000)}}),
+    ],
+)
+async def test_of_many_faults_the_first_fifty_are_told(house: House, path: str, body: dict[str, Any]) -> None:
+    answer = await house.call("POST", path, body)
+
+    assert (answer.status, len(answer.body["errors"])) == (422, 50)
 
 
 async def test_a_state_that_stands_against_it_is_a_conflict(house: House) -> None:

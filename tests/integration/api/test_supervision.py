@@ -145,6 +145,14 @@ async def test_events_are_read_on_from_where_a_reader_was(house: House) -> None:
     assert later["next_cursor"] is None
 
 
+async def test_events_are_counted_alike_on_every_page(house: House) -> None:
+    first = await house.get("/system/events", limit=1)
+
+    second = await house.get("/system/events", limit=1, cursor=first["next_cursor"])
+
+    assert second["total"] >= first["total"]
+
+
 async def test_an_event_says_what_the_log_line_says(house: House) -> None:
     last = (await house.get(EVENTS, limit=200))["items"][-1]["seq"]
 

@@ -28,6 +28,25 @@ async def test_the_same_key_without_parameters_answers_the_same_run_after_an_edi
     assert (again.status, again.body) == (202, first.body)
 
 
+@pytest.mark.parametrize(
+    ("release", "code"),
+    [
+        ("UPDATE task_configs SET task_type = 'forgotten' WHERE id = $1", "task_type"),
+        ("UPDATE task_configs SET parameters = '{\"text\": 1}' WHERE id = $1", "parameters"),
+    ],
+)
+async def test_a_run_of_what_no_longer_fits_its_task_is_a_conflict_and_makes_nothing(
+    house: House, release: str, code: str
+) -> None:
+    config = await house.config()
+    await house.sql(release, config)
+
+    answer = await house.call("POST", f"{BASE}/{config}/run")
+
+    assert (answer.status, answer.body["code"]) == (409, code)
+    assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
+
+
 @pytest.mark.parametrize("kind", [{}, DAILY], ids=["manual", "cron"])
 @pytest.mark.parametrize("field", ["start_at", "end_at"])
 async def test_an_edit_of_one_date_is_checked_against_the_other(
@@ -47,6 +66,14 @@ async def test_a_new_config_that_ends_when_it_starts_is_refused(house: House) ->
     answer = await house.call("POST", BASE, {"name": "never", "task_type": "fail", "scheduler_type": "manual", **dates})
 
     assert (answer.status, answer.faults) == (422, {"end_at"})
+
+
+@pytest.mark.parametrize("instant", [1893456000, "2030-01-01T00:00:00+25:00", "2030-01-01T00:00:00+01:60", {}])
+async def test_what_is_no_instant_is_refused_with_how_to_write_one(house: House, instant: object) -> None:
+    answer = await house.call("POST", f"{BASE}/1/pause", {"until": instant})
+
+    example = "must be RFC 3339 with an offset, such as 2030-01-31T09:00:00Z"
+    assert (answer.status, answer.body["errors"]) == (422, [{"loc": ["until"], "msg": example}])
 
 
 async def test_a_backslash_before_u0000_is_text_like_any_other(house: House) -> None:

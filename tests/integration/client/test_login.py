@@ -149,7 +149,7 @@ async def test_commands_at_once_renew_a_login_once_and_it_lives_on(settings: Set
 async def test_without_the_lock_each_of_the_commands_at_once_would_renew_the_login(
     settings: Settings, login: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server takes them for retries of one call; a command that is ten seconds late would end the login."""
+    """They name their call alike, and are retries of one; a command that is ten seconds late would end the login."""
 
     @asynccontextmanager
     async def unlocked(_: LoginFile) -> AsyncIterator[None]:

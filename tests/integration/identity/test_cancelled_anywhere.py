@@ -83,11 +83,11 @@ class Rotates(InAHouse):
     """A token is changed for its successor."""
 
     async def step(self) -> None:
-        await self.house.refresh(self.token)
+        await self.house.refresh(self.token, "hers")
 
     async def then(self) -> None:
         """Nothing has happened yet, or the successor was lost on its way: either way it is to be had."""
-        await self.is_let_in(await self.house.refresh(self.token))
+        await self.is_let_in(await self.house.refresh(self.token, "hers"))
 
 
 class EndsSessions(InAHouse):

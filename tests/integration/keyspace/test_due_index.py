@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.errors import Unavailable
-from horarium.keyspace.due_index import SCRIPT_ROWS, Advance, DueConfig, DueEntry, DueIndex
+from horarium.keyspace.due_index import SCRIPT_ROWS, Advance, DueConfig, DueEntry, DueIndex, to_ms
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from tests.support.rig import NOON
@@ -220,6 +220,20 @@ async def test_the_whole_index_is_paged_by_tick(index: DueIndex) -> None:
     assert [config.config_id for config in await index.page(0, 2)] == [2, 3]
     assert [config.config_id for config in await index.page(2, 2)] == [1]
     assert await index.page(4, 2) == []
+
+
+async def test_a_list_goes_on_behind_the_config_it_has_come_to(index: DueIndex) -> None:
+    await index.upsert([entry(1, 10), entry(2, 20), entry(3, 20), entry(4, 30)])
+
+    assert [await index.place_behind(to_ms(at(20)), config) for config in (2, 3)] == [2, 3]
+
+
+async def test_a_list_whose_config_has_moved_on_goes_on_where_it_was(index: DueIndex) -> None:
+    await index.upsert([entry(1, 10), entry(2, 20), entry(3, 20), entry(4, 30)])
+    await index.remove([1])
+    await index.advance([Advance(2, 1, at(20), at(90))])
+
+    assert [await index.place_behind(to_ms(at(tick)), config) for tick, config in ((10, 1), (20, 2))] == [0, 0]
 
 
 async def test_a_flush_takes_the_mark_of_a_full_load_with_it(index: DueIndex, redis: Redis) -> None:

@@ -73,6 +73,25 @@ async def test_a_client_goes_on_behind_the_event_it_has_seen_last(feed: EventFee
     assert taken(client) == executions([7, 8, 9])
 
 
+async def test_a_sign_of_life_names_the_place_that_the_client_has_come_to_and_not_the_newest(feed: EventFeed) -> None:
+    feed.extend(entries(range(10)))
+    client = await feed.subscribe(ALL, "1700000000000-4")
+
+    at_first = client.whereabouts()
+    taken(client)
+
+    assert at_first == b": here\nid: 1700000000000-4\n\n"
+    assert client.whereabouts() == b": here\nid: 1700000000000-9\n\n"
+
+
+async def test_a_client_with_a_gap_to_hear_of_is_given_no_place_before_it(feed: EventFeed) -> None:
+    feed.extend(entries(range(10)))
+    client = await feed.subscribe(ALL, "1600000000000-0")
+
+    assert client.whereabouts() == b": here\n\n"
+    assert taken(client) == [("reset", "gap")]
+
+
 async def test_a_client_that_falls_too_far_behind_is_told_so_once_and_goes_on_with_the_newest(feed: EventFeed) -> None:
     client = await feed.subscribe(ALL, None)
     feed.extend(entries(range(2 * KEPT + SLACK_EVENTS)))
