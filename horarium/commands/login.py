@@ -30,7 +30,8 @@ def login(
     with refusals():
         settings = load_settings(api_url=url)
         address = address_of(settings)
-        talk(partial(knock, settings))
+        if is_attended():  # who is asked for a password should not have typed it for nothing
+            talk(partial(knock, settings))
         username = username or _username()
         password = asked_password(f"Password of {username} at {address}")
         talk(partial(log_in, settings, username, password))

@@ -34,7 +34,8 @@ def asked_password(question: str, *, confirmed: bool = False) -> str:
         return _hidden(question, confirmed=confirmed)
     try:
         password = "" if sys.stdin is None else sys.stdin.readline().rstrip("\r\n")
-    except UnicodeDecodeError as error:
+        password.encode()  # some locales have what is no text read as something that cannot be written
+    except UnicodeError as error:
         raise typer.BadParameter("the password on stdin is no UTF-8 text") from error
     if not password:
         raise typer.BadParameter("there is no terminal to ask on: give the password as a line of stdin")

@@ -141,9 +141,11 @@ def _command(given: str) -> str:
 
 
 def _jitter(delay: str | None) -> dict[str, int]:
-    if delay is not None and not (delay.isascii() and delay.isdigit()):
+    if not delay:
+        return {}
+    if not (delay.isascii() and delay.isdigit()):
         raise CannotCarry(f"RANDOM_DELAY is {delay!r}, which is no number of minutes")
-    return {"jitter_seconds": int(delay) * 60} if int(delay or 0) else {}
+    return {"jitter_seconds": int(delay) * 60} if int(delay) else {}
 
 
 def _notes(line: CrontabLine, zone: str) -> Iterator[str]:

@@ -86,11 +86,15 @@ async def test_nobody_is_asked_for_a_password_that_nobody_could_take(tmp_path: P
         assert await terminal.ended() == 6
 
 
-async def test_a_password_that_is_no_text_is_refused(house: House, tmp_path: Path) -> None:
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+async def test_a_password_that_is_no_text_is_refused(house: House, tmp_path: Path, errors: str) -> None:
     line = [sys.executable, "-m", "horarium", "login", "--username", "admin", "--url", house.url]
 
     done = await anyio.run_process(
-        line, input=b"p\xe4ss\n", env=environment(config_dir=tmp_path) | {"PYTHONUTF8": "1"}, check=False
+        line,
+        input=b"p\xe4ss\n",
+        env=environment(config_dir=tmp_path) | {"PYTHONIOENCODING": f"utf-8:{errors}"},
+        check=False,
     )
 
     assert (done.returncode, b"is no UTF-8 text" in done.stderr) == (2, True)
@@ -150,7 +154,7 @@ async def test_a_wrong_setting_is_code_2_and_its_value_not_repeated(tmp_path: Pa
     refused = await run("tree", "--url", "http://admin:hunter2@host", token="two secrets", config_dir=tmp_path)
 
     assert refused.code == 2
-    assert [name for name in ("HORARIUM_API_URL", "HORARIUM_TOKEN") if f"horarium: {name}: " not in refused.err] == []
+    assert [name for name in ("--url", "HORARIUM_TOKEN") if f"horarium: {name}: " not in refused.err] == []
     assert [secret for secret in ("hunter2", "two secrets") if secret in refused.err] == []
 
 
