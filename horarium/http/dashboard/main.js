@@ -4,9 +4,10 @@ import { moment, running, now } from "./clock.js";
 import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
 import { oldestRead, stale } from "./load.js";
-import { attempt, closeDialogs } from "./talk.js";
+import { empty } from "./parts.js";
 import { go, here, start } from "./router.js";
-import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
+import { logOut, may, mayResume, renew, session, Unrenewed, whenSessionChanges } from "./session.js";
+import { attempt, closeDialogs } from "./talk.js";
 import { show, update } from "./view.js";
 import { loginPage } from "./pages/login.js";
 import { icon } from "./icons.js";
@@ -149,7 +150,7 @@ function connection() {
 }
 
 function banner() {
-  if (unreachable) return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium does not answer. It is tried again every few seconds.");
+  if (unreachable) return said(unreachable instanceof Unrenewed ? unreachable.message : "Horarium does not answer.", " It is tried again every few seconds.");
   if (!session.user) return null;
   const unread = stale();
   if (live.state === "lost") return said("Connection lost. ", asOf(Math.max(live.heardAt, oldestRead() ?? 0)), " Reconnecting …");
@@ -213,9 +214,9 @@ async function resume() {
   while (mayResume() && session.user === null) {
     try {
       await renew();
-      unreachable = false;
-    } catch {
-      unreachable = true;
+      unreachable = null;
+    } catch (error) {
+      unreachable = error;
       update();
       await new Promise((resolve) => { setTimeout(resolve, 2000); });
     }

@@ -1,0 +1,163 @@
+"""The dashboard where something is in the way: sessions, connections, tabs, and whoever presses a button twice."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from horarium.http.site import FOLDER
+from tests.support.browser import NEEDS_BROWSER
+from tests.support.dashboard import a_config, a_run, a_user, named, visiting
+from tests.support.processes import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page, Route
+
+    from tests.support.browser import Visit
+    from tests.support.processes import Client, Running
+
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+
+CONNECTIONS = 6
+"""As many as a browser has for one host, over all of its tabs."""
+SEEN_BY_NOBODY = """hidden => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+HASTY = """() => {
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = () => timeout(300);
+}"""
+HOURLY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 * * * *"}, "overlap": "allow_all"}
+
+
+@pytest.fixture(scope="module")
+def admin(house: Running) -> Client:
+    """The API, for what somebody does elsewhere."""
+    return house.client()
+
+
+@pytest.fixture(scope="module")
+def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
+    """The page of an admin who has logged in."""
+    with visiting(chromium, house, a_user(admin, "admin")) as made:
+        yield made
+
+
+@pytest.fixture
+def visit(known: Visit) -> Iterator[Visit]:
+    """The same, loaded anew at what happens now; a test must leave nothing on its console."""
+    known.to("/")
+    known.is_drawn()
+    yield known
+    known.was_quiet()
+
+
+def another_tab(visit: Visit, path: str) -> Page:
+    page = visit.page.context.new_page()
+    page.goto(visit.url + path)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    return page
+
+
+def a_tab_that_nobody_sees(visit: Visit) -> Page:
+    page = another_tab(visit, "/tree")
+    page.evaluate(SEEN_BY_NOBODY, True)
+    return page
+
+
+def holding(page: Page, pattern: str) -> list[Route]:
+    """The requests of this kind, from now on, which go nowhere by themselves."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(pattern, hold)
+    return held
+
+
+# Sessions
+
+
+def test_a_page_that_comes_by_plain_http_is_still_logged_in_when_it_is_loaded_again(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    """Browsers keep their locks from pages that come by plain HTTP from another machine."""
+    with visiting(chromium, house, a_user(admin, "viewer")) as visit:
+        visit.page.add_init_script("delete Navigator.prototype.locks")
+
+        visit.page.reload()
+
+        expect(visit.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
+        assert visit.page.evaluate("navigator.locks") is None
+
+
+def test_a_session_that_cannot_be_renewed_says_why_and_goes_on_as_soon_as_it_can(visit: Visit) -> None:
+    away = {"title": "away", "status": 503, "detail": "redis is away", "code": "unavailable"}
+    visit.page.route("**/auth/browser/refresh", lambda route: route.fulfill(status=503, json=away))
+
+    visit.page.reload()
+
+    expect(visit.page.locator(".banner")).to_contain_text("redis is away")
+    visit.page.unroute_all()
+    expect(visit.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
+    visit.was_quiet(provokes="503")
+
+
+def test_a_token_of_a_minute_is_not_renewed_every_second(chromium: Browser, house: Running, admin: Client) -> None:
+    with visiting(chromium, house, a_user(admin, "viewer")) as visit:
+        page = visit.page
+        asked: list[str] = []
+        page.route("**/auth/browser/refresh", for_a_minute)
+        page.on("request", lambda request: asked.append(request.url) if "refresh" in request.url else None)
+        page.clock.install()
+        page.reload()
+        visit.is_drawn()
+
+        page.clock.run_for(30_000)
+
+        expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
+        assert len(asked) == 1
+
+
+def for_a_minute(route: Route) -> None:
+    """The renewal, as of a server whose tokens last no longer."""
+    answer = route.fetch()
+    until = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    route.fulfill(response=answer, json=answer.json() | {"expires_at": until})
+
+
+def test_a_login_in_one_tab_is_a_login_in_the_others(chromium: Browser, house: Running, admin: Client) -> None:
+    username = a_user(admin, "viewer")
+    with visiting(chromium, house, username, "/tree") as visit:
+        other = another_tab(visit, "/workers")
+        visit.page.get_by_label(f"Account of {username}").click()
+        visit.page.get_by_role("button", name="Log out").click()
+        expect(other.get_by_label("Password")).to_be_visible()
+
+        visit.log_in(PASSWORD, username)
+
+        expect(other.get_by_role("heading", name="Workers", exact=True)).to_be_visible()
+
+
+# Connections
+
+
+def test_a_read_that_nobody_answers_is_given_up_and_asked_again(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Workers").click()
+    visit.is_drawn()
+    page.evaluate(HASTY)
+
+    page.route(re.compile("/api/v1/system/workers"), lambda _route: None)
+
+    expect(page.locator(".banner")).to_contain_text("has not answered within")
+    page.unroute_all(behavior="ignoreErrors")
+    expect(page.locator(".banner")).to_have_count(0)
