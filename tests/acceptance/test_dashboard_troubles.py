@@ -150,6 +150,34 @@ def test_a_login_in_one_tab_is_a_login_in_the_others(chromium: Browser, house: R
 # Connections
 
 
+def test_pages_that_nobody_sees_leave_a_connection_to_the_one_that_is_looked_at(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    """Or whoever opens a tab for each thing that failed waits for ever for the seventh."""
+    with visiting(chromium, house, a_user(admin, "viewer"), "/workers") as visit:
+        tabs = [a_tab_that_nobody_sees(visit) for _ in range(CONNECTIONS)]
+
+        last = another_tab(visit, "/tree")
+
+        expect(last.get_by_role("row", name=re.compile("^core"))).to_be_visible()
+        assert len(tabs) == CONNECTIONS
+
+
+def test_what_happened_while_nobody_saw_the_page_is_there_when_somebody_does(visit: Visit, admin: Client) -> None:
+    page, name = visit.page, named("made meanwhile")
+    visit.to("/configs?sort=-created_at")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    with page.expect_event("requestfailed", lambda request: "/api/v1/events" in request.url):
+        page.evaluate(SEEN_BY_NOBODY, True)
+    a_config(admin, name)
+
+    with page.expect_request(re.compile("/api/v1/events")):
+        page.evaluate(SEEN_BY_NOBODY, False)
+
+    expect(page.get_by_role("link", name=name)).to_be_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
 def test_a_read_that_nobody_answers_is_given_up_and_asked_again(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("link", name="Workers").click()

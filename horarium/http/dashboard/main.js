@@ -208,6 +208,8 @@ listen((kind, data) => {
   update();
 });
 
+// Who sees the page again sees it as it is by then.
+document.addEventListener("visibilitychange", () => { if (document.hidden) page?.heard?.("reset", {}); });
 setInterval(() => { if (live.state !== "live" && !document.hidden) page?.heard?.("reset", {}); }, UNTOLD_MS);
 
 async function resume() {
