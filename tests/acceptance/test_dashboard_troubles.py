@@ -147,6 +147,39 @@ def test_a_login_in_one_tab_is_a_login_in_the_others(chromium: Browser, house: R
         expect(other.get_by_role("heading", name="Workers", exact=True)).to_be_visible()
 
 
+def test_a_session_that_ends_over_an_open_question_keeps_what_was_typed(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    username = a_user(admin, "operator")
+    (user,) = [each for each in admin.every("/users") if each["username"] == username]
+    with visiting(chromium, house, username, "/configs/new", provokes="401") as visit:
+        page = visit.page
+        page.get_by_label("Name").fill("half a config")
+        page.get_by_role("link", name="Tree").click()
+        expect(page.get_by_role("dialog")).to_contain_text("Leave without saving?")
+
+        admin.call("PATCH", f"/users/{user['id']}", {"password": f"{PASSWORD}, another"})
+
+        expect(page.get_by_label("Password")).to_be_visible()
+        visit.log_in(f"{PASSWORD}, another", username)
+        expect(page.get_by_label("Name")).to_have_value("half a config")
+
+
+def test_what_one_has_typed_is_not_shown_to_the_next(chromium: Browser, house: Running, admin: Client) -> None:
+    first, second = a_user(admin, "operator"), a_user(admin, "operator")
+    with visiting(chromium, house, first, "/configs/new") as visit:
+        page = visit.page
+        page.get_by_label("Name").fill("what is nobody else's business")
+        page.get_by_label(f"Account of {first}").click()
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Password")).to_be_visible()
+
+        visit.log_in(PASSWORD, second)
+
+        expect(page).to_have_url(f"{visit.url}/configs/new")
+        expect(page.get_by_label("Name")).to_have_value("")
+
+
 # Connections
 
 
@@ -189,3 +222,67 @@ def test_a_read_that_nobody_answers_is_given_up_and_asked_again(visit: Visit) ->
     expect(page.locator(".banner")).to_contain_text("has not answered within")
     page.unroute_all(behavior="ignoreErrors")
     expect(page.locator(".banner")).to_have_count(0)
+
+
+# Lists
+
+
+def test_what_is_typed_to_find_something_keeps_its_blanks(visit: Visit) -> None:
+    """The next word is still to come, and the list is drawn anew meanwhile."""
+    page = visit.page
+    page.get_by_role("link", name="Configs").click()
+
+    page.get_by_label("Find").press_sequentially("nothing is ")
+
+    expect(page.get_by_text("No config is like that")).to_be_visible()
+    expect(page.get_by_label("Find")).to_have_value("nothing is ")
+    expect(page).to_have_url(f"{visit.url}/configs?q=nothing+is")
+
+
+def test_the_way_back_leads_to_the_same_page_of_a_list(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("long ago"), **HOURLY)
+    span = {"start": "2026-03-10T00:00:00Z", "end": "2026-03-12T11:00:00Z", "overlap": "allow_all"}
+    assert admin.post(f"/task-configs/{config}/backfill", span) == {"created": 60, "skipped": 0}
+    visit.to(f"/executions?config_id={config}")
+    page.get_by_role("button", name="Older").click()
+    expect(page.get_by_text(re.compile("^51.60 of 60 executions"))).to_be_visible()
+
+    page.locator("table.executions tbody a").first.click()
+    expect(page.get_by_role("heading", name="From tick to end")).to_be_visible()
+    page.go_back()
+
+    expect(page.get_by_text(re.compile("^51.60 of 60 executions"))).to_be_visible()
+
+
+# What is pressed
+
+
+def test_who_has_given_an_edit_up_is_not_led_back_when_it_is_saved(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("saved slowly"))
+    visit.to(f"/configs/{config}/edit")
+    page.get_by_label("Description").fill("saved after all")
+    held = holding(page, f"**/task-configs/{config}")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Tree").click()
+    page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+    expect(page).to_have_url(f"{visit.url}/tree")
+
+    held[0].continue_()
+
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(page).to_have_url(f"{visit.url}/tree")
+    page.unroute_all()
+
+
+def test_a_question_goes_with_the_page_that_asked_it(visit: Visit, admin: Client) -> None:
+    config = a_config(admin, named("asked about"))
+    visit.to("/tree")
+    visit.page.get_by_role("link", name="Configs").click()
+    visit.page.get_by_role("link", name=admin.get(f"/task-configs/{config}")["name"]).click()
+    visit.page.get_by_role("button", name="Delete …").click()
+    expect(visit.page.get_by_role("dialog")).to_be_visible()
+
+    visit.page.go_back()
+
+    expect(visit.page.get_by_role("heading", name="Configs", exact=True)).to_be_visible()
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)

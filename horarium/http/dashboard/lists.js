@@ -1,10 +1,11 @@
 // A list that is filtered and turned page by page. What is asked for stands in the address, so that a link, a reload and
-// the way back find the same list; and what was shown stays until the new page is there, so that nothing jumps.
+// the way back find the same list, and the way back the same page of it; and what was shown stays until the new page is
+// there, so that nothing jumps.
 
 import { Loaded } from "./load.js";
 import { empty, field, loaded, pager } from "./parts.js";
 import { h } from "./dom.js";
-import { note } from "./router.js";
+import { note, noted } from "./router.js";
 import { update } from "./view.js";
 
 const PAGE = 50;
@@ -17,15 +18,20 @@ export class Listing {
     this.wanted = Object.fromEntries(Object.keys(plain).map((name) => [name, query[name] ?? plain[name]]));
     this.plain = plain;
     this.read = read;
-    this.cursors = [null]; // one for each page up to the one that is shown
+    this.cursors = noted()?.cursors ?? [null]; // one for each page up to the one that is shown
     this.typing = 0;
     this.anew = this.anew.bind(this);
     this.list = this.make();
   }
 
   make() {
-    const asked = { ...this.wanted, limit: PAGE, cursor: this.cursors.at(-1) };
+    const asked = { ...this.asked, limit: PAGE, cursor: this.cursors.at(-1) };
     return new Loaded((signal) => this.read(asked, signal), PAUSE_MS);
+  }
+
+  // What is wanted without the blanks around what is typed, where the next word is still to come.
+  get asked() {
+    return Object.fromEntries(Object.entries(this.wanted).map(([name, value]) => [name, value.trim()]));
   }
 
   anew(turned = false) {
@@ -34,7 +40,7 @@ export class Listing {
     const shown = this.list.data;
     this.list = this.make();
     this.list.data = shown;
-    note(Object.fromEntries(Object.entries(this.wanted).filter(([name, value]) => value !== this.plain[name])));
+    note(Object.fromEntries(Object.entries(this.asked).filter(([name, value]) => value !== this.plain[name])), { cursors: this.cursors });
     update();
   }
 
@@ -46,7 +52,7 @@ export class Listing {
 
   // Whether something other than an order is asked for.
   get isFiltered() {
-    return Object.entries(this.wanted).some(([name, value]) => name !== "sort" && value !== this.plain[name]);
+    return Object.entries(this.asked).some(([name, value]) => name !== "sort" && value !== this.plain[name]);
   }
 
   clear() {
@@ -56,7 +62,7 @@ export class Listing {
   // A field that is obeyed when its writer pauses.
   search(name, label, placeholder) {
     const typed = (event) => {
-      this.wanted[name] = event.target.value.trim();
+      this.wanted[name] = event.target.value;
       clearTimeout(this.typing);
       this.typing = setTimeout(this.anew, TYPING_MS);
     };

@@ -58,6 +58,7 @@ function lazily(load, name) {
 async function arrived(make, parameters) {
   page?.close?.();
   page = null;
+  closeDialogs(); // they asked about what was shown
   if (session.user === null && make !== loginPage) {
     if (!resuming) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
     return;
@@ -194,7 +195,7 @@ function sessionChanged() {
   if (session.user === null) {
     disconnect();
     closeDialogs();
-    if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
+    if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true, isForced: true });
   } else if (page?.bare || page === null) {
     connect();
     if (!resuming) go(onOurSide(new URLSearchParams(location.search).get("then")), { replace: true });
