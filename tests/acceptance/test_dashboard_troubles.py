@@ -254,6 +254,18 @@ def test_the_way_back_leads_to_the_same_page_of_a_list(visit: Visit, admin: Clie
     expect(page.get_by_text(re.compile("^51.60 of 60 executions"))).to_be_visible()
 
 
+def test_a_config_that_is_called_otherwise_is_so_in_the_list_of_executions(visit: Visit, admin: Client) -> None:
+    before, after = named("called one thing"), named("called another")
+    config = a_config(admin, before)
+    admin.post(f"/task-configs/{config}/run")
+    visit.to("/executions")
+    expect(visit.page.get_by_role("link", name=before)).to_be_visible()
+
+    admin.call("PATCH", f"/task-configs/{config}", {"name": after})
+
+    expect(visit.page.get_by_role("link", name=after)).to_be_visible()
+
+
 # What is pressed
 
 
@@ -286,3 +298,23 @@ def test_a_question_goes_with_the_page_that_asked_it(visit: Visit, admin: Client
 
     expect(visit.page.get_by_role("heading", name="Configs", exact=True)).to_be_visible()
     expect(visit.page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("*/15 * * * *", "every 15 minutes"),
+        ("*/7 * * * *", ""),
+        ("*/45 * * * * *", ""),
+        ("*/20 * * * * *", "every 20 seconds"),
+    ],
+)
+def test_a_cron_is_only_said_to_run_every_so_often_where_it_does(visit: Visit, cron: str, words: str) -> None:
+    """Steps begin anew with each hour: `*/7` runs at :56 and at :00."""
+    said = visit.page.evaluate(
+        "async ([path, cron]) => (await import(path))"
+        ".schedule({ scheduler_type: 'cron', schedule_config: { cron_expression: cron } }).words",
+        [f"{FOLDER}/words.js", cron],
+    )
+
+    assert said == words

@@ -69,12 +69,13 @@ export class Listing {
     return field(label, h("input", { type: "search", value: this.wanted[name], placeholder, on: { input: typed } }));
   }
 
-  // What the list is narrowed to by a link: said, and taken away by a press.
-  chip(name, words, title) {
-    return this.wanted[name] ? h("button", { key: name, class: "chip", title, on: { click: () => this.change({ [name]: this.plain[name] }) } }, `${words} ✕`) : null;
+  // What the list is narrowed to by a link, by one field or several: said, and taken away by a press.
+  chip(names, words, title) {
+    const plain = Object.fromEntries(names.map((name) => [name, this.plain[name]]));
+    return names.some((name) => this.wanted[name]) ? h("button", { key: names.join(), class: "chip", title, on: { click: () => this.change(plain) } }, `${words} ✕`) : null;
   }
 
-  // The list and its pages; `none` is what stands in its place where nothing was ever made.
+  // The list and its pages; `none()` is what stands in its place where nothing was ever made.
   view(drawn, { noun, words, none }) {
     const { data, readAt, problem } = this.list;
     return h("div", { class: "listing", "aria-busy": data && readAt === null && problem === null ? "true" : undefined },
@@ -82,7 +83,7 @@ export class Listing {
   }
 
   nothing(noun, none) {
-    if (!this.isFiltered) return none;
+    if (!this.isFiltered) return none();
     return empty(`No ${noun} is like that`, "Take a filter away to see more.", h("button", { class: "after", on: { click: () => this.clear() } }, "Take all filters away"));
   }
 
@@ -91,8 +92,24 @@ export class Listing {
     if (isSteady || this.cursors.length === 1) this.list.nudge();
   }
 
+  // What was done here is to be seen at once.
+  refresh() {
+    return this.list.refresh();
+  }
+
   close() {
     this.list.close();
     clearTimeout(this.typing);
   }
+}
+
+// A page that is one list. `filters()` stand above it; `heard` as of all pages; the rest as in `Listing.view`.
+export function listPage(list, { title, actions, filters, drawn, heard, ...words }) {
+  return {
+    title,
+    actions,
+    view: () => [h("search", { class: "filters" }, filters()), list.view(drawn, words)],
+    heard,
+    close: () => list.close(),
+  };
 }
