@@ -269,6 +269,31 @@ def test_a_config_that_is_called_otherwise_is_so_in_the_list_of_executions(visit
 # What is pressed
 
 
+def test_a_button_that_is_pressed_twice_runs_a_config_once(visit: Visit, admin: Client) -> None:
+    config = a_config(admin, named("pressed twice"))
+    visit.to(f"/configs/{config}")
+
+    visit.page.get_by_role("button", name="Run now").dblclick()
+
+    expect(visit.page).to_have_url(re.compile("/executions/"))
+    assert len(admin.executions(config)) == 1
+
+
+def test_who_has_gone_on_meanwhile_is_not_led_elsewhere_by_what_was_pressed_before(visit: Visit, admin: Client) -> None:
+    page = visit.page
+    visit.to(f"/configs/{a_config(admin, named('started slowly'))}")
+    held = holding(page, "**/run")
+    with page.expect_request("**/run"):
+        page.get_by_role("button", name="Run now").click()
+    page.get_by_role("link", name="Tree").click()
+
+    held[0].continue_()
+
+    expect(page.get_by_text("Started by hand")).to_be_visible()
+    expect(page).to_have_url(f"{visit.url}/tree")
+    page.unroute_all()
+
+
 def test_who_has_given_an_edit_up_is_not_led_back_when_it_is_saved(visit: Visit, admin: Client) -> None:
     page, config = visit.page, a_config(admin, named("saved slowly"))
     visit.to(f"/configs/{config}/edit")
@@ -298,6 +323,41 @@ def test_a_question_goes_with_the_page_that_asked_it(visit: Visit, admin: Client
 
     expect(visit.page.get_by_role("heading", name="Configs", exact=True)).to_be_visible()
     expect(visit.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_key_is_not_lost_by_an_escape_and_says_when_it_ends(visit: Visit) -> None:
+    page, name = visit.page, named("of the deployment")
+    page.get_by_role("link", name="Users & keys").click()
+    page.get_by_role("button", name="New key …").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Ends").fill("2090-01-01")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("dialog").get_by_text(re.compile("^hk_"))).to_be_visible()
+
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("dialog").get_by_text(re.compile("^hk_"))).to_be_visible()
+    page.get_by_role("button", name="I have it").click()
+    expect(page.get_by_role("row", name=re.compile(name))).to_contain_text(re.compile(r"in \d+ d.*1 Jan 2090"))
+
+
+def test_a_rule_is_about_the_configs_that_it_was_about_whatever_they_are_called(visit: Visit, admin: Client) -> None:
+    page, name = visit.page, named("rule")
+    config = a_config(admin, f"{named('first')}, {named('second')}")
+    webhook = {"url": "http://127.0.0.1:9/hooks/horarium"}
+    tags = ["night, late", "early"]
+    made = {"name": name, "events": ["failed"], "config_ids": [config], "tags": tags, "webhook": webhook}
+    rule = admin.post("/notification-rules", made)
+    page.get_by_role("link", name="Notifications").click()
+    page.get_by_role("button", name=f"Change {name}").click()
+
+    page.get_by_label("Name", exact=True).fill(f"{name}, changed")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.get_by_role("row", name=f"{name}, changed")).to_be_visible()
+    saved = admin.get(f"/notification-rules/{rule['id']}")
+    assert (saved["config_ids"], saved["tags"]) == ([config], tags)
 
 
 @pytest.mark.parametrize(
