@@ -180,6 +180,15 @@ def test_what_one_has_typed_is_not_shown_to_the_next(chromium: Browser, house: R
         expect(page.get_by_label("Name")).to_have_value("")
 
 
+@pytest.mark.parametrize("path", ["/people", "/audit"])
+def test_who_is_no_admin_is_told_so_and_offered_nothing(
+    chromium: Browser, house: Running, admin: Client, path: str
+) -> None:
+    with visiting(chromium, house, a_user(admin, "operator"), path) as visit:
+        expect(visit.page.get_by_text("This is for admins")).to_be_visible()
+        expect(visit.page.locator("main").get_by_role("button")).to_have_count(0)
+
+
 # Connections
 
 
@@ -358,6 +367,39 @@ def test_a_rule_is_about_the_configs_that_it_was_about_whatever_they_are_called(
     expect(page.get_by_role("row", name=f"{name}, changed")).to_be_visible()
     saved = admin.get(f"/notification-rules/{rule['id']}")
     assert (saved["config_ids"], saved["tags"]) == ([config], tags)
+
+
+# By keyboard, and on a phone
+
+
+def test_the_way_past_the_navigation_leaves_the_page_as_it_is(visit: Visit) -> None:
+    page = visit.page
+    visit.to("/configs/new")
+    page.get_by_label("Name").fill("half a config")
+
+    page.get_by_role("link", name="Skip to the page").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="New config")).to_be_focused()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_label("Name")).to_have_value("half a config")
+    page.get_by_label("Name").fill("")
+
+
+def test_a_phone_leads_to_every_page_without_scrolling_sideways(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    with visiting(chromium, house, a_user(admin, "admin"), look="phone") as visit:
+        navigation = visit.page.get_by_role("navigation", name="Pages", exact=True)
+        expect(navigation.get_by_role("link", name="Tree")).to_be_in_viewport(ratio=1)
+        navigation.get_by_text("More").tap()
+        expect(navigation.get_by_role("link", name="Audit")).to_be_in_viewport(ratio=1)
+
+        navigation.get_by_role("link", name="Users & keys").tap()
+
+        expect(visit.page.get_by_role("heading", name="Users and keys")).to_be_visible()
+        expect(navigation.get_by_role("link", name="Audit")).to_be_hidden()
+        assert navigation.evaluate("node => node.scrollWidth - node.clientWidth") == 0
 
 
 @pytest.mark.parametrize(
