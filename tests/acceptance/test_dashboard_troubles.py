@@ -320,6 +320,16 @@ def test_who_has_given_an_edit_up_is_not_led_back_when_it_is_saved(visit: Visit,
     page.unroute_all()
 
 
+def test_what_is_said_of_a_press_leaves_the_page_in_sight(visit: Visit, admin: Client) -> None:
+    visit.to(f"/executions/{a_run(admin, named('copied'))}")
+
+    visit.page.get_by_role("button", name="Copy the id").click()
+
+    said = visit.page.locator(".toast").bounding_box()
+    assert said is not None
+    assert said["height"] < 100
+
+
 def test_a_question_goes_with_the_page_that_asked_it(visit: Visit, admin: Client) -> None:
     config = a_config(admin, named("asked about"))
     visit.to("/tree")
@@ -402,6 +412,27 @@ def test_a_phone_leads_to_every_page_without_scrolling_sideways(
         assert navigation.evaluate("node => node.scrollWidth - node.clientWidth") == 0
 
 
+# What is drawn
+
+
+def test_a_phone_shows_the_newest_days_of_a_year_first(chromium: Browser, house: Running, admin: Client) -> None:
+    config = a_config(admin, named("a year of it"))
+    with visiting(chromium, house, a_user(admin, "viewer"), f"/configs/{config}", look="phone") as visit:
+        expect(visit.page.locator("[aria-current=date]")).to_be_in_viewport()
+
+
+def test_names_of_any_length_leave_a_phone_its_width(chromium: Browser, house: Running, admin: Client) -> None:
+    name = f"{named('long')} {'x' * 180}"
+    config = a_config(admin, name)
+    with visiting(chromium, house, a_user(admin, "admin"), f"/executions?config_id={config}", look="phone") as visit:
+        expect(visit.page.get_by_role("button", name=name)).to_be_visible()
+        of_the_chip = visit.too_wide()
+        visit.to("/audit")
+        expect(visit.page.get_by_text(name).first).to_be_visible()
+
+        assert of_the_chip + visit.too_wide() == []
+
+
 @pytest.mark.parametrize(
     ("cron", "words"),
     [
@@ -420,3 +451,19 @@ def test_a_cron_is_only_said_to_run_every_so_often_where_it_does(visit: Visit, c
     )
 
     assert said == words
+
+
+def test_nothing_that_is_no_longer_meant_stays_in_the_document(visit: Visit) -> None:
+    """Not even what had the key of something else."""
+    left = visit.page.evaluate(
+        """async (path) => {
+            const { h, render } = await import(path);
+            const list = document.createElement("ul");
+            render(list, h("li", { key: "same" }, "first"), h("li", { key: "same" }, "second"));
+            render(list, h("li", { key: "same" }, "third"));
+            return list.textContent;
+        }""",
+        f"{FOLDER}/dom.js",
+    )
+
+    assert left == "third"

@@ -39,7 +39,8 @@ export function seconds(number, title) {
 export function strip(outcomes, length = 20) {
   const shown = outcomes.slice(0, length).reverse();
   const bad = shown.filter((each) => UNSUCCESSFUL.has(each.status)).length;
-  const told = shown.length ? `${plural(shown.length, "recent run")}, ${bad ? `${bad} unsuccessful` : "none unsuccessful"}` : "no runs yet";
+  if (!shown.length) return h("span", { class: "quiet" }, "none yet");
+  const told = `${plural(shown.length, "recent run")}, ${bad ? `${bad} unsuccessful` : "none unsuccessful"}`;
   return h("span", { class: "strip" },
     h("span", { class: "only-read" }, told),
     h("span", { class: "cells", "aria-hidden": "true" }, shown.map((each) => h("a", {
