@@ -160,19 +160,21 @@ def test_many_events_that_are_told_as_one_let_a_page_be_read_anew(visit: Visit, 
     visit.page.unroute_all()
 
 
-def test_what_cannot_be_read_is_told_and_dated_while_the_connection_stands(visit: Visit) -> None:
+@pytest.mark.parametrize("status", [503, 502])
+def test_what_cannot_be_read_is_told_and_dated_while_the_connection_stands(visit: Visit, status: int) -> None:
+    """Of a proxy that says so, too."""
     page = visit.page
     page.get_by_role("link", name="Workers").click()
     visit.is_drawn()
-    away = {"title": "away", "status": 503, "detail": "postgres is away", "code": "unavailable"}
+    away = {"title": "away", "status": status, "detail": "postgres is away", "code": "unavailable"}
 
-    page.route(re.compile("/api/v1/system/workers"), lambda route: route.fulfill(status=503, json=away))
+    page.route(re.compile("/api/v1/system/workers"), lambda route: route.fulfill(status=status, json=away))
 
     expect(page.locator(".banner")).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d.*postgres is away"))
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     page.unroute_all()
     expect(page.locator(".banner")).to_have_count(0)
-    visit.was_quiet(provokes="503")
+    visit.was_quiet(provokes=str(status))
 
 
 # Configs and executions

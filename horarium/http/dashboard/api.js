@@ -1,7 +1,10 @@
 // Calls of the API. Whatever goes wrong is a Problem: what the server says, or that it does not answer.
 
 import { heard } from "./clock.js";
-import { ended, renew, session } from "./session.js";
+import { documentOf, ended, PATIENCE_MS, renew, session, Unrenewed } from "./session.js";
+
+const AWAY = new Set([0, 502, 503, 504]); // nobody answers, or whoever stands before Horarium says that it does not
+const UNKNOWN = " It may have been done all the same: look before it is done again.";
 
 export class Problem extends Error {
   constructor(status, document = {}) {
@@ -12,7 +15,7 @@ export class Problem extends Error {
   }
 
   get isAway() {
-    return this.status === 0 || this.status === 503;
+    return AWAY.has(this.status);
   }
 }
 
@@ -22,8 +25,8 @@ export async function call(method, path, { query, body, headers, signal } = {}) 
   let answer = await send(method, address, body, headers, signal);
   if (answer.status === 401 && (await renewedOrAway())) answer = await send(method, address, body, headers, signal);
   if (answer.status === 401) ended();
-  if (!answer.ok) throw new Problem(answer.status, await documentOf(answer));
-  return { body: answer.status === 204 ? null : await answer.json(), headers: answer.headers };
+  if (!answer.ok) throw new Problem(answer.status, answer.body);
+  return answer;
 }
 
 export async function read(path, query, signal) {
@@ -34,28 +37,32 @@ export async function post(path, body = {}) {
   return (await call("POST", path, { body })).body;
 }
 
-async function send(method, address, body, headers, signal) {
+async function send(method, path, body, headers, signal) {
   const given = { Authorization: `Bearer ${session.token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers };
+  const late = AbortSignal.timeout(PATIENCE_MS);
+  const asked = { method, headers: given, body: body === undefined ? undefined : JSON.stringify(body), signal: signal ? AbortSignal.any([signal, late]) : late, credentials: "omit" };
   try {
-    const answer = await fetch(address, { method, headers: given, body: body === undefined ? undefined : JSON.stringify(body), signal, credentials: "omit" });
+    const answer = await fetch(path, asked);
     heard(answer.headers.get("Date"));
-    return answer;
+    return { status: answer.status, ok: answer.ok, headers: answer.headers, body: await contentOf(answer) };
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: "Horarium does not answer. Is it running, and is there a connection?" });
+    if (error.name === "TimeoutError") throw new Problem(0, { detail: `Horarium has not answered within ${PATIENCE_MS / 1000} s.${method === "GET" ? "" : UNKNOWN}` });
+    if (error instanceof TypeError) throw new Problem(0, { detail: "Horarium does not answer. Is it running, and is there a connection?" });
+    throw error;
   }
+}
+
+async function contentOf(answer) {
+  if (!answer.ok) return documentOf(answer);
+  return answer.status === 204 ? null : answer.json();
 }
 
 async function renewedOrAway() {
   try {
     return await renew();
-  } catch {
-    throw new Problem(0, { detail: "Horarium does not answer, so the session cannot be renewed." });
+  } catch (error) {
+    throw new Problem(0, { detail: error instanceof Unrenewed ? error.message : "Horarium does not answer, so the session cannot be renewed." });
   }
-}
-
-async function documentOf(answer) {
-  return (answer.headers.get("Content-Type") ?? "").includes("json") ? answer.json() : {};
 }
 
 function written(query = {}) {

@@ -5,9 +5,9 @@ import { h } from "./dom.js";
 import { Log } from "./logs.js";
 import { at, status } from "./parts.js";
 import { waterfall } from "./plots.js";
-import { errorView, lastLine } from "./traceback.js";
+import { errorView } from "./traceback.js";
 import { update } from "./view.js";
-import { FINAL, reason } from "./words.js";
+import { FINAL, lastLine, reason } from "./words.js";
 
 const instant = (text) => (text ? Date.parse(text) : null);
 

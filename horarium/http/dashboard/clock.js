@@ -82,6 +82,11 @@ export function running(seconds) {
   return whole < 60 ? `${whole} s` : duration(whole);
 }
 
+// For how long something has gone on that began then.
+export function lasting(at) {
+  return running((now() - Date.parse(at)) / 1000);
+}
+
 export function ago(at) {
   const seconds = (now() - Date.parse(at)) / 1000;
   return seconds < 1 ? "just now" : `${running(seconds)} ago`;

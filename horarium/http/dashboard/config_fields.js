@@ -3,6 +3,7 @@
 import { ZONE } from "./clock.js";
 import { entry, instant, lines, number, pick } from "./form.js";
 import { configOf, scheduleOf } from "./schedule_form.js";
+import { capital, CATCHUP, OVERLAP } from "./words.js";
 
 // Those of the API; a test holds them against it.
 export const DEFAULTS = {
@@ -61,8 +62,7 @@ export function same(a, b) {
   return names.length === Object.keys(b).length && names.every((name) => name in b && same(a[name], b[name]));
 }
 
-const OVERLAP = [["skip", "Skip the new tick"], ["buffer_one", "Let one wait"], ["buffer_all", "Let all wait"], ["cancel_other", "Stop the run before"], ["allow_all", "Run side by side"]];
-const CATCHUP = [["latest", "Run the latest missed tick"], ["all", "Run all missed ticks"], ["skip", "Skip what was missed"]];
+const options = (words) => Object.entries(words).map(([key, word]) => [key, capital(word)]);
 
 const hint = (name) => ({ placeholder: String(DEFAULTS[name]) });
 
@@ -71,12 +71,12 @@ export const retries = (form) => number(form, "max_retries", { label: "Retries",
 export const backoff = (form) => number(form, "retry_backoff_seconds", { label: "First retry after", unit: "seconds", help: "Doubles with each retry." }, hint("retry_backoff_seconds"));
 
 export function overlap(form) {
-  return pick(form, "overlap", { label: "When runs overlap", help: "A tick is due, and the run before it is still going on." }, OVERLAP);
+  return pick(form, "overlap", { label: "When runs overlap", help: "A tick is due, and the run before it is still going on." }, options(OVERLAP));
 }
 
 export function catchUp(form) {
   return [
-    pick(form, "catchup", { label: "After an outage", help: "What becomes of the ticks that were missed." }, CATCHUP),
+    pick(form, "catchup", { label: "After an outage", help: "What becomes of the ticks that were missed." }, options(CATCHUP)),
     number(form, "catchup_window_seconds", { label: "Look back", unit: "seconds", help: "Ticks missed longer ago are skipped." }, hint("catchup_window_seconds")),
     number(form, "max_catchup_runs", { label: "Catch up with", unit: "runs at most", help: "Where all missed ticks are run." }, hint("max_catchup_runs")),
   ];

@@ -1,10 +1,18 @@
 // Putting a text where the reader can paste it from.
 
 import { h } from "./dom.js";
-import { toast } from "./talk.js";
+import { ask, toast } from "./talk.js";
 
 export function copyButton(what, text) {
-  return h("button", { class: "small", "aria-label": `Copy ${what}`, on: { click: () => copy(what, text()) } }, "Copy");
+  return h("button", { type: "button", class: "small", "aria-label": `Copy ${what}`, on: { click: () => copy(what, text()) } }, "Copy");
+}
+
+// A secret that is told once.
+export function tellSecret(title, text, secret) {
+  return ask({
+    title, text: `${text} It is shown now and never again.`, confirm: "I have it", isTold: true,
+    body: () => h("div", { class: "with-copy" }, h("code", { class: "code secret", tabindex: "0" }, secret), copyButton("it", () => secret)),
+  });
 }
 
 async function copy(what, text) {
@@ -19,7 +27,7 @@ function copiedTheOldWay(text) {
   const before = document.activeElement;
   area.value = text;
   area.className = "only-read";
-  document.body.append(area);
+  (document.querySelector("dialog[open]") ?? document.body).append(area); // outside of a dialog nothing can be selected
   area.select();
   const done = document.execCommand("copy");
   area.remove();

@@ -43,9 +43,8 @@ function reconcile(parent, before, after, svg) {
     if (wanted.node === place) place = place.nextSibling;
     else parent.insertBefore(wanted.node, place);
   }
-  for (const old of [...keyed.values(), ...others.slice(next)]) {
-    if (old.node.parentNode === parent) old.node.remove();
-  }
+  const staying = new Set(after.map((each) => each.node));
+  for (const old of before) if (!staying.has(old.node) && old.node.parentNode === parent) old.node.remove();
 }
 
 function create(wanted, svg) {
@@ -69,6 +68,7 @@ function patch(old, wanted, svg) {
   }
   reconcile(wanted.node, old.children, wanted.children, svg || wanted.tag === "svg");
   apply(wanted.node, old.properties, wanted.properties);
+  if (!old.properties.made) wanted.properties.made?.(wanted.node); // it was something else until now
 }
 
 function apply(node, before, after) {

@@ -4,7 +4,7 @@ import { call, read } from "./api.js";
 import { duration } from "./clock.js";
 import { h } from "./dom.js";
 import { Loaded } from "./load.js";
-import { choice, empty, field, loaded, section, since } from "./parts.js";
+import { choice, empty, field, leftOut, loaded, meter, section, since, table } from "./parts.js";
 import { may } from "./session.js";
 import { ask } from "./talk.js";
 
@@ -15,8 +15,7 @@ const number = (text) => (text === "" || text === null ? null : Number(text));
 
 export function limitsPart() {
   const limits = new Loaded((signal) => read("/system/limits", { limit: MOST }, signal), 1500);
-  let types = [];
-  read("/task-types").then((all) => { types = all.map((each) => each.name); }, () => {}); // names that are not suggested
+  const types = new Loaded((signal) => read("/task-types", undefined, signal));
 
   function fields(values, queues, isNew) {
     const typed = (name) => (event) => { values[name] = event.target.value; };
@@ -24,7 +23,7 @@ export function limitsPart() {
     return [
       isNew && choice("Of", KINDS, values.kind, (kind) => { values.kind = kind; }),
       isNew && field("Name", h("input", { name: "name", required: true, list: "limit-names", value: values.name, autocomplete: "off", on: { input: typed("name") } })),
-      isNew && h("datalist", { id: "limit-names" }, [...queues.map((each) => each.name), ...types].map((name) => h("option", { key: name, value: name }))),
+      isNew && h("datalist", { id: "limit-names" }, [...new Set([...queues, ...(types.data ?? [])].map((each) => each.name))].map((name) => h("option", { key: name, value: name }))),
       count("max_running", "Run at once, at most", { min: "1", step: "1" }, "Empty: as many as there are"),
       count("rate", "Start, at most", { min: "1", step: "1" }, "Empty: as often as they are due"),
       count("period_seconds", "In any … seconds", { min: "0.1", step: "any" }),
@@ -66,22 +65,19 @@ export function limitsPart() {
         h("button", { class: "small", "aria-label": `Take the limit of ${limit.name} away`, on: { click: () => remove(limit) } }, "Take away …")));
   }
 
-  function table(page) {
+  function list(page) {
     if (!page.items.length) return empty("Nothing is limited", "A limit keeps a queue or a task type from running too much at once, or too often, over all workers.");
-    return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Limits" }, h("table", { class: "list limits" },
-      h("thead", {}, h("tr", {}, ["Of", "Running", "Rate", "Wait for room", "Set"].map((name) => h("th", { scope: "col" }, name)), may("operator") && h("th", { scope: "col" }, h("span", { class: "only-read" }, "Actions")))),
-      h("tbody", {}, page.items.map(row))));
+    return [table("Limits", "limits", ["Of", "Running", "Rate", "Wait for room", "Set"], page.items.map(row), may("operator")), leftOut(page, "limit")];
   }
 
   return {
-    view: (queues) => section("Limits", loaded(limits, table, 2), may("operator") && h("p", { class: "after" }, h("button", { on: { click: () => add(queues) } }, "New limit …"))),
+    view: (queues) => section("Limits", loaded(limits, list, 2), may("operator") && h("p", { class: "after" }, h("button", { on: { click: () => add(queues) } }, "New limit …"))),
     nudge: () => limits.nudge(),
-    close: () => limits.close(),
+    close: () => { limits.close(); types.close(); },
   };
 }
 
 function load(limit) {
   if (limit.max_running === null) return h("span", { class: "number" }, `${limit.running.toLocaleString("en")}`, h("span", { class: "quiet" }, " of any"));
-  return h("span", { class: "mailbox" }, h("span", { class: "number" }, `${limit.running.toLocaleString("en")} of ${limit.max_running.toLocaleString("en")}`),
-    h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${Math.min(100, (limit.running / limit.max_running) * 100)}%` } })));
+  return h("span", { class: "mailbox" }, h("span", { class: "number" }, `${limit.running.toLocaleString("en")} of ${limit.max_running.toLocaleString("en")}`), meter(limit.running / limit.max_running));
 }

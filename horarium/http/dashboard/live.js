@@ -2,6 +2,9 @@
 //
 // `EventSource` cannot send a token, so the stream is read with fetch. It is honest about silence: a stream that gives no
 // sign of life for longer than it promises to is taken for dead, and everybody is told since when nothing was heard.
+//
+// A stream takes one of the six connections that a browser has for a host, over all of its tabs. So a page that nobody sees
+// has none: or the seventh tab would wait for ever.
 
 import { now } from "./clock.js";
 import { renew, session } from "./session.js";
@@ -13,6 +16,7 @@ const LONGEST_WAIT_MS = 10_000;
 
 export const live = { state: "connecting", heardAt: now() };
 const listeners = new Set();
+let wanted = false;
 let reading = null;
 let lastId = null;
 
@@ -33,21 +37,33 @@ function become(state) {
 }
 
 export function connect() {
-  if (reading) return;
-  reading = new AbortController();
-  keepReading(reading);
+  wanted = true;
+  readOrRest();
 }
 
 export function disconnect() {
-  reading?.abort();
-  reading = null;
+  wanted = false;
   lastId = null;
-  become("connecting");
+  readOrRest();
 }
+
+function readOrRest() {
+  const isDue = wanted && !document.hidden;
+  if (isDue && !reading) {
+    reading = new AbortController();
+    keepReading(reading);
+  } else if (!isDue && reading) {
+    reading.abort();
+    reading = null;
+    become("connecting");
+  }
+}
+
+document.addEventListener("visibilitychange", readOrRest);
 
 async function keepReading(mine) {
   for (let failures = 0; !mine.signal.aborted;) {
-    const grace = setTimeout(() => become("lost"), GRACE_MS);
+    const grace = setTimeout(() => mine.signal.aborted || become("lost"), GRACE_MS);
     const before = live.heardAt;
     try {
       await readOnce(mine, () => { clearTimeout(grace); failures = 0; });

@@ -1,4 +1,5 @@
-// What a page has read, how old it is, and reading it anew when something has happened: soon, and never twice at once.
+// What a page has read, how old it is, and reading it anew when something has happened: soon, and never twice at once. What
+// nobody sees is read when somebody does.
 
 import { now } from "./clock.js";
 import { update } from "./view.js";
@@ -28,6 +29,7 @@ export class Loaded {
     this.aborting = new AbortController();
     this.running = false;
     this.again = false;
+    this.isDue = false; // something has happened while nobody saw the page
     open.add(this);
     this.refresh();
   }
@@ -35,7 +37,8 @@ export class Loaded {
   // Something has happened: read it, as soon as that may be.
   nudge() {
     if (this.timer || this.aborting.signal.aborted) return;
-    this.timer = setTimeout(() => { this.timer = 0; this.refresh(); }, document.hidden ? this.pause * 10 : this.pause);
+    if (document.hidden) this.isDue = true;
+    else this.timer = setTimeout(() => { this.timer = 0; this.refresh(); }, this.pause);
   }
 
   async refresh() {
@@ -44,6 +47,7 @@ export class Loaded {
       return;
     }
     this.running = true;
+    this.isDue = false;
     const { signal } = this.aborting;
     try {
       this.data = await this.read(signal);
@@ -69,3 +73,5 @@ export class Loaded {
     this.aborting.abort();
   }
 }
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const each of open) if (each.isDue) each.refresh(); });

@@ -4,9 +4,10 @@ import { moment, running, now } from "./clock.js";
 import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
 import { oldestRead, stale } from "./load.js";
-import { attempt, closeDialogs } from "./talk.js";
+import { empty } from "./parts.js";
 import { go, here, start } from "./router.js";
-import { logOut, may, mayResume, renew, session, whenSessionChanges } from "./session.js";
+import { logOut, may, mayResume, renew, session, Unrenewed, whenSessionChanges } from "./session.js";
+import { attempt, closeDialogs } from "./talk.js";
 import { show, update } from "./view.js";
 import { loginPage } from "./pages/login.js";
 import { icon } from "./icons.js";
@@ -25,30 +26,35 @@ const ROUTES = [
   [/^\/$/, lazily(() => import("./pages/now.js"), "nowPage")],
   [/^\/login$/, loginPage],
   [/^\/configs$/, lazily(() => import("./pages/configs.js"), "configsPage")],
-  [/^\/configs\/new$/, lazily(() => import("./pages/edit.js"), "newConfigPage")],
+  [/^\/configs\/new$/, lazily(() => import("./pages/edit.js"), "newConfigPage", "operator")],
   [/^\/configs\/(?<id>\d{1,18})$/, lazily(() => import("./pages/config.js"), "configPage")],
-  [/^\/configs\/(?<id>\d{1,18})\/edit$/, lazily(() => import("./pages/edit.js"), "editConfigPage")],
+  [/^\/configs\/(?<id>\d{1,18})\/edit$/, lazily(() => import("./pages/edit.js"), "editConfigPage", "operator")],
   [/^\/executions$/, lazily(() => import("./pages/executions.js"), "executionsPage")],
   [/^\/executions\/(?<id>[0-9a-f-]{36})$/, lazily(() => import("./pages/execution.js"), "executionPage")],
   [/^\/tree$/, lazily(() => import("./pages/tree.js"), "treePage")],
   [/^\/workers$/, lazily(() => import("./pages/workers.js"), "workersPage")],
   [/^\/notifications$/, lazily(() => import("./pages/notifications.js"), "notificationsPage")],
-  [/^\/people$/, lazily(() => import("./pages/people.js"), "peoplePage")],
-  [/^\/audit$/, lazily(() => import("./pages/audit.js"), "auditPage")],
+  [/^\/people$/, lazily(() => import("./pages/people.js"), "peoplePage", "admin")],
+  [/^\/audit$/, lazily(() => import("./pages/audit.js"), "auditPage", "admin")],
 ];
 const REST_MS = 2000; // after which the other pages are loaded, so that going there needs nothing of the server
 const UNTOLD_MS = 5000; // how often a page is read anew while nothing is told
+const WHO = { operator: "operators and admins", admin: "admins" };
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
+const AT_HAND = 4; // destinations that a phone shows at once, the most wanted first
+const phone = matchMedia("(max-width: 52rem)"); // as in shell.css
 
 let page = null;
 let resuming = true;
-let unreachable = false;
+let unreachable = null; // why there is no telling yet whether there is a session
 
-// What makes a page, out of a module that is loaded when it is first asked for: most who come want to see one page.
-function lazily(load, name) {
+// What makes a page, for those who may see it, out of a module that is loaded when it is first asked for: most who come
+// want to see one page.
+function lazily(load, name, role = "viewer") {
   const make = async (parameters) => {
     const module = await load().catch(() => null);
-    return module ? module[name](parameters) : unloadedPage();
+    if (!module) return unloadedPage();
+    return may(role) ? module[name](parameters) : forbiddenPage(role);
   };
   make.load = () => load().catch(() => {}); // whoever goes there is told
   return make;
@@ -57,6 +63,7 @@ function lazily(load, name) {
 async function arrived(make, parameters) {
   page?.close?.();
   page = null;
+  closeDialogs(); // they asked about what was shown
   if (session.user === null && make !== loginPage) {
     if (!resuming) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
     return;
@@ -94,10 +101,15 @@ function focusOnPage() {
     return;
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
-    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (!document.querySelector("main")?.contains(document.activeElement)) document.getElementById("page-title")?.focus({ preventScroll: true });
     scrollTo(0, 0);
   }));
+}
+
+// The address stays as it is: another one would make the page anew.
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("page-title").focus();
 }
 
 function comingPage() {
@@ -109,21 +121,26 @@ function bone() {
 }
 
 function unloadedPage() {
-  return { title: "Not loaded", view: () => h("div", { class: "empty" }, h("p", { class: "empty-title" }, "This page could not be loaded."), h("p", {}, "Horarium does not answer, or is of another release by now."), h("button", { class: "after", on: { click: () => location.reload() } }, "Load anew")) };
+  const anew = () => h("button", { class: "after", on: { click: () => location.reload() } }, "Load anew");
+  return { title: "Not loaded", view: () => empty("This page could not be loaded.", "Horarium does not answer, or is of another release by now.", anew()) };
+}
+
+function forbiddenPage(role) {
+  return { title: "Not for everybody", view: () => empty(`This is for ${WHO[role]}`, `You are logged in as ${session.user?.username}, ${session.user?.role}. An admin can give you another role.`) };
 }
 
 function lostPage() {
-  return { title: "Not here", view: () => h("div", { class: "empty" }, h("p", { class: "empty-title" }, "There is no such page."), h("p", {}, h("a", { href: "/" }, "To what happens now"))) };
+  return { title: "Not here", view: () => empty("There is no such page.", h("a", { href: "/" }, "To what happens now")) };
 }
 
 function view() {
   document.title = page?.title ? `${page.title} · Horarium` : "Horarium";
   if (page?.bare) return h("main", { key: "bare", id: "main", class: "bare" }, page.view());
   return [
-    h("a", { key: "skip", class: "skip", href: "#main" }, "Skip to the page"),
+    h("a", { key: "skip", class: "skip", href: "#main", on: { click: skip } }, "Skip to the page"),
     h("header", { key: "header", class: "side" },
       h("a", { class: "brand", href: "/", "aria-label": "Horarium: now" }, icon("bell"), h("span", {}, "Horarium")),
-      h("nav", { "aria-label": "Pages" }, PAGES.filter(([, , , role]) => !role || may(role)).map(destination)),
+      navigation(),
       h("div", { class: "account" }, connection(), session.user && account())),
     h("div", { key: "stage", class: `stage ${(live.state === "lost" && !resuming) || stale() ? "stale" : ""}` },
       banner(),
@@ -133,9 +150,24 @@ function view() {
   ];
 }
 
-function destination([word, address, sign]) {
-  const inside = address === "/" ? location.pathname === "/" : location.pathname.startsWith(address);
-  return h("a", { href: address, "aria-current": inside ? "page" : undefined }, icon(sign), h("span", {}, word));
+// On a phone there is room for five: the rest is behind the last of them.
+function navigation() {
+  const pages = PAGES.filter(([, , , role]) => !role || may(role));
+  if (!phone.matches) return h("nav", { "aria-label": "Pages" }, pages.map(destination));
+  const rest = pages.slice(AT_HAND);
+  return h("nav", { "aria-label": "Pages" }, pages.slice(0, AT_HAND).map(destination),
+    h("details", { key: "more", class: "menu more-pages" },
+      h("summary", { class: rest.some(isInside) ? "inside" : undefined }, icon("more"), h("span", {}, "More")),
+      h("div", { class: "menu-body" }, rest.map(destination))));
+}
+
+function isInside([, address]) {
+  return address === "/" ? location.pathname === "/" : location.pathname.startsWith(address);
+}
+
+function destination(page) {
+  const [word, address, sign] = page;
+  return h("a", { href: address, "aria-current": isInside(page) ? "page" : undefined }, icon(sign), h("span", {}, word));
 }
 
 function connection() {
@@ -149,7 +181,7 @@ function connection() {
 }
 
 function banner() {
-  if (unreachable) return h("div", { key: "banner", class: "banner", role: "status" }, "Horarium does not answer. It is tried again every few seconds.");
+  if (unreachable) return said(unreachable instanceof Unrenewed ? unreachable.message : "Horarium does not answer.", " It is tried again every few seconds.");
   if (!session.user) return null;
   const unread = stale();
   if (live.state === "lost") return said("Connection lost. ", asOf(Math.max(live.heardAt, oldestRead() ?? 0)), " Reconnecting …");
@@ -193,7 +225,7 @@ function sessionChanged() {
   if (session.user === null) {
     disconnect();
     closeDialogs();
-    if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
+    if (!page?.bare) go(`/login?then=${encodeURIComponent(here())}`, { replace: true, isForced: true });
   } else if (page?.bare || page === null) {
     connect();
     if (!resuming) go(onOurSide(new URLSearchParams(location.search).get("then")), { replace: true });
@@ -207,15 +239,17 @@ listen((kind, data) => {
   update();
 });
 
+// Who sees the page again sees it as it is by then.
+document.addEventListener("visibilitychange", () => { if (document.hidden) page?.heard?.("reset", {}); });
 setInterval(() => { if (live.state !== "live" && !document.hidden) page?.heard?.("reset", {}); }, UNTOLD_MS);
 
 async function resume() {
   while (mayResume() && session.user === null) {
     try {
       await renew();
-      unreachable = false;
-    } catch {
-      unreachable = true;
+      unreachable = null;
+    } catch (error) {
+      unreachable = error;
       update();
       await new Promise((resolve) => { setTimeout(resolve, 2000); });
     }
@@ -230,6 +264,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 
+phone.addEventListener("change", update);
 whenSessionChanges(sessionChanged);
 show(document.getElementById("app"), view);
 ROUTES.find(([pattern]) => pattern.test(location.pathname))?.[1].load?.(); // while the session is renewed

@@ -7,6 +7,7 @@
 import { read } from "./config_fields.js";
 import { h } from "./dom.js";
 import { entry, lines, number, pick, tick } from "./form.js";
+import { capital } from "./words.js";
 
 const LONG = 60; // characters, from which on a text gets several lines
 const OTHERS = "*"; // stands for those that the schema does not name
@@ -169,7 +170,7 @@ function helpOf({ schema, required, kind }) {
     .filter(([name]) => typeof schema[name] === "number").map(([name, word]) => `${word} ${schema[name]}`);
   const otherwise = !required && TYPES[kind]?.endsWith("number") && typeof schema.default === "number" ? `Left out: ${schema.default}.` : "";
   const bounds = limits.join(", ");
-  return [schema.description, bounds && `${bounds[0].toUpperCase()}${bounds.slice(1)}.`, otherwise].filter(Boolean).join(" ");
+  return [schema.description, bounds && `${capital(bounds)}.`, otherwise].filter(Boolean).join(" ");
 }
 
 const placeholder = ({ schema }) => (schema.default === undefined || schema.default === null ? "" : typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default));

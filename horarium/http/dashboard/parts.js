@@ -39,7 +39,8 @@ export function seconds(number, title) {
 export function strip(outcomes, length = 20) {
   const shown = outcomes.slice(0, length).reverse();
   const bad = shown.filter((each) => UNSUCCESSFUL.has(each.status)).length;
-  const told = shown.length ? `${plural(shown.length, "recent run")}, ${bad ? `${bad} unsuccessful` : "none unsuccessful"}` : "no runs yet";
+  if (!shown.length) return h("span", { class: "quiet" }, "none yet");
+  const told = `${plural(shown.length, "recent run")}, ${bad ? `${bad} unsuccessful` : "none unsuccessful"}`;
   return h("span", { class: "strip" },
     h("span", { class: "only-read" }, told),
     h("span", { class: "cells", "aria-hidden": "true" }, shown.map((each) => h("a", {
@@ -93,6 +94,11 @@ export function choice(label, options, value, changed) {
     options.map(([key, word]) => h("option", { value: key, selected: key === value }, word))));
 }
 
+// How much of something is taken, from 0 to 1; the numbers stand beside it.
+export function meter(share) {
+  return h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${(Math.min(1, Math.max(0, share)) * 100).toFixed(1)}%` } }));
+}
+
 export function code(content) {
   return h("pre", { class: "code", tabindex: "0" }, typeof content === "string" ? content : JSON.stringify(content, null, 2));
 }
@@ -100,6 +106,19 @@ export function code(content) {
 export function section(title, ...content) {
   const id = `part-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
   return h("section", { key: title, "aria-labelledby": id }, h("h2", { id }, title), content);
+}
+
+// `kind`: its class; `hasActions`: whether the last cell of a row has buttons.
+export function table(label, kind, columns, rows, hasActions = false) {
+  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: `list ${kind}` },
+    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)), hasActions && h("th", { scope: "col" }, h("span", { class: "only-read" }, "Actions")))),
+    h("tbody", {}, rows)));
+}
+
+// What a list leaves out that is asked for once, and not page by page.
+export function leftOut(page, noun) {
+  const number = page.total - page.items.length;
+  return number > 0 ? h("p", { class: "quiet after" }, `${plural(number, `more ${noun}`)}, which only the API lists`) : null;
 }
 
 // The line below a list: which of how many are shown, `size` to a page, and what turns the pages.

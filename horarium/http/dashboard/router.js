@@ -21,8 +21,9 @@ export function beforeLeaving(question, isUnsaved) {
   leaving = question && { question, isUnsaved };
 }
 
-export function go(address, options) {
-  if (!leaving) return arriveAt(address, options);
+// `isForced`: the page is not asked.
+export function go(address, options = {}) {
+  if (!leaving || options.isForced) return arriveAt(address, options);
   return mayLeave().then((may) => may && arriveAt(address, options));
 }
 
@@ -39,21 +40,28 @@ async function mayLeave() {
 // Back or forward: the address has changed already, and is put back until the page may be left.
 function turned() {
   const wanted = here();
-  if (!leaving || wanted === shown) return follow();
+  if (wanted === shown) return;
+  if (!leaving) return follow();
   history.pushState(null, "", shown);
   return go(wanted, { replace: true });
 }
 
-function arriveAt(address, { replace = false } = {}) {
-  if (replace) history.replaceState(null, "", address);
+function arriveAt(address, { replace = false }) {
+  if (replace || address === here()) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   follow();
 }
 
-// Change what the address says of the page that is shown, without making it anew.
-export function note(query) {
+// Change what the address says of the page that is shown, without making it anew. `place` is for `noted`, when somebody
+// comes back to it.
+export function note(query, place = null) {
   const given = Object.entries(query).filter(([, value]) => value);
-  history.replaceState(null, "", location.pathname + (given.length ? `?${new URLSearchParams(given)}` : ""));
+  history.replaceState(place, "", location.pathname + (given.length ? `?${new URLSearchParams(given)}` : ""));
+  shown = here();
+}
+
+export function noted() {
+  return history.state;
 }
 
 export function here() {

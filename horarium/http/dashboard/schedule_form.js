@@ -5,6 +5,7 @@
 import { ZONE } from "./clock.js";
 import { h } from "./dom.js";
 import { asInput, entry, instant, number, segments } from "./form.js";
+import { capital } from "./words.js";
 
 const KINDS = [["cron", "Cron"], ["interval", "Interval"], ["date", "Once"], ["manual", "By hand"]];
 const PARTS = [["minute", "Minute", "0-59"], ["hour", "Hour", "0-23"], ["day", "Day", "1-31, L, LW"], ["month", "Month", "1-12, JAN-DEC"], ["day_of_week", "Weekday", "0-7, SUN-SAT"]];
@@ -104,7 +105,7 @@ function together(form) {
 function interval(form) {
   return [
     h("div", { key: "units", class: "parts" }, UNITS.map((name) =>
-      number(form, `schedule_config.${name}`, { label: name[0].toUpperCase() + name.slice(1) }, { value: form.values[name], placeholder: "0", typed: (text) => setTo(form, name, text) }))),
+      number(form, `schedule_config.${name}`, { label: capital(name) }, { value: form.values[name], placeholder: "0", typed: (text) => setTo(form, name, text) }))),
     instant(form, "schedule_config.anchor", { label: "Counted from", help: `Each tick is so many intervals after it; empty: from when it is saved. On your clock (${ZONE}).` },
       { value: form.values.anchor, typed: (at) => setTo(form, "anchor", at) }),
   ];

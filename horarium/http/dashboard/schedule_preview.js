@@ -6,6 +6,7 @@ import { call } from "./api.js";
 import { duration, now, onItsClock, until } from "./clock.js";
 import { h } from "./dom.js";
 import { update } from "./view.js";
+import { capital } from "./words.js";
 
 const PAUSE_MS = 250;
 const ANEW_MS = 5000; // a list whose first run has passed is read again, and not more often than this
@@ -84,7 +85,7 @@ function said(foreseen) {
   return foreseen.asked === null ? "Say when it runs, and its next runs are shown here." : "This is not understood yet; the field says why.";
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+const sentence = (text) => `${capital(text)}.`;
 
 // The runs, and between them the changes of clocks that they come to.
 function runs({ items, clock_changes: changes, timezone }) {

@@ -1,12 +1,13 @@
 // Who is logged in here. The access token is in this module's memory and nowhere else; the refresh token is in a cookie
 // that no script can read. `horarium.session` in the storage of the browser says only that there may be such a cookie,
-// so that a page which knows of none asks for none; and tells the other tabs when it is over.
+// so that a page which knows of none asks for none; and tells the other tabs when it is over, or when there is one again.
 
 import { heard, now } from "./clock.js";
 
 const FLAG = "horarium.session";
-const RENEW_BEFORE_MS = 60_000;
+const RENEW_BEFORE_MS = 60_000; // or a quarter of a token's time, where that is shorter
 const RETRY_MS = 5_000;
+export const PATIENCE_MS = 30_000; // for an answer: one that never comes must not keep a page from asking again
 const PATH = "/api/v1/auth/browser";
 const OWN = { "X-Horarium-Page": "1", "Content-Type": "application/json" };
 
@@ -33,7 +34,8 @@ function opened({ access_token, expires_at, user }) {
   session.token = access_token;
   localStorage.setItem(FLAG, "1");
   clearTimeout(timer);
-  timer = setTimeout(renewQuietly, Math.max(1000, Date.parse(expires_at) - now() - RENEW_BEFORE_MS));
+  const lasts = Date.parse(expires_at) - now();
+  timer = setTimeout(renewQuietly, Math.max(1000, lasts - Math.min(RENEW_BEFORE_MS, lasts / 4)));
   changed();
 }
 
@@ -46,7 +48,7 @@ export function ended() {
 }
 
 async function post(path, body, headers = OWN) {
-  const answer = await fetch(PATH + path, { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin" });
+  const answer = await fetch(PATH + path, { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS) });
   heard(answer.headers.get("Date"));
   return answer;
 }
@@ -59,9 +61,10 @@ export async function logIn(username, password, remember) {
 }
 
 // Whether there is a session again. Tabs renew one after the other: each sends the cookie that the one before was given.
-// Where nobody answers, that is told by an exception, and the session may well be alive.
+// Browsers have no locks for pages that come by plain HTTP; there, who comes second within moments is given the same.
+// Where nobody answers, or nothing but a fault, that is told by an exception, and the session may well be alive.
 export function renew() {
-  renewal ??= navigator.locks.request("horarium.renewal", renewed).finally(() => { renewal = null; });
+  renewal ??= (navigator.locks ? navigator.locks.request("horarium.renewal", renewed) : renewed()).finally(() => { renewal = null; });
   return renewal;
 }
 
@@ -69,8 +72,20 @@ async function renewed() {
   const answer = await post("/refresh", {});
   if (answer.ok) opened(await answer.json());
   else if (answer.status === 401 || answer.status === 403) ended();
-  else throw new TypeError(`the session could not be renewed: ${answer.status}`);
+  else throw new Unrenewed(answer.status, await documentOf(answer));
   return answer.ok;
+}
+
+// The server answers, and cannot say whether there is a session: Redis is away, or what stands before the server says so.
+export class Unrenewed extends Error {
+  constructor(status, { detail }) {
+    super(`Horarium cannot renew the session now. It says: ${detail ?? status}.`);
+  }
+}
+
+// What an answer that is no success says of itself.
+export async function documentOf(answer) {
+  return (answer.headers.get("Content-Type") ?? "").includes("json") ? answer.json() : {};
 }
 
 async function renewQuietly() {
@@ -92,5 +107,7 @@ export async function logOut() {
 }
 
 addEventListener("storage", (event) => {
-  if (event.key === FLAG && event.newValue === null) ended();
+  if (event.key !== FLAG) return;
+  if (event.newValue === null) ended();
+  else if (session.token === null) renewQuietly(); // a login in another tab is one here
 });

@@ -30,6 +30,12 @@ export function complain(error) {
   toast(error.message, "bad", error);
 }
 
+// Only once at a time: what is pressed again before it is done is the same press.
+export function once(action) {
+  let doing = null;
+  return (...given) => (doing ??= action(...given).finally(() => { doing = null; }));
+}
+
 // Do it, and say so or why not; whether it was done.
 export async function attempt(action, done) {
   try {
@@ -50,8 +56,9 @@ export function closeDialogs() {
 }
 
 // Ask. `body(values)` gives the fields, which write into `values`; `act(values)` is done when confirmed, and what it
-// raises is shown without closing. Answers whether it was done.
-export function ask({ title, text, body = () => null, confirm, danger = false, act, values = {} }) {
+// raises is shown without closing. `isTold`: there is nothing to decide, and it goes when that is confirmed, not by an
+// Escape that was meant for something else. Answers whether it was done.
+export function ask({ title, text, body = () => null, confirm, danger = false, isTold = false, act = async () => {}, values = {} }) {
   const dialog = document.createElement("dialog");
   const opener = document.activeElement;
   let error = null;
@@ -59,7 +66,13 @@ export function ask({ title, text, body = () => null, confirm, danger = false, a
   document.body.append(dialog);
 
   return new Promise((resolve) => {
-    const close = (done) => { asking.delete(close); dialog.close(); dialog.remove(); opener?.focus?.(); resolve(done); };
+    const close = (done) => {
+      if (!asking.delete(close)) return; // given up while it was done
+      dialog.close();
+      dialog.remove();
+      opener?.focus?.();
+      resolve(done);
+    };
     asking.add(close);
     const submit = async (event) => {
       event.preventDefault();
@@ -70,6 +83,7 @@ export function ask({ title, text, body = () => null, confirm, danger = false, a
         await act(values);
         close(true);
       } catch (raised) {
+        if (!dialog.isConnected) complain(raised); // nobody waited for it
         error = raised;
         busy = false;
         draw();
@@ -81,12 +95,14 @@ export function ask({ title, text, body = () => null, confirm, danger = false, a
       body(values, draw),
       error && h("div", { class: "notice notice-bad", role: "alert" }, h("p", {}, error.message), fieldErrors(error)),
       h("div", { class: "buttons" },
-        h("button", { type: "button", on: { click: () => close(false) } }, "Cancel"),
+        !isTold && h("button", { type: "button", on: { click: () => close(false) } }, "Cancel"),
         h("button", { class: danger ? "danger" : "main", disabled: busy }, busy ? "Working …" : confirm))));
     dialog.setAttribute("aria-labelledby", "dialog-title");
-    dialog.addEventListener("cancel", (event) => { event.preventDefault(); close(false); });
+    dialog.addEventListener("keydown", (event) => { if (isTold && event.key === "Escape") event.preventDefault(); });
+    dialog.addEventListener("cancel", (event) => { event.preventDefault(); if (!isTold) close(false); });
+    dialog.addEventListener("close", () => close(false)); // a browser closes it over a second Escape without asking
     draw();
     dialog.showModal();
-    (dialog.querySelector("input, select, textarea") ?? dialog.querySelector("button")).focus();
+    (dialog.querySelector("input, select, textarea, .secret") ?? dialog.querySelector(".buttons button")).focus();
   });
 }

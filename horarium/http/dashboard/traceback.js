@@ -3,7 +3,7 @@
 
 import { copyButton } from "./copying.js";
 import { h } from "./dom.js";
-import { plural } from "./words.js";
+import { lastLine, plural } from "./words.js";
 
 const FRAME = /^([\s|]*)File "(.+?)", line \d+/;
 const LIBRARY = /\/(site|dist)-packages\/|\/lib(64)?\/python3|\/horarium\/tasks\/|^<frozen /;
@@ -28,10 +28,6 @@ export function pieces(text) {
 
 function indentOf(line) {
   return /^[\s|]*/.exec(line)[0].length;
-}
-
-export function lastLine(text) {
-  return text.trim().split("\n").at(-1);
 }
 
 export function errorView(text, what = "the error") {

@@ -47,9 +47,22 @@ export function reason(text) {
   return text ? (REASONS[text] ?? text.replaceAll("_", " ")) : "";
 }
 
+// The line of an error that says what it was.
+export function lastLine(error) {
+  return error.trim().split("\n").at(-1);
+}
+
 export function plural(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
+
+export function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+// What becomes of a tick that is due while the run before it goes on, and of those that were missed.
+export const OVERLAP = { skip: "skip the new tick", buffer_one: "let one wait", buffer_all: "let all wait", cancel_other: "stop the run before", allow_all: "run side by side" };
+export const CATCHUP = { latest: "run the latest missed tick", all: "run all missed ticks", skip: "skip what was missed" };
 
 const UNITS = [["days", "day"], ["hours", "hour"], ["minutes", "minute"], ["seconds", "second"]];
 
@@ -62,17 +75,22 @@ function interval(config) {
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const NUMBER = /^\d+$/;
 
+// Steps begin anew with each minute or hour, so only one that divides 60 is every so many of them.
+function every(field, unit) {
+  const step = Number(/^\*\/(\d+)$/.exec(field)?.[1]);
+  return step > 1 && 60 % step === 0 ? `every ${step} ${unit}` : null;
+}
+
 // The few shapes that most crons have; what is not one of them is told as it is written.
 function cron(text) {
   const fields = text.split(" ");
   const [second, minute, hour, day, month, weekday] = fields.length === 6 ? fields : ["0", ...fields];
-  const every = /^\*\/(\d+)$/;
   const rest = [day, month, weekday].every((field) => field === "*");
   if (rest && hour === "*" && minute === "*" && second === "*") return "every second";
-  if (rest && hour === "*" && minute === "*" && every.test(second)) return `every ${every.exec(second)[1]} seconds`;
+  if (rest && hour === "*" && minute === "*" && every(second, "seconds")) return every(second, "seconds");
   if (second !== "0") return null;
   if (rest && hour === "*" && minute === "*") return "every minute";
-  if (rest && hour === "*" && every.test(minute)) return `every ${every.exec(minute)[1]} minutes`;
+  if (rest && hour === "*" && every(minute, "minutes")) return every(minute, "minutes");
   if (!NUMBER.test(minute)) return null;
   if (rest && hour === "*") return minute === "0" ? "every hour" : `every hour at :${minute.padStart(2, "0")}`;
   if (!NUMBER.test(hour)) return null;

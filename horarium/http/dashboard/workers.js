@@ -1,8 +1,8 @@
 // One worker: what it says of itself, what it was told, what it runs, and what it can be told.
 
-import { now, running } from "./clock.js";
+import { lasting, now } from "./clock.js";
 import { h } from "./dom.js";
-import { at, facts, since, status } from "./parts.js";
+import { at, facts, meter, since, status } from "./parts.js";
 import { may } from "./session.js";
 import { plural } from "./words.js";
 
@@ -19,7 +19,7 @@ export function workerCard(worker, { orders, names, isChosen }) {
       facts([
         ["Load", load(worker)],
         ["Queues", worker.queues.map((name) => h("span", { key: name, class: "tag" }, name))],
-        ["Up for", h("span", { class: "number", title: worker.started_at }, running((now() - Date.parse(worker.started_at)) / 1000))],
+        ["Up for", h("span", { class: "number", title: worker.started_at }, lasting(worker.started_at))],
         ["Heard", heartbeat(worker)],
         ["Last order", worker.told_by && ["by ", h("strong", {}, worker.told_by), ", ", since(worker.told_at)]],
         ["Where", [`${worker.host}, process ${worker.pid}`, worker.inline && h("span", { class: "quiet" }, ", inside Horarium")]],
@@ -29,8 +29,7 @@ export function workerCard(worker, { orders, names, isChosen }) {
 }
 
 function load(worker) {
-  return h("span", { class: "mailbox" }, h("span", { class: "number" }, `${worker.active} of ${worker.concurrency}`),
-    h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${Math.min(100, (worker.active / worker.concurrency) * 100)}%` } })));
+  return h("span", { class: "mailbox" }, h("span", { class: "number" }, `${worker.active} of ${worker.concurrency}`), meter(worker.active / worker.concurrency));
 }
 
 function heartbeat(worker) {
@@ -56,7 +55,7 @@ function runs(worker, names) {
     h("ul", { class: "rows" }, list.slice(0, SHOWN).map((each) => h("li", { key: each.task_id },
       h("a", { class: "row-link", href: `/executions/${each.task_id}` }, status(each.status), h("span", { class: "row-name" }, names.get(each.config_id) ?? each.task_type),
         h("span", { class: "number quiet" }, each.progress === null ? "" : `${Math.floor(each.progress * 100)} %`),
-        h("span", { class: "number quiet" }, each.started_at ? running((now() - Date.parse(each.started_at)) / 1000) : at(each.created_at)))))),
+        h("span", { class: "number quiet" }, each.started_at ? lasting(each.started_at) : at(each.created_at)))))),
     h("p", { class: "quiet after" }, list.length > SHOWN && `${plural(list.length - SHOWN, "more run")}. `, all),
   ];
 }

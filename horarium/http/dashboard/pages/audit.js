@@ -2,29 +2,27 @@
 
 import { read } from "../api.js";
 import { h } from "../dom.js";
-import { Listing } from "../lists.js";
+import { Listing, listPage } from "../lists.js";
 import { at, empty } from "../parts.js";
 
 export function auditPage({ query }) {
   const list = new Listing((asked, signal) => read("/audit", asked, signal), { actor: "", action: "", target_kind: "", target_id: "" }, query);
-  const only = (kind, id) => list.change({ target_kind: kind, target_id: id });
-  const none = () => empty("Nothing has been changed yet", "Whoever makes, edits or deletes something, starts or stops it, or logs in anew, is written down here.");
+  const only = (each) => list.change({ target_kind: each.target_kind, target_id: each.target_id });
 
   function filters() {
     const { target_kind: kind, target_id: id } = list.wanted;
-    return h("search", { class: "filters" },
+    return [
       list.search("actor", "Who", "a user or a key"), list.search("action", "Action", "task_config.updated"),
-      id && h("button", { class: "chip", on: { click: () => only("", "") }, title: "Show changes of everything" }, `${kind.replaceAll("_", " ")} ${id} ✕`));
+      list.chip(["target_kind", "target_id"], `${kind.replaceAll("_", " ")} ${id}`, "Show changes of everything"),
+    ];
   }
 
-  const drawn = (page) => h("ul", { class: "rows changes" }, page.items.map((each) => h("li", { key: each.id }, change(each, only))));
-
-  return {
-    title: "Audit",
-    view: () => [filters(), list.view(drawn, { noun: "change", words: ["Newer", "Older"], none: none() })],
+  return listPage(list, {
+    title: "Audit", filters, noun: "change", words: ["Newer", "Older"],
+    drawn: (page) => h("ul", { class: "rows changes" }, page.items.map((each) => h("li", { key: each.id }, change(each, only)))),
     heard: (kind, data) => (kind === "config" || (kind === "reset" && !data.executions)) && list.nudge(),
-    close: () => list.close(),
-  };
+    none: () => empty("Nothing has been changed yet", "Whoever makes, edits or deletes something, starts or stops it, or logs in anew, is written down here."),
+  });
 }
 
 function change(each, only) {
@@ -41,7 +39,7 @@ function change(each, only) {
     fields.length ? h("table", { class: "list" },
       h("thead", {}, h("tr", {}, ["Field", "Before", "After"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, fields.map((name) => h("tr", { key: name }, h("th", { scope: "row" }, h("code", {}, name)), h("td", {}, written(each.before?.[name])), h("td", {}, written(each.after?.[name])))))) : h("p", { class: "quiet" }, "No field was changed by it."),
-    h("p", { class: "quiet" }, each.request_id && ["Request ", h("code", {}, each.request_id), " "], h("button", { class: "small", on: { click: () => only(each.target_kind, each.target_id) } }, "All changes of it")));
+    h("p", { class: "quiet" }, each.request_id && ["Request ", h("code", {}, each.request_id), " "], h("button", { class: "small", on: { click: () => only(each) } }, "All changes of it")));
 }
 
 function written(value) {

@@ -6,9 +6,9 @@ import { Loaded } from "../load.js";
 import { at, code, countdown, empty, facts, inZone, loaded, place, seconds, section, since, status, strip } from "../parts.js";
 import { go } from "../router.js";
 import { may } from "../session.js";
-import { attempt } from "../talk.js";
+import { attempt, once } from "../talk.js";
 import { update } from "../view.js";
-import { expression, plural, zone } from "../words.js";
+import { CATCHUP, expression, OVERLAP, plural, zone } from "../words.js";
 import { historyList } from "./config_history.js";
 import { pastOf } from "./config_past.js";
 import { askBackfill, askDelete, askPause, askRun } from "./config_talk.js";
@@ -34,17 +34,18 @@ export function configPage({ id }) {
   const all = [...told, runs];
   let isWhole = false; // the history
   let backfilled = null;
+  let isLeft = false; // for another page
 
   const refresh = () => all.forEach((each) => each.refresh());
 
-  async function act(name, done) {
+  const act = once(async (name, done) => {
     await attempt(() => post(`${path}/${name}`), done);
     refresh();
-  }
-
-  async function runNow() {
-    await attempt(async () => go(`/executions/${(await post(`${path}/run`)).task_id}`), "Started by hand");
-  }
+  });
+  const runNow = once(() => attempt(async () => {
+    const made = await post(`${path}/run`);
+    if (!isLeft) go(`/executions/${made.task_id}`);
+  }, "Started by hand"));
 
   async function runWith() {
     const made = await askRun(config.data);
@@ -83,8 +84,8 @@ export function configPage({ id }) {
       backfilled && h("p", { class: "notice", role: "status" }, backfillInWords(backfilled), " ", h("a", { href: `/executions?config_id=${id}&trigger=backfill` }, "Its backfilled runs")),
       past.year(),
       h("div", { class: "columns wide-first glance-first" },
-        h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items, { named: false })),
-          h("p", {}, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
+        h("div", {}, section("Executions", loaded(executions, (page) => executionsTable(page.items)),
+          h("p", { class: "after" }, h("a", { href: `/executions?config_id=${id}` }, "All of its executions")))),
         h("div", {}, summary(data), section("Next runs", loaded(runs, (page) => nextRuns(page, data), 3)))),
       past.durations(),
       h("div", { class: "columns" },
@@ -114,7 +115,7 @@ export function configPage({ id }) {
       if (kind === "reset" || data?.config_id === Number(id)) for (const each of kind === "execution" ? told : all) each.nudge();
       if (kind === "execution" && data?.config_id === Number(id) && data.status === "pending") runs.nudge();
     },
-    close: () => { past.close(); all.forEach((each) => each.close()); },
+    close: () => { isLeft = true; past.close(); all.forEach((each) => each.close()); },
   };
 }
 
@@ -141,9 +142,6 @@ function nextRuns(page, config) {
   return h("ol", { class: "rows runs" }, page.items.map((run) => h("li", { key: run.tick_at },
     h("span", {}, inZone(run.tick_at, own), run.note && h("span", { class: "under" }, run.note)), h("span", { class: "quiet number" }, run.fires_at && run.fires_at !== run.tick_at ? ["fires ", countdown(run.fires_at)] : countdown(run.tick_at)))));
 }
-
-const OVERLAP = { allow_all: "run side by side", skip: "skip the new tick", buffer_one: "let one wait", buffer_all: "let all wait", cancel_other: "stop the run before" };
-const CATCHUP = { skip: "skip what was missed", latest: "run the latest missed tick", all: "run all missed ticks" };
 
 function what(data) {
   return [

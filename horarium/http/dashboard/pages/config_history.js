@@ -2,7 +2,7 @@
 
 import { at as timeAt, empty, status } from "../parts.js";
 import { h } from "../dom.js";
-import { plural, reason } from "../words.js";
+import { lastLine, plural, reason } from "../words.js";
 
 const SHOWN = 14;
 const ENDINGS = new Set(["success", "failed", "timeout", "cancelled", "lost", "skipped", "retrying"]);
@@ -40,7 +40,7 @@ function lineOf({ newest, first, number }) {
 }
 
 function more(event) {
-  const why = event.error ? event.error.trim().split("\n").at(-1) : reason(event.reason);
+  const why = event.error ? lastLine(event.error) : reason(event.reason);
   const what = event.trigger === "backfill" ? `${plural(event.created, "backfilled run")}` : event.tick_count > 1 ? plural(event.tick_count, "tick") : "";
   return [event.by && `by ${event.by}`, what, why].filter(Boolean).join(": ");
 }

@@ -2,10 +2,10 @@
 
 import { read } from "../api.js";
 import { h } from "../dom.js";
-import { Listing } from "../lists.js";
-import { at, choice, countdown, empty, place, status, strip } from "../parts.js";
+import { Listing, listPage } from "../lists.js";
+import { Loaded } from "../load.js";
+import { at, choice, countdown, empty, place, status, strip, table } from "../parts.js";
 import { may } from "../session.js";
-import { update } from "../view.js";
 import { schedule, zone } from "../words.js";
 import { ZONE } from "../clock.js";
 
@@ -13,30 +13,24 @@ const STATUSES = [["", "Any status"], ["active", "Active"], ["paused", "Paused"]
 const SORTS = [["name", "Name, A to Z"], ["-name", "Name, Z to A"], ["-created_at", "Newest first"], ["created_at", "Oldest first"]];
 
 export function configsPage({ query }) {
-  let types = [];
-  read("/task-types").then((all) => { types = all.map((each) => each.name ?? each); update(); }, () => {}); // a filter less
+  const types = new Loaded((signal) => read("/task-types", undefined, signal));
   const list = new Listing(async (asked, signal) => {
     const page = await read("/task-configs", asked, signal);
     const ids = page.items.map((each) => each.id).join(",");
     const outcomes = ids ? (await read("/executions/outcomes", { config_ids: ids }, signal)).items : [];
     return { ...page, outcomes: new Map(outcomes.map((each) => [each.config_id, each.outcomes])) };
   }, { q: "", status: "", task_type: "", tag: "", sort: "name" }, query);
-  const none = () => empty("There are no configs yet", "A config says what to run and when. Make one here, over the API, or with `horarium config create`.");
 
   function filters() {
     const { wanted } = list;
-    return h("search", { class: "filters" },
+    const names = new Set([...(types.data ?? []).map((each) => each.name), ...(wanted.task_type ? [wanted.task_type] : [])]);
+    return [
       list.search("q", "Find", "name or description"),
       choice("Status", STATUSES, wanted.status, (value) => list.change({ status: value })),
-      choice("Task", [["", "Any task"], ...types.map((name) => [name, name])], wanted.task_type, (value) => list.change({ task_type: value })),
+      choice("Task", [["", "Any task"], ...[...names].map((name) => [name, name])], wanted.task_type, (value) => list.change({ task_type: value })),
       choice("Order", SORTS, wanted.sort, (value) => list.change({ sort: value })),
-      list.chip("tag", `tag: ${wanted.tag}`, "Show all tags"));
-  }
-
-  function table(page) {
-    return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Configs" }, h("table", { class: "list configs" },
-      h("thead", {}, h("tr", {}, ["Name", "Status", "Schedule", "Next run", "Last runs"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, page.items.map((each) => row(each, page.outcomes.get(each.id) ?? [])))));
+      list.chip(["tag"], `tag: ${wanted.tag}`, "Show all tags"),
+    ];
   }
 
   function row(config, outcomes) {
@@ -49,13 +43,14 @@ export function configsPage({ query }) {
       h("td", { "data-label": "Last runs" }, strip(outcomes)));
   }
 
-  return {
-    title: "Configs",
+  const page = listPage(list, {
+    title: "Configs", filters, noun: "config", words: ["Back", "More"],
     actions: () => may("operator") && h("a", { class: "button main", href: "/configs/new" }, "New config"),
-    view: () => [filters(), list.view(table, { noun: "config", words: ["Back", "More"], none: none() })],
+    drawn: (found) => table("Configs", "configs", ["Name", "Status", "Schedule", "Next run", "Last runs"], found.items.map((each) => row(each, found.outcomes.get(each.id) ?? []))),
     heard: (kind) => (kind === "execution" || kind === "config" || kind === "reset") && list.nudge(true),
-    close: () => list.close(),
-  };
+    none: () => empty("There are no configs yet", "A config says what to run and when. Make one here, over the API, or with `horarium config create`."),
+  });
+  return { ...page, close: () => { page.close(); types.close(); } };
 }
 
 export function scheduled(config) {

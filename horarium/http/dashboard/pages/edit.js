@@ -8,23 +8,22 @@ import { Editing } from "../editing.js";
 import { entry, focusOnFault, group, lines, pick, tick } from "../form.js";
 import { Loaded } from "../load.js";
 import { parameterFields } from "../parameter_form.js";
-import { empty, fieldErrors, loaded } from "../parts.js";
+import { fieldErrors, loaded } from "../parts.js";
 import { beforeLeaving, go, here } from "../router.js";
 import { isBegun, scheduleFields } from "../schedule_form.js";
 import { Foreseen, foreseenView } from "../schedule_preview.js";
-import { may, session } from "../session.js";
-import { ask, toast } from "../talk.js";
+import { session } from "../session.js";
+import { ask, complain, toast } from "../talk.js";
 import { update } from "../view.js";
 
 const IN_MORE = ["overlap", "catchup", "catchup_window_seconds", "max_catchup_runs", "start_at", "end_at", "jitter_seconds", "queue", "priority", "tags"];
-const kept = new Map(); // what was typed when a session ended, by address
+const kept = new Map(); // what was typed when a session ended, by who typed it and the address
 
 export const newConfigPage = ({ query }) => editor({ from: query.from });
 export const editConfigPage = ({ id }) => editor({ id });
 
 function editor({ id, from }) {
-  if (!may("operator")) return { title: "Configs", view: () => empty("This is for operators and admins", "A viewer can look at configs, and not change them.") };
-  const address = here();
+  const typed = `${session.user.id} ${here()}`;
   const path = `/task-configs/${id ?? from}`;
   const foreseen = new Foreseen((faults) => { if (editing) editing.form.seen = faults; });
   let editing = null;
@@ -32,10 +31,11 @@ function editor({ id, from }) {
   let trouble = null; // why it was not saved
   let conflict = null; // { message, config, tag, theirs }: what somebody else has saved meanwhile
   let isOpen = false;
+  let isLeft = false; // for another page
 
   const source = new Loaded(async (signal) => {
-    const before = kept.get(address);
-    kept.delete(address);
+    const before = kept.get(typed);
+    kept.delete(typed);
     if (before) return edit(before);
     const types = await read("/task-types", undefined, signal);
     if (!id && !from) return edit(new Editing(types));
@@ -69,7 +69,8 @@ function editor({ id, from }) {
     try {
       await send(editing.body);
     } catch (error) {
-      if (error.code === "version") await overtaken(error);
+      if (isLeft) complain(error);
+      else if (error.code === "version") await overtaken(error);
       else refused(error);
     }
     busy = false;
@@ -83,9 +84,10 @@ function editor({ id, from }) {
   }
 
   function leave(config, done) {
+    toast(done);
+    if (isLeft) return;
     beforeLeaving(null);
     go(`/configs/${config}`);
-    toast(done);
   }
 
   function refused(error) {
@@ -112,10 +114,15 @@ function editor({ id, from }) {
   }
 
   function leaving() {
-    if (!editing?.isDirty) return true;
-    if (session.user !== null) return ask({ title: "Leave without saving?", text: "What you have typed is lost.", confirm: "Leave", danger: true, act: async () => {} });
-    kept.set(address, editing);
-    return true;
+    return !editing?.isDirty || ask({ title: "Leave without saving?", text: "What you have typed is lost.", confirm: "Leave", danger: true, act: async () => {} });
+  }
+
+  function close() {
+    isLeft = true;
+    if (session.user === null && editing?.isDirty) kept.set(typed, editing);
+    source.close();
+    foreseen.close();
+    beforeLeaving(null);
   }
 
   function view() {
@@ -138,7 +145,7 @@ function editor({ id, from }) {
   return {
     get title() { return id ? `Edit ${editing?.base.name ?? "config"}` : "New config"; },
     view: () => loaded(source, view, 10),
-    close: () => { source.close(); foreseen.close(); beforeLeaving(null); },
+    close,
   };
 }
 

@@ -3,7 +3,7 @@
 
 import { post, read } from "../api.js";
 import { Attempts, told, wholeStages, workerLink } from "../attempts.js";
-import { duration, now, running } from "../clock.js";
+import { duration, lasting, now } from "../clock.js";
 import { copyButton } from "../copying.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
@@ -79,8 +79,8 @@ export function executionPage({ id }) {
   }
 
   function others(data) {
-    if (!related.data?.length) return null;
-    return section("Of the same tick", h("ul", { class: "rows" }, related.data.map((each) => h("li", { key: each.task_id },
+    if (!related.data) return related.problem && section("Of the same tick", loaded(related, () => null));
+    return related.data.length > 0 && section("Of the same tick", h("ul", { class: "rows" }, related.data.map((each) => h("li", { key: each.task_id },
       h("a", { class: "row-link", href: `/executions/${each.task_id}` }, status(each.status),
         h("span", { class: "row-name" }, each.relation === "retry" ? (each.trigger === "backfill" ? "makes up for this one" : "repeats this one") : each.task_id === data.retry_of ? "is repeated by this one" : `by ${TRIGGERS[each.trigger]}`),
         h("span", { class: "number quiet" }, at(each.created_at)))))));
@@ -147,7 +147,7 @@ async function configOf(id, signal) {
 }
 
 function outcome(data) {
-  if (data.status === "running") return [" for ", running((now() - Date.parse(data.started_at)) / 1000), data.cancel_requested_at && ", and told to stop"];
+  if (data.status === "running") return [" for ", lasting(data.started_at), data.cancel_requested_at && ", and told to stop"];
   const why = reason(data.reason);
   return [why && `: ${why}`, data.duration_seconds !== null && [" after ", duration(data.duration_seconds)], data.buffered && ", waits for the run before it"];
 }

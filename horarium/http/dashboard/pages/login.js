@@ -4,8 +4,9 @@ import { duration } from "../clock.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { field } from "../parts.js";
-import { logIn } from "../session.js";
+import { documentOf, logIn } from "../session.js";
 import { update } from "../view.js";
+import { capital } from "../words.js";
 
 export function loginPage({ query }) {
   let refused = "";
@@ -13,6 +14,7 @@ export function loginPage({ query }) {
 
   async function submit(event) {
     event.preventDefault();
+    if (busy) return;
     const form = event.target;
     busy = true;
     refused = "";
@@ -47,7 +49,7 @@ export function loginPage({ query }) {
 async function why(answer) {
   if (answer.status === 401) return "That name and password do not go together. Check both; an admin can set a new password.";
   if (answer.status === 429) return `Too many attempts. Wait ${duration(Number(answer.headers.get("Retry-After")) || 60)}, then try again.`;
-  const { detail } = await answer.json();
-  const told = detail ? `${detail[0].toUpperCase()}${detail.slice(1)}.` : `The server answered ${answer.status}.`;
+  const { detail } = await documentOf(answer);
+  const told = detail ? `${capital(detail)}.` : `The server answered ${answer.status}.`;
   return answer.status === 503 ? `${told} Try again in a moment.` : told;
 }

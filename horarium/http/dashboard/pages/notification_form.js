@@ -8,21 +8,12 @@ import { EVENTS } from "../words.js";
 const CHANNELS = [["webhook", "Webhook"], ["email", "Mail"]];
 const REPEATS = [["first", "The first failure in a row"], ["every", "Every failure"]];
 const ERRORS = [["message", "The exception and its message"], ["kind", "The exception's type alone"]];
-const NAMES_AT_ONCE = 200;
-
-// What the configs are called that rules name, by their ids.
-export async function namesOf(rules, signal) {
-  const ids = [...new Set(rules.flatMap((rule) => rule.config_ids))].slice(0, NAMES_AT_ONCE);
-  if (!ids.length) return new Map();
-  const page = await read("/task-configs/names", { config_ids: ids.join(",") }, signal);
-  return new Map(page.items.map((each) => [each.id, each.name]));
-}
 
 export function valuesOf(rule, names) {
   if (!rule) return { name: "", events: new Set(Object.keys(EVENTS)), configs: "", tags: "", repeat: "first", errors: "message", channel: "webhook", url: "", to: "" };
   return {
-    name: rule.name, events: new Set(rule.events), repeat: rule.repeat, errors: rule.errors, tags: rule.tags.join(", "),
-    configs: rule.config_ids.map((id) => names.get(id) ?? String(id)).join(", "),
+    name: rule.name, events: new Set(rule.events), repeat: rule.repeat, errors: rule.errors, tags: rule.tags.join("\n"),
+    configs: rule.config_ids.map((id) => names.get(id) ?? String(id)).join("\n"),
     known: new Map(rule.config_ids.map((id) => [names.get(id) ?? String(id), id])),
     channel: rule.webhook ? "webhook" : "email", url: rule.webhook?.url ?? "", to: rule.email?.to.join(", ") ?? "",
   };
@@ -30,6 +21,7 @@ export function valuesOf(rule, names) {
 
 export function fieldsOf(values, draw, isNew) {
   const text = (name, label, more = {}, told = null) => field(label, h("input", { name, value: values[name], ...more, on: { input: (event) => { values[name] = event.target.value; } } }), told);
+  const lines = (name, label, told) => field(label, h("textarea", { name, rows: "2", spellcheck: "false", value: values[name], on: { input: (event) => { values[name] = event.target.value; } } }), told);
   return [
     text("name", "Name", { required: true }),
     isNew && choice("By", CHANNELS, values.channel, (chosen) => { values.channel = chosen; draw(); }),
@@ -38,8 +30,8 @@ export function fieldsOf(values, draw, isNew) {
       : text("to", "To", { required: true, inputmode: "email" }, "Addresses, separated by commas"),
     h("fieldset", { class: "checks" }, h("legend", {}, "Tell of"), Object.entries(EVENTS).map(([name, word]) =>
       h("label", { class: "check" }, h("input", { type: "checkbox", name, checked: values.events.has(name), on: { change: (event) => values.events[event.target.checked ? "add" : "delete"](name) } }), word))),
-    text("configs", "Configs", {}, "Names, separated by commas"),
-    text("tags", "Tags", {}, "Separated by commas; neither configs nor tags: every config"),
+    lines("configs", "Configs", "Names, one a line"),
+    lines("tags", "Tags", "One a line; neither configs nor tags: every config"),
     choice("How often", REPEATS, values.repeat, (chosen) => { values.repeat = chosen; }),
     choice("Of an error", ERRORS, values.errors, (chosen) => { values.errors = chosen; }),
   ];
@@ -47,7 +39,7 @@ export function fieldsOf(values, draw, isNew) {
 
 // What the API takes; a config that is not known raises, by its name.
 export async function givenBy(values, isNew) {
-  const channel = values.channel === "webhook" ? { webhook: { url: values.url } } : { email: { to: parts(values.to) } };
+  const channel = values.channel === "webhook" ? { webhook: { url: values.url } } : { email: { to: parts(values.to, ",") } };
   const ids = await Promise.all(parts(values.configs).map((name) => values.known?.get(name) ?? idOf(name)));
   return {
     name: values.name, events: Object.keys(EVENTS).filter((name) => values.events.has(name)), config_ids: ids, tags: parts(values.tags),
@@ -61,6 +53,7 @@ async function idOf(name) {
   return found.id;
 }
 
-function parts(text) {
-  return text.split(",").map((part) => part.trim()).filter(Boolean);
+// Names and tags may have commas in them.
+function parts(text, between = "\n") {
+  return text.split(between).map((part) => part.trim()).filter(Boolean);
 }

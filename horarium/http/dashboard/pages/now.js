@@ -1,15 +1,15 @@
 // What happens now: the hour behind and the one ahead, what runs, what has failed, and how punctual all of it is.
 
 import { read } from "../api.js";
-import { duration, moment, now, running } from "../clock.js";
+import { duration, lasting, moment, now } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { countdown, empty, loaded, section, since, status } from "../parts.js";
+import { countdown, empty, loaded, meter, section, since, status } from "../parts.js";
 import { spark } from "../plots.js";
 import { go } from "../router.js";
 import { axis, density, lane, Scale } from "../timeline.js";
 import { update } from "../view.js";
-import { plural } from "../words.js";
+import { lastLine, plural } from "../words.js";
 
 const PAUSE_MS = 1500;
 const REDRAW_MS = 15_000; // the present moves on by less than a pixel in between
@@ -117,7 +117,7 @@ function runningList(data) {
   return h("ul", { class: "rows" },
     list.map((each) => h("li", { key: each.task_id },
       h("a", { class: "row-link", href: `/executions/${each.task_id}` }, status(each.status), h("span", { class: "row-name" }, each.name ?? each.task_type), h("span", { class: "number quiet" }, clockOf(each))),
-      each.started_at && each.deadline_at && h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${spent(each)}%` } })))),
+      each.started_at && each.deadline_at && meter(spent(each)))),
     more > 0 && h("li", { key: "more" }, h("a", { href: "/executions" }, `${more.toLocaleString("en")} more`)));
 }
 
@@ -127,12 +127,12 @@ function nextRun(data) {
 }
 
 function clockOf(each) {
-  return each.started_at ? running((now() - Date.parse(each.started_at)) / 1000) : `for ${running((now() - Date.parse(each.created_at)) / 1000)}`;
+  return each.started_at ? lasting(each.started_at) : `for ${lasting(each.created_at)}`;
 }
 
 function spent(each) {
   const start = Date.parse(each.started_at);
-  return Math.min(100, Math.max(0, ((now() - start) / (Date.parse(each.deadline_at) - start)) * 100)).toFixed(1);
+  return (now() - start) / (Date.parse(each.deadline_at) - start);
 }
 
 // What failed again and again is one line: its newest failure, and how often.
@@ -141,7 +141,7 @@ function failures(data) {
   const groups = Map.groupBy(data.failed, (each) => each.config_id ?? each.task_id);
   return h("ul", { class: "rows" }, [...groups].slice(0, FAILURES).map(([key, [newest, ...others]]) => h("li", { key },
     h("a", { class: "row-link", href: `/executions/${newest.task_id}` }, status(newest.status), h("span", { class: "row-name" }, newest.name ?? newest.task_type), h("span", { class: "quiet number" }, since(newest.completed_at))),
-    h("p", { class: "last-line" }, newest.error.trim().split("\n").at(-1)),
+    h("p", { class: "last-line" }, lastLine(newest.error)),
     others.length ? h("p", { class: "last-line" }, h("a", { href: `/executions?config_id=${newest.config_id}&status=${newest.status}` }, `${plural(others.length, "more failure")} since ${moment(others.at(-1).completed_at)}`)) : null)),
-    h("li", { key: "all" }, h("a", { class: "quiet", href: "/executions?status=failed" }, "All that failed")));
+    h("li", { key: "all", class: "quiet" }, "All that ", h("a", { href: "/executions?status=failed" }, "failed"), ", ", h("a", { href: "/executions?status=timeout" }, "timed out"), " or ", h("a", { href: "/executions?status=lost" }, "were lost")));
 }

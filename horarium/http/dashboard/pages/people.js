@@ -1,9 +1,11 @@
 // Who may come in: people with their roles, and keys of machines. A key's text is shown once, when it is made.
 
 import { call, post, read } from "../api.js";
+import { now } from "../clock.js";
+import { tellSecret } from "../copying.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { choice, empty, field, loaded, section, since, status } from "../parts.js";
+import { at, choice, countdown, empty, field, leftOut, loaded, section, since, status, table } from "../parts.js";
 import { session } from "../session.js";
 import { ask, attempt } from "../talk.js";
 
@@ -42,14 +44,11 @@ export function peoplePage() {
     let made = null;
     const done = await ask({
       title: "A new API key", confirm: "Create", values: { role: "viewer" },
-      body: (values) => [text(values, "name", "Name", { required: true, placeholder: "what it is for" }), role(values), text(values, "expires", "Until", { type: "date" }, "Empty: until it is deleted")],
+      body: (values) => [text(values, "name", "Name", { required: true, placeholder: "what it is for" }), role(values), text(values, "expires", "Ends", { type: "date" }, "As this day begins, on your clock; empty: when it is deleted")],
       act: async (values) => { made = await post("/api-keys", { name: values.name, role: values.role, ...(values.expires ? { expires_at: new Date(`${values.expires}T00:00`).toISOString() } : {}) }); },
     });
     keys.refresh();
-    if (done) {
-      await ask({ title: `The key of ${made.name}`, text: "It is shown now and never again.", confirm: "I have it",
-        body: () => h("code", { class: "code secret", tabindex: "0" }, made.key), act: async () => {} });
-    }
+    if (done) await tellSecret(`The key of ${made.name}`, "Machines send it with each call.", made.key);
   }
 
   const removeKey = (key) => ask({
@@ -73,23 +72,21 @@ export function peoplePage() {
       h("th", { scope: "row" }, key.name, h("code", { class: "beside" }, `${key.prefix}…`)),
       h("td", { "data-label": "Role" }, key.role),
       h("td", { "data-label": "Last used", class: "number" }, since(key.last_used_at)),
-      h("td", { "data-label": "Until", class: "number" }, key.expires_at ? since(key.expires_at) : h("span", { class: "quiet" }, "deleted")),
+      h("td", { "data-label": "Ends", class: "number" }, key.expires_at ? ending(key.expires_at) : h("span", { class: "quiet" }, "never")),
       h("td", { class: "act" }, h("button", { class: "small", "aria-label": `Delete the key ${key.name}`, on: { click: () => removeKey(key) } }, "Delete …")));
   }
 
   return {
     title: "Users and keys",
     view: () => [
-      section("Users", loaded(users, (page) => table("Users", ["Name", "Role", "State", "Since"], page.items.map(userRow)), 3), h("p", { class: "after" }, h("button", { on: { click: addUser } }, "New user …"))),
-      section("API keys", loaded(keys, (page) => (page.items.length ? table("API keys", ["Name", "Role", "Last used", "Until"], page.items.map(keyRow)) : empty("No keys", "A machine that calls the API has one of its own.")), 3), h("p", { class: "after" }, h("button", { on: { click: addKey } }, "New key …"))),
+      section("Users", loaded(users, (page) => [table("Users", "people", ["Name", "Role", "State", "Since"], page.items.map(userRow), true), leftOut(page, "user")], 3), h("p", { class: "after" }, h("button", { on: { click: addUser } }, "New user …"))),
+      section("API keys", loaded(keys, (page) => (page.items.length ? [table("API keys", "people", ["Name", "Role", "Last used", "Ends"], page.items.map(keyRow), true), leftOut(page, "key")] : empty("No keys", "A machine that calls the API has one of its own.")), 3), h("p", { class: "after" }, h("button", { on: { click: addKey } }, "New key …"))),
     ],
     heard: (kind, data) => { if (kind === "reset" && !data.executions) { users.nudge(); keys.nudge(); } },
     close: () => { users.close(); keys.close(); },
   };
 }
 
-function table(label, columns, rows) {
-  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "list people" },
-    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, h("span", { class: "only-read" }, "Actions")))),
-    h("tbody", {}, rows)));
+function ending(instant) {
+  return Date.parse(instant) > now() ? [countdown(instant), h("span", { class: "under" }, at(instant))] : h("span", { class: "late" }, "ended ", since(instant));
 }

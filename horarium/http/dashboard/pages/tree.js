@@ -4,7 +4,7 @@ import { post, read } from "../api.js";
 import { duration, running } from "../clock.js";
 import { h } from "../dom.js";
 import { Loaded } from "../load.js";
-import { at, empty, loaded, section, since, status } from "../parts.js";
+import { at, empty, loaded, meter, section, since, status, table } from "../parts.js";
 import { may } from "../session.js";
 import { ask } from "../talk.js";
 import { plural } from "../words.js";
@@ -41,11 +41,8 @@ export function treePage() {
   }
 
   function view(root) {
-    const columns = ["Part", "State", "Up for", "Restarts", "Mailbox", "Last exit"];
     return [
-      h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "The supervision tree" }, h("table", { class: "list tree" },
-        h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)), may("admin") && h("th", { scope: "col" }, h("span", { class: "only-read" }, "Actions")))),
-        h("tbody", {}, rows(root)))),
+      table("The supervision tree", "tree", ["Part", "State", "Up for", "Restarts", "Mailbox", "Last exit"], rows(root), may("admin")),
       section("What happened in it", loaded(events, eventList, 4)),
     ];
   }
@@ -65,10 +62,9 @@ function decided({ decision, reason }) {
 
 function mailbox(box) {
   if (box === null) return h("span", { class: "quiet" }, "–");
-  const share = box.capacity ? Math.min(100, (box.depth / box.capacity) * 100) : 0;
   return h("span", { class: "mailbox", title: `${plural(box.accepted, "message")} accepted, ${box.taken} taken, ${box.dropped} dropped, ${box.lost} lost` },
     h("span", { class: "number" }, `${box.depth.toLocaleString("en")} of ${box.capacity.toLocaleString("en")}`),
-    h("span", { class: "meter", "aria-hidden": "true" }, h("span", { style: { "--to": `${share}%` } })),
+    meter(box.capacity ? box.depth / box.capacity : 0),
     box.dropped > 0 && h("span", { class: "under" }, `${box.dropped.toLocaleString("en")} dropped`),
     box.lost > 0 && h("span", { class: "under bad" }, `${box.lost.toLocaleString("en")} lost`));
 }

@@ -2,10 +2,11 @@
 // the state of what all of them need.
 
 import { post, read } from "../api.js";
+import { ConfigNames } from "../config_names.js";
 import { h } from "../dom.js";
 import { limitsPart } from "../limits.js";
 import { Loaded } from "../load.js";
-import { empty, facts, loaded, section, since } from "../parts.js";
+import { empty, facts, loaded, section, since, table } from "../parts.js";
 import { ask, attempt } from "../talk.js";
 import { plural } from "../words.js";
 import { workerCard } from "../workers.js";
@@ -15,30 +16,24 @@ const MOST = 200;
 const LOOKED_INTO = 12; // so many workers are asked what they run
 
 export function workersPage({ query }) {
+  const names = new ConfigNames();
   const state = new Loaded((signal) => read("/system/status", {}, signal), 1500);
   const workers = new Loaded(async (signal) => {
     const { items } = await read("/system/workers", { limit: MOST }, signal);
     const busy = items.filter((each) => each.active > 0).slice(0, LOOKED_INTO);
     const details = await Promise.all(busy.map((each) => read(`/system/workers/${encodeURIComponent(each.id)}`, {}, signal).catch(gone)));
-    await named(details.flatMap((each) => each?.executions ?? []), signal);
+    await names.learn(details.flatMap((each) => each?.executions ?? []).map((each) => each.config_id), signal);
     return items.map((each) => details.find((detail) => detail?.id === each.id) ?? each);
   }, 1000);
   const queues = new Loaded(async (signal) => (await read("/system/queues", {}, signal)).items, 1500);
   const limits = limitsPart();
   const all = [state, workers, queues, limits];
   const steady = setInterval(() => all.forEach((each) => each.nudge()), STEADY_MS);
-  const names = new Map();
 
   // What ran when the list was read may have ended with its worker.
   function gone(problem) {
     if (problem.status === 404) return null;
     throw problem;
-  }
-
-  async function named(executions, signal) {
-    const unknown = [...new Set(executions.map((each) => each.config_id))].filter((id) => id !== null && !names.has(id)).slice(0, MOST);
-    if (!unknown.length) return;
-    for (const { id, name } of (await read("/task-configs/names", { config_ids: unknown.join(",") }, signal)).items) names.set(id, name);
   }
 
   const tell = (worker, action) => post(`/system/workers/${encodeURIComponent(worker.id)}/${action}`);
@@ -81,7 +76,10 @@ export function workersPage({ query }) {
         section("Scheduler", loaded(state, scheduler, 4))),
       limits.view(queues.data ?? []),
     ],
-    heard: (kind) => { if (kind === "execution" || kind === "reset") for (const each of all) each.nudge(); },
+    heard: (kind, data) => {
+      if (kind === "config") names.heard(data.config_id);
+      if (kind === "execution" || kind === "reset") for (const each of all) each.nudge();
+    },
     close: () => { for (const each of all) each.close(); clearInterval(steady); },
   };
 }
@@ -99,12 +97,10 @@ function scheduler(data) {
 
 function queueTable(list) {
   if (!list.length) return empty("There are no queues", "They come with the first worker, or the first run.");
-  return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Queues" }, h("table", { class: "list queues" },
-    h("thead", {}, h("tr", {}, ["Queue", "Waiting", "Oldest", "Messages", "Workers"].map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, list.map((each) => h("tr", { key: each.name },
-      h("th", { scope: "row" }, each.name),
-      h("td", { "data-label": "Waiting", class: "number" }, each.waiting ? each.waiting.toLocaleString("en") : h("span", { class: "quiet" }, "nothing")),
-      h("td", { "data-label": "Oldest", class: `number ${each.oldest_waiting_at ? "" : "minor"}` }, since(each.oldest_waiting_at)),
-      h("td", { "data-label": "Messages", class: "number", title: "Messages that are not acknowledged: what waits, what runs, and what is to come later" }, each.depth === null ? h("span", { class: "late" }, "not known") : each.depth.toLocaleString("en")),
-      h("td", { "data-label": "Workers", class: "number" }, each.consumers ? String(each.consumers) : h("span", { class: each.waiting ? "late" : "quiet" }, "nobody")))))));
+  return table("Queues", "queues", ["Queue", "Waiting", "Oldest", "Messages", "Workers"], list.map((each) => h("tr", { key: each.name },
+    h("th", { scope: "row" }, each.name),
+    h("td", { "data-label": "Waiting", class: "number" }, each.waiting ? each.waiting.toLocaleString("en") : h("span", { class: "quiet" }, "nothing")),
+    h("td", { "data-label": "Oldest", class: `number ${each.oldest_waiting_at ? "" : "minor"}` }, since(each.oldest_waiting_at)),
+    h("td", { "data-label": "Messages", class: "number", title: "Messages that are not acknowledged: what waits, what runs, and what is to come later" }, each.depth === null ? h("span", { class: "late" }, "not known") : each.depth.toLocaleString("en")),
+    h("td", { "data-label": "Workers", class: "number" }, each.consumers ? String(each.consumers) : h("span", { class: each.waiting ? "late" : "quiet" }, "nobody")))));
 }
