@@ -28,6 +28,7 @@ import structlog
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
+from horarium.errors import Unavailable
 from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
@@ -216,11 +217,14 @@ class ScheduleLoader:
 
     async def _answer(self, reloads: Sequence[Reload]) -> None:
         """Reload what changed; what could not be reloaded now is remembered for the next time."""
-        self._changed.update(*(r.config_ids for r in reloads))
-        ids = set(self._changed)
-        loaded = await self.reload(ids)
+        ids = self._changed.union(*(r.config_ids for r in reloads))
+        self._changed = set()  # before Postgres is asked: its answer may be older than what is heard of meanwhile
+        try:
+            loaded = await self.reload(ids)
+        except Unavailable:
+            self._changed |= ids
+            raise
         crashpoint("schedule_loader.reloaded")
-        self._changed -= ids
         if loaded.put or loaded.removed:
             self._mailboxes.dispatcher.send_nowait(Nudge())
         for message in reloads:
