@@ -6,7 +6,8 @@ cursor that can be made again from them at any time. Four things bring a change 
 1. a `Reload` message from whoever changed a config in this process, answered when the index shows the change;
 2. a NOTIFY from Postgres for changes made through another process, and a comparison of everything whenever the
    connection that hears them is made: what was notified before it is heard by nobody;
-3. a look each second whether the index was flushed, which leads to a full load;
+3. a look each second whether the index was flushed, which leads to a full load, or Redis was started again, which may
+   have cost it what was written last, and leads to a comparison of everything;
 4. a comparison, a page of configs at a time, of every version in Postgres with the one in the index.
 
 A config that cannot be understood (its schedule was written by hand, say) becomes `error`, and says why in its history;
@@ -88,6 +89,7 @@ class ScheduleLoader:
         self._leadership = leadership
         self._changed: set[int] = set()
         self._compared_until = 0
+        self._run_id: str | None = None
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -101,6 +103,7 @@ class ScheduleLoader:
     async def load_all(self) -> Loaded:
         """Make the whole index, and take out what does not belong there; again, if it is flushed meanwhile."""
         while True:
+            self._run_id = await self._index.run_id()
             await self._index.begin_load()
             crashpoint("schedule_loader.load_begun")
             loaded = await self._load_pages()
@@ -209,9 +212,13 @@ class ScheduleLoader:
     async def _look(self, looks: int) -> None:
         if not self._leadership.leads:  # one that heals a flush, and compares, is enough
             return
+        run_id = await self._index.run_id()
         if not await self._index.is_loaded():
             log.warning("due_index.lost")
             await self.load_all()
+        elif run_id != self._run_id:
+            await self.compare_all()
+            self._run_id = run_id
         if looks % COMPARE_EVERY_LOOKS == 0:
             await self.compare_page()
 
