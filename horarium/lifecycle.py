@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
-from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
+from horarium.audit_log import SYSTEM, Change, Target, note, note_all, shown, what_changed
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
 from horarium.clock import utc_now
 from horarium.config_rules import ConfigRules, keep_anchor
@@ -104,10 +104,8 @@ class TaskConfigs:
                 self._rules.permit(by, old["task_type"], wanted["task_type"])
                 keep_anchor(old, wanted)
                 self._rules.check(wanted, changed=changed, now=now)
-                passed = rescheduled(old, wanted, now)
-                if passed is not None:
-                    await pass_over(connection, passed)
-                scheduled_from = old["scheduled_from"] if passed is None else now
+                owed_from = await pass_over(connection, *rescheduled(old, wanted, now))
+                scheduled_from = owed_from.get(config_id, old["scheduled_from"])
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
@@ -157,7 +155,7 @@ class TaskConfigs:
                 paused_until=until,
                 scheduled_from=old["scheduled_from"],
             )
-            await _note_move(connection, by, old, _there(row, config_id), "task_config.paused")
+            await note_all(connection, by, [_moved(old, _there(row, config_id), "task_config.paused")])
         await tell(self._mailboxes, HistoryEvent.now(config_id, "task_paused", reason=reason, until=until, by=by.name))
         return _there(row, config_id)
 
@@ -206,16 +204,17 @@ class TaskConfigs:
             _require(old, allowed, VERBS[event])
             now = self._clock() if status == "inactive" else end_of_pause(old, self._clock())
             why: Why = "paused" if old["status"] == "paused" else "stopped"
-            await pass_over(connection, PassedOver(old, why, now))
+            owed_from = await pass_over(connection, PassedOver(old, why, now))
             row = await QUERIES.task_config_set_status.row(
                 connection,
                 id=config_id,
                 status=status,
                 paused_reason=None,
                 paused_until=None,
-                scheduled_from=now,
+                scheduled_from=owed_from[config_id],
             )
-            await _note_move(connection, by, old, _there(row, config_id), event.replace("task_", "task_config.", 1))
+            action = event.replace("task_", "task_config.", 1)
+            await note_all(connection, by, [_moved(old, _there(row, config_id), action)])
             crashpoint("lifecycle.move_written")
         crashpoint("lifecycle.move_committed")
         await tell(self._mailboxes, HistoryEvent.now(config_id, event, by=by.name))
@@ -237,9 +236,10 @@ def target_of(config: Row) -> Target:
     return Target("task_config", config["id"], config["name"])
 
 
-async def _note_move(connection: Connection, by: Author, old: asyncpg.Record, new: asyncpg.Record, action: str) -> None:
+def _moved(old: asyncpg.Record, new: asyncpg.Record, action: str) -> Change:
+    """A change of the status as the audit log has it."""
     before, after = what_changed(old, new, ("status", "paused_reason", "paused_until"))
-    await note(connection, by, action, target_of(new), before=before, after=after)
+    return Change(action, target_of(new), before, after)
 
 
 def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
