@@ -34,7 +34,7 @@ from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
 from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -165,6 +165,26 @@ class TaskConfigs:
         A pause that has an end ends there, however much later that is noticed: from then on ticks are owed.
         """
         return await self._move(config_id, ("paused",), "active", "task_resumed", by)
+
+    async def end_pauses(self, seen: Sequence[Row], *, by: Author = SYSTEM) -> int:
+        """Resume configs whose pause has run out, all at once; returns how many.
+
+        `seen` are their ids and versions: what somebody has changed since then is left to them.
+        """
+        versions = {row["id"]: row["version"] for row in seen}
+        async with self._database.transaction() as connection:
+            locked = await QUERIES.task_config_lock.rows(connection, ids=list(versions))
+            held = {row["id"]: row for row in locked if row["version"] == versions[row["id"]]}
+            now = self._clock()
+            passed = [PassedOver(row, "paused", end_of_pause(row, now)) for row in held.values()]
+            owed_from = await pass_over(connection, *passed)
+            resumed = await QUERIES.task_config_end_pauses.rows(
+                connection, ids=list(owed_from), scheduled_froms=list(owed_from.values())
+            )
+            await note_all(connection, by, [_moved(held[row["id"]], row, "task_config.resumed") for row in resumed])
+        if resumed:
+            await tell(self._mailboxes, *(HistoryEvent.now(row["id"], "task_resumed", by=by.name) for row in resumed))
+        return len(resumed)
 
     async def reload(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """Put the config into the due index anew, as Postgres has it."""

@@ -123,55 +123,10 @@ class World:
             rig.workers,
             rig.mailboxes,
             clock=lambda: datetime.now(UTC),
-            resume=rig.task_configs.resume,
+            end_pauses=rig.task_configs.end_pauses,
         )
 
-    # Configs
-
-    async def create(self, **fields: object) -> None:
-        config = await self.rig.config(task_type="echo", **fields)
-        self.eras[config] = [Era(await self.rig.config_row(config), self.rig.clock.now)]
-
-    async def rename(self, config: int) -> None:
-        """A new version with the same ticks: what the index holds is out of date until it is loaded again."""
-        if (await self.rig.config_row(config))["deleted_at"] is None:
-            await self.rig.task_configs.edit(config, TaskConfigPatch(description="renamed"), version=None)
-
-    async def reschedule(self, config: int, schedule: dict[str, Any]) -> None:
-        row = await self.rig.config_row(config)
-        if row["deleted_at"] is None:
-            await self.rig.task_configs.edit(config, TaskConfigPatch(**schedule), version=None)
-            self._era_ends(config)
-            if row["status"] in ("active", "paused"):
-                await self._era_begins(config)
-
-    async def pause(self, config: int) -> None:
-        if await self.rig.status(config) == "active":
-            await self.rig.task_configs.pause(config, reason=None, until=None)
-
-    async def resume(self, config: int) -> None:
-        if await self.rig.status(config) == "paused":
-            await self.rig.task_configs.resume(config)
-
-    async def stop(self, config: int) -> None:
-        if await self.rig.status(config) in ("active", "paused"):
-            await self.rig.task_configs.stop(config)
-            self._era_ends(config)
-
-    async def start(self, config: int) -> None:
-        row = await self.rig.config_row(config)
-        if row["status"] == "inactive" and row["deleted_at"] is None:
-            await self.rig.task_configs.start(config)
-            await self._era_begins(config)
-
-    async def delete(self, config: int) -> None:
-        if (await self.rig.config_row(config))["deleted_at"] is None:
-            await self.rig.task_configs.delete(config, version=None)
-            self._era_ends(config)
-
-    async def run_by_hand(self, config: int) -> None:
-        if (await self.rig.config_row(config))["deleted_at"] is None:
-            await self.rig.manual_run(config)
+    # What else users do
 
     async def retry(self, pick: int) -> None:
         """Do something once more that has not succeeded."""
