@@ -320,10 +320,17 @@ WHERE id IN (
 RETURNING id;
 
 -- name: execution_awaiting_turn(max_rows)
--- Configs that have buffered executions.
-SELECT config_id FROM executions WHERE buffered
-GROUP BY config_id
-ORDER BY config_id
+-- Configs of which a buffered execution may go, as execution_release_buffered has it: those that are busy are left out, or
+-- many of them would keep the others from ever being looked at.
+SELECT b.config_id
+FROM (SELECT config_id FROM executions WHERE buffered GROUP BY config_id) AS b
+LEFT JOIN task_configs AS c ON c.id = b.config_id
+WHERE NOT EXISTS (
+    SELECT 1 FROM executions AS o
+    WHERE o.config_id = b.config_id AND (o.completed_at IS NULL OR o.held_by IS NOT NULL) AND NOT o.buffered
+        AND (c.overlap IS DISTINCT FROM 'allow_all' OR o.trigger = 'backfill')
+)
+ORDER BY b.config_id
 LIMIT :max_rows::integer;
 
 -- name: execution_release_buffered(config_ids)
