@@ -237,15 +237,16 @@ RETURNING
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
 -- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back. Where a
--- cancel was asked for, whatever is no success is `cancelled`, and for good. `held`: its worker lives and may still be
--- at it. `awaited` says that a buffered execution of the config waits for its turn. What ends badly is noticed here, for
--- those who want to be told.
-WITH ending AS (
+-- cancel was asked for, whatever is no success is `cancelled`, and for good; a deleted config's are not tried again. `held`:
+-- its worker lives and may still be at it. `awaited` says that a buffered execution of the config waits for its turn. What
+-- ends badly is noticed here, for those who want to be told.
+WITH said AS (
     SELECT
         f.*,
-        CASE WHEN e.cancel_requested_at IS NOT NULL AND f.status <> 'success' THEN 'cancelled' ELSE f.status END
-            AS becomes,
-        e.cancel_requested_at IS NULL AND f.status IN ('retrying', 'pending') AS goes_on,
+        e.cancel_requested_at IS NOT NULL AND f.status <> 'success' AS is_cancelled,
+        f.status IN ('retrying', 'pending') AND e.cancel_requested_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM task_configs AS c WHERE c.id = e.config_id AND c.deleted_at IS NOT NULL
+        ) AS goes_on,
         e.cancel_reason
     FROM unnest(
         :ids::uuid[], :attempts::smallint[], :statuses::text[], :ended_as::text[], :reasons::text[], :results::text[],
@@ -254,11 +255,25 @@ WITH ending AS (
     JOIN executions AS e ON e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
     ORDER BY e.id
     FOR NO KEY UPDATE OF e
+),
+ending AS (
+    SELECT
+        s.*,
+        CASE
+            WHEN s.is_cancelled THEN 'cancelled'
+            WHEN s.status IN ('retrying', 'pending') AND NOT s.goes_on THEN s.ended_as
+            ELSE s.status
+        END AS becomes,
+        CASE
+            WHEN s.is_cancelled THEN s.cancel_reason
+            WHEN s.status = 'pending' AND NOT s.goes_on THEN 'config_deleted'
+        END AS instead
+    FROM said AS s
 )
 UPDATE executions AS e
 SET
     status = f.becomes,
-    reason = CASE WHEN f.becomes = 'cancelled' THEN coalesce(f.cancel_reason, f.reason) ELSE f.reason END,
+    reason = coalesce(f.instead, f.reason),
     result = f.result::jsonb,
     error = f.error,
     completed_at = CASE WHEN NOT f.goes_on THEN clock_timestamp() END,
