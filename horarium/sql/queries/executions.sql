@@ -155,8 +155,9 @@ RETURNING e.id;
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
 -- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
 -- buffered waits for its turn first, what is limited for room, and a retry for the worker that still holds the attempt
--- before it. A task is told which tick its run is about, whether that is its row's own or not. `unsent`: no message of it
--- has been with the broker yet; what waited for room under a limit had one.
+-- before it. A row of the future was made before the clock was set back. A task is told which tick its run is about,
+-- whether that is its row's own or not. `unsent`: no message of it has been with the broker yet; what waited for room under
+-- a limit had one.
 SELECT
     id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message, trace_context,
     coalesce(tick_at, for_tick) AS tick_at, attempt = 1 AND queued_at IS NULL AND admitted IS NULL AS unsent
@@ -165,7 +166,8 @@ WHERE completed_at IS NULL AND (
     (
         status = 'pending' AND NOT buffered AND NOT limited AND (
             id = ANY(:ids::uuid[])
-            OR created_at < clock_timestamp() - make_interval(secs => :pending_seconds::double precision)
+            OR created_at NOT BETWEEN
+                clock_timestamp() - make_interval(secs => :pending_seconds::double precision) AND clock_timestamp()
         )
     )
     OR (status = 'retrying' AND held_by IS NULL AND retry_at <= clock_timestamp())
@@ -174,11 +176,13 @@ ORDER BY id
 LIMIT :max_rows::integer;
 
 -- name: execution_refuse(ids, attempts, errors)
--- Attempts whose message cannot be made, or has nowhere to go: sending them again would not help, so they have failed.
+-- Attempts whose message cannot be made, or has nowhere to go: sending them again would not help, so they have failed. What
+-- waits for room under a limit has reached a worker after all.
 WITH refused AS (
     SELECT e.id, r.error
     FROM unnest(:ids::uuid[], :attempts::smallint[], :errors::text[]) AS r (id, attempt, error)
-    JOIN executions AS e ON e.id = r.id AND e.attempt = r.attempt AND e.status IN ('pending', 'retrying')
+    JOIN executions AS e
+        ON e.id = r.id AND e.attempt = r.attempt AND e.status IN ('pending', 'retrying') AND NOT e.limited
     ORDER BY e.id
     FOR NO KEY UPDATE OF e
 )
