@@ -11,7 +11,7 @@
 -- `most_buffered`, or in place of all others, which the caller then cancels ('replace'). A backfill costs no tick: what
 -- of it waits is not counted, and under `skip` a tick waits for the one run of it that is under way. Ticks that did not
 -- run because nobody was there to run them are noticed; those before the latest, where the policy wants the latest alone,
--- were made up for by it.
+-- were made up for by it. Each config is looked for by itself (LIMIT 1): a join of a thousand would read them all.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -37,8 +37,11 @@ judged AS MATERIALIZED (
             ELSE 'overlap'
         END AS decision
     FROM due AS d
-    LEFT JOIN task_configs AS c
-        ON c.id = d.config_id AND c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT c.* FROM task_configs AS c
+        WHERE c.id = d.config_id AND c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL
+        LIMIT 1
+    ) AS c ON true
     LEFT JOIN LATERAL (
         SELECT coalesce(e.tick_until, e.tick_at) AS until FROM executions AS e
         WHERE e.config_id = d.config_id AND e.tick_at <= d.tick_at
@@ -145,11 +148,12 @@ WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::tex
 
 -- name: execution_mark_queued(ids, attempts)
 -- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running, or
--- waits for room under a limit.
+-- waits for room under a limit. The ids are said twice for the planner, who would rather join them with the whole table.
 UPDATE executions AS e
 SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retrying') AND NOT e.limited
+WHERE e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
+    AND e.status IN ('pending', 'retrying') AND NOT e.limited
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
