@@ -14,8 +14,8 @@ configs take a few statements and the event loop is never away for long.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio.lowlevel import checkpoint
 
@@ -161,23 +161,23 @@ async def _locked(connection: Connection, rows: Sequence[Row]) -> dict[int, Row]
 
 
 async def _update(connection: Connection, updates: Sequence[Update], now: datetime) -> None:
-    rows: list[dict[str, Any]] = []
-    passed: list[PassedOver] = []
-    for update in updates:
-        passes = _passes_over(update, now)
-        started = "status" in update.fields
-        scheduled_from = now if passes is not None or started else update.old["scheduled_from"]
-        rows.append({**update.wanted, "id": update.old["id"], "scheduled_from": scheduled_from})
-        passed += [] if passes is None else [passes]
-    await pass_over(connection, *passed)
+    owed_from = await pass_over(connection, *chain.from_iterable(_passes_over(update, now) for update in updates))
+    rows = [
+        {
+            **each.wanted,
+            "id": each.old["id"],
+            "scheduled_from": owed_from.get(each.old["id"], each.old["scheduled_from"]),
+        }
+        for each in updates
+    ]
     await QUERIES.task_config_update_many.rows(connection, rows=rows)
 
 
-def _passes_over(update: Update, now: datetime) -> PassedOver | None:
-    """The ticks that will not run: of a stop those of its pause or until it, else those of another schedule."""
+def _passes_over(update: Update, now: datetime) -> Sequence[PassedOver]:
+    """The ticks that will not run: of a start or a stop those until then, else those of another schedule."""
     old = update.old
-    if update.wanted["status"] == "inactive" and "status" in update.fields:
-        return PassedOver(old, "paused" if old["status"] == "paused" else "stopped", now)
+    if "status" in update.fields:
+        return (PassedOver(old, "paused" if old["status"] == "paused" else "stopped", now),)
     return rescheduled(old, update.wanted, now)
 
 

@@ -19,7 +19,7 @@ from horarium.sql.executions import last_ticks
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from horarium.schedule import Missed
@@ -50,20 +50,29 @@ def end_of_pause(config: Row, now: datetime) -> datetime:
     return min(now, ended)
 
 
-def rescheduled(old: Row, wanted: Mapping[str, object], now: datetime) -> PassedOver | None:
+def rescheduled(old: Row, wanted: Mapping[str, object], now: datetime) -> Sequence[PassedOver]:
     """What an edit passes over: nothing, unless the schedule is another."""
     if all(old[name] == wanted[name] for name in SCHEDULE_FIELDS):
-        return None
-    return PassedOver(old, "paused" if old["status"] == "paused" else "edited", now)
+        return ()
+    return (PassedOver(old, "paused" if old["status"] == "paused" else "edited", now),)
 
 
-async def pass_over(connection: Connection, *changes: PassedOver) -> None:
-    """Write the ticks of each config that were due and have no row as one skipped row."""
+async def pass_over(connection: Connection, *changes: PassedOver) -> dict[int, datetime]:
+    """Write the ticks of each config that were due and have no row as one skipped row.
+
+    Answers from where on each may owe ticks again: after what has a row, which may lie ahead of a clock that was set
+    back, or of one that is slow.
+    """
+    if not changes:
+        return {}
+    last = await last_ticks(connection, [each.config["id"] for each in changes])
     owing = [each for each in changes if each.config["status"] in ("active", "paused")]
-    if not owing:
-        return
-    last = await last_ticks(connection, [each.config["id"] for each in owing])
     rows = [(each, missed) for each in owing if (missed := _missed(each, last.get(each.config["id"])))]
+    await _write(connection, rows)
+    return {each.config["id"]: max(each.until, last.get(each.config["id"], each.until)) for each in changes}
+
+
+async def _write(connection: Connection, rows: Sequence[tuple[PassedOver, Missed]]) -> None:
     if not rows:
         return
     await QUERIES.execution_insert_skipped.rows(

@@ -39,6 +39,7 @@ from horarium.sql.executions import TickRow
 from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
 SAVED = datetime(2020, 1, 1, tzinfo=UTC)
 """Stands for the present where a stored schedule is read; before any tick there is to come."""
 
-__all__ = ["Firing", "FiringSpec", "decide", "first_undecided"]
+MOST_RUNS = 100
+"""Ticks that a config fires at once: after an outage a batch would have a thousand of each of a thousand configs."""
+
+__all__ = ["Firing", "FiringSpec", "decide", "first_undecided", "portions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,8 @@ def first_undecided(due: DueConfig) -> datetime:
 def decide(due: DueConfig, cursor: datetime, now: datetime) -> Firing:
     """Which ticks of a due config, from `cursor` to `now`, become which rows, and where its cursor goes.
 
-    A config that runs one at a time fires the first of several ticks; the next is due when that one has its row.
+    Of many ticks to run a config fires the first `MOST_RUNS`, or the first one where it runs one at a time; the next is
+    due when those have their rows.
     """
     spec = FiringSpec.from_json(due.spec)
     planned = plan(
@@ -241,14 +246,29 @@ def decide(due: DueConfig, cursor: datetime, now: datetime) -> Firing:
         not_before=spec.start_at, end_at=spec.end_at, jitter=spec.jitter(due.config_id),
     )  # fmt: skip
     run, following = planned.run, planned.next
-    if spec.one_at_a_time and len(run) > 1:
-        run, following = run[:1], run[1]
+    most = 1 if spec.one_at_a_time else MOST_RUNS
+    if len(run) > most:
+        run, following = run[:most], run[most]
     rows = [
         TickRow(uuid7(), due.config_id, due.version, m.first, m.last if m.count > 1 else None, m.count, m.reason)
         for m in planned.missed
     ]
     rows += [TickRow(uuid7(), due.config_id, due.version, tick) for tick in run]
     return Firing(due, spec, rows, following)
+
+
+def portions(firings: Iterable[Firing], rows: int) -> Iterator[list[Firing]]:
+    """The same in portions of so many rows, or of one config that has more."""
+    portion: list[Firing] = []
+    left = rows
+    for firing in firings:
+        if portion and len(firing.rows) > left:
+            yield portion
+            portion, left = [], rows
+        portion.append(firing)
+        left -= len(firing.rows)
+    if portion:
+        yield portion
 
 
 def _pack(schedule: Schedule) -> list[Any]:

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 from uuid_utils.compat import uuid7
 
-from horarium.audit_log import SYSTEM, Target, note, shown, what_changed
+from horarium.audit_log import SYSTEM, Change, Target, note, note_all, shown, what_changed
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
 from horarium.clock import utc_now
 from horarium.config_rules import ConfigRules, keep_anchor
@@ -34,7 +34,7 @@ from horarium.supervisor import AskTimeout, MailboxFull, TargetDown
 from horarium.tracing.carried import note_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -103,10 +103,8 @@ class TaskConfigs:
                 self._rules.permit(by, old["task_type"], wanted["task_type"])
                 keep_anchor(old, wanted)
                 self._rules.check(wanted, changed=changed, now=now)
-                passed = rescheduled(old, wanted, now)
-                if passed is not None:
-                    await pass_over(connection, passed)
-                scheduled_from = old["scheduled_from"] if passed is None else now
+                owed_from = await pass_over(connection, *rescheduled(old, wanted, now))
+                scheduled_from = owed_from.get(config_id, old["scheduled_from"])
                 row = await QUERIES.task_config_update.row(
                     connection, **wanted, id=config_id, scheduled_from=scheduled_from
                 )
@@ -156,7 +154,7 @@ class TaskConfigs:
                 paused_until=until,
                 scheduled_from=old["scheduled_from"],
             )
-            await _note_move(connection, by, old, _there(row, config_id), "task_config.paused")
+            await note_all(connection, by, [_moved(old, _there(row, config_id), "task_config.paused")])
         await tell(self._mailboxes, HistoryEvent.now(config_id, "task_paused", reason=reason, until=until, by=by.name))
         return _there(row, config_id)
 
@@ -166,6 +164,26 @@ class TaskConfigs:
         A pause that has an end ends there, however much later that is noticed: from then on ticks are owed.
         """
         return await self._move(config_id, ("paused",), "active", "task_resumed", by)
+
+    async def end_pauses(self, seen: Sequence[Row], *, by: Author = SYSTEM) -> int:
+        """Resume configs whose pause has run out, all at once; returns how many.
+
+        `seen` are their ids and versions: what somebody has changed since then is left to them.
+        """
+        versions = {row["id"]: row["version"] for row in seen}
+        async with self._database.transaction() as connection:
+            locked = await QUERIES.task_config_lock.rows(connection, ids=list(versions))
+            held = {row["id"]: row for row in locked if row["version"] == versions[row["id"]]}
+            now = self._clock()
+            passed = [PassedOver(row, "paused", end_of_pause(row, now)) for row in held.values()]
+            owed_from = await pass_over(connection, *passed)
+            resumed = await QUERIES.task_config_end_pauses.rows(
+                connection, ids=list(owed_from), scheduled_froms=list(owed_from.values())
+            )
+            await note_all(connection, by, [_moved(held[row["id"]], row, "task_config.resumed") for row in resumed])
+        if resumed:
+            await tell(self._mailboxes, *(HistoryEvent.now(row["id"], "task_resumed", by=by.name) for row in resumed))
+        return len(resumed)
 
     async def reload(self, config_id: int, *, by: Author = SYSTEM) -> asyncpg.Record:
         """Put the config into the due index anew, as Postgres has it."""
@@ -212,16 +230,17 @@ class TaskConfigs:
             _require(old, allowed, VERBS[event])
             now = self._clock() if status == "inactive" else end_of_pause(old, self._clock())
             why: Why = "paused" if old["status"] == "paused" else "stopped"
-            await pass_over(connection, PassedOver(old, why, now))
+            owed_from = await pass_over(connection, PassedOver(old, why, now))
             row = await QUERIES.task_config_set_status.row(
                 connection,
                 id=config_id,
                 status=status,
                 paused_reason=None,
                 paused_until=None,
-                scheduled_from=now,
+                scheduled_from=owed_from[config_id],
             )
-            await _note_move(connection, by, old, _there(row, config_id), event.replace("task_", "task_config.", 1))
+            action = event.replace("task_", "task_config.", 1)
+            await note_all(connection, by, [_moved(old, _there(row, config_id), action)])
             crashpoint("lifecycle.move_written")
         crashpoint("lifecycle.move_committed")
         await tell(self._mailboxes, HistoryEvent.now(config_id, event, by=by.name))
@@ -243,9 +262,10 @@ def target_of(config: Row) -> Target:
     return Target("task_config", config["id"], config["name"])
 
 
-async def _note_move(connection: Connection, by: Author, old: asyncpg.Record, new: asyncpg.Record, action: str) -> None:
+def _moved(old: asyncpg.Record, new: asyncpg.Record, action: str) -> Change:
+    """A change of the status as the audit log has it."""
     before, after = what_changed(old, new, ("status", "paused_reason", "paused_until"))
-    await note(connection, by, action, target_of(new), before=before, after=after)
+    return Change(action, target_of(new), before, after)
 
 
 def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:

@@ -110,7 +110,6 @@ EVENTS: Mapping[str, str] = {
     "request.answered": "A request was answered; a read that succeeded is told at debug.",
     "request.failed": "A request was answered with 500, because of an unexpected error.",
     "result.not_saved": "The app's result backend or a middleware failed to keep a result; the ledger has it.",
-    "resume.not_needed": "A pause that had run out was ended by somebody else first.",
     "retention.cleaned": "What has expired was deleted.",
     "retry.left_to_config": "A middleware asked for a retry of a scheduled attempt; the config's own policy decides.",
     "schedule.unreadable": "A stored schedule makes no sense; its config becomes `error`.",

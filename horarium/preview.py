@@ -94,4 +94,5 @@ def _read(kind: str, config: Mapping[str, Any], now: datetime) -> tuple[Schedule
 def _with_anchor(asked: SchedulePreview, saved: TaskConfig | None) -> dict[str, Any]:
     if saved is None or not asked.scheduler_type == saved.scheduler_type == "interval":
         return asked.schedule_config
-    return {"anchor": saved.schedule_config["anchor"], **asked.schedule_config}
+    kept = {name: saved.schedule_config[name] for name in ("anchor",) if name in saved.schedule_config}
+    return kept | asked.schedule_config

@@ -146,7 +146,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     dispatcher = Dispatcher(r.database, r.due_index, sender, m, r.clock, leadership=led)
     publisher = Publisher(r.database, r.publisher, r.clock, leadership=led, tell=m.record)
     sweeper = TimeoutSweeper(
-        r.database, r.timeouts, r.workers, m, clock=r.clock, resume=r.task_configs.resume, leadership=led
+        r.database, r.timeouts, r.workers, m, clock=r.clock, end_pauses=r.task_configs.end_pauses, leadership=led
     )
     retention = Retention(
         timedelta(days=r.settings.retention_days), r.settings.retention_rows, timedelta(days=r.settings.audit_days)

@@ -1,7 +1,7 @@
 """Turns what is due into rows, and rows into messages.
 
-A step reads due configs from the index in batches, several of which are under way at once, and does for each batch, in
-this order:
+A step reads due configs from the index in batches, several of which are under way at once, and does for each batch, or
+each portion of one that has many rows to write, in this order:
 
 1. *decide*, by pure arithmetic, which of their ticks run and which are skipped, and why;
 2. *write* them all in one statement, joined to the configs, so that a config paused, deleted or edited since cannot
@@ -36,7 +36,7 @@ from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
 from horarium.endings import tell_cancelled
 from horarium.errors import Unavailable
-from horarium.firing import decide, first_undecided
+from horarium.firing import decide, first_undecided, portions
 from horarium.keyspace.due_index import Advance
 from horarium.keyspace.history import HistoryEvent
 from horarium.leadership import ALONE
@@ -74,11 +74,11 @@ BATCH_CONFIGS = 1000
 LANES = 3
 """Batches under way at once: while Postgres writes one, another is decided and a third sent."""
 
-MOST_BATCHES = 20
-"""Batches fired before the first of them is moved on, so that a flood is not all in memory."""
+MOST_ROWS = 20_000
+"""Rows fired before the first of them are moved on, so that a flood is not all in memory."""
 
-STATEMENT_ROWS = 5000
-"""Rows written in one statement: a catch-up can have a thousand for each config."""
+PORTION_ROWS = 5000
+"""Rows written and sent together: after an outage each config may have a hundred, and no transaction is for all."""
 
 NOT_RUN: tuple[Decision, ...] = ("skip", "overlap", "buffer_full")
 WAITS: tuple[Decision, ...] = ("buffer", "replace")
@@ -99,16 +99,10 @@ class _Batch:
     """Due configs read together, and how far they have come."""
 
     due: list[DueConfig]
+    rows: int = 0
     firings: list[Firing] = field(default_factory=list)
     cancelled: list[asyncpg.Record] = field(default_factory=list)
     published: list[TaskMessage] = field(default_factory=list)
-
-    def written(self) -> Iterator[TickRow]:
-        """The rows that are in the ledger now."""
-        for firing in self.firings:
-            for row, decision in zip(firing.rows, firing.decisions, strict=True):
-                if decision in WRITTEN:
-                    yield row
 
 
 @dataclass(slots=True)
@@ -129,7 +123,7 @@ class Dispatched:
         """Add what became of a batch."""
         decisions = Counter(decision for firing in batch.firings for decision in firing.decisions)
         self.configs += len(batch.due)
-        self.named += named(batch.written(), NAMED - len(self.named))
+        self.named += named(_written(batch.firings), NAMED - len(self.named))
         self.published += len(batch.published)
         self.skipped += sum(decisions[decision] for decision in NOT_RUN)
         self.written += sum(decisions[decision] for decision in WRITTEN)
@@ -189,9 +183,10 @@ class Dispatcher:
         batches: list[_Batch] = []
         lanes = anyio.Semaphore(LANES)
         async with anyio.create_task_group() as group:
-            while len(batches) < MOST_BATCHES:
+            while sum(batch.rows for batch in batches) < MOST_ROWS:
                 seen = passed_over + BATCH_CONFIGS * len(batches)
-                batch = _Batch(await self._index.due(by, passed_over=seen, limit=BATCH_CONFIGS))
+                due = await self._index.due(by, passed_over=seen, limit=BATCH_CONFIGS)
+                batch = _Batch(due, rows=len(due))
                 if batch.due:
                     batches.append(batch)
                     await lanes.acquire()
@@ -205,11 +200,14 @@ class Dispatcher:
         crashpoint("dispatcher.due_read")
         now = max(self._clock(), batch.due[-1].tick)
         firings = [firing for config in batch.due if (firing := _decided(config, now)) is not None]
+        batch.rows = max(batch.rows, sum(len(firing.rows) for firing in firings))
         batch.firings = firings if await self._reached(now) else []
-        batch.cancelled += await self._write([f for f in batch.firings if not f.skips_a_stretch])
-        batch.cancelled += await self._catch_up([f for f in batch.firings if f.skips_a_stretch], now)
-        tell_committed(batch.written())
-        batch.published = await self._publish([message for f in batch.firings for message in f.messages()])
+        for portion in portions(batch.firings, PORTION_ROWS):
+            self._beat()
+            batch.cancelled += await self._write([f for f in portion if not f.skips_a_stretch])
+            batch.cancelled += await self._catch_up([f for f in portion if f.skips_a_stretch], now)
+            tell_committed(_written(portion))
+            batch.published += await self._publish([message for f in portion for message in f.messages()])
         lanes.release()  # not after an error, which ends them all
 
     async def _reached(self, instant: datetime) -> bool:
@@ -353,13 +351,18 @@ def _decided(due: DueConfig, now: datetime) -> Firing | None:
         return None
 
 
+def _written(firings: Sequence[Firing]) -> Iterator[TickRow]:
+    """The rows that are in the ledger now."""
+    for firing in firings:
+        for row, decision in zip(firing.rows, firing.decisions, strict=True):
+            if decision in WRITTEN:
+                yield row
+
+
 async def _insert(connection: Connection, firings: Sequence[Firing]) -> None:
     """Write the rows of all firings, and note what became of each."""
     rows = [row for firing in firings for row in firing.rows]
-    decisions: list[Decision] = []
-    for first in range(0, len(rows), STATEMENT_ROWS):
-        decisions += await insert_ticks(connection, rows[first : first + STATEMENT_ROWS])
-    left = iter(decisions)
+    left = iter(await insert_ticks(connection, rows) if rows else ())
     for firing in firings:
         firing.decisions = list(islice(left, len(firing.rows)))
 

@@ -6,7 +6,8 @@ cursor that can be made again from them at any time. Four things bring a change 
 1. a `Reload` message from whoever changed a config in this process, answered when the index shows the change;
 2. a NOTIFY from Postgres for changes made through another process, and a comparison of everything whenever the
    connection that hears them is made: what was notified before it is heard by nobody;
-3. a look each second whether the index was flushed, which leads to a full load;
+3. a look each second whether the index was flushed, which leads to a full load, or Redis was started again, which may
+   have cost it what was written last, and leads to a comparison of everything;
 4. a comparison, a page of configs at a time, of every version in Postgres with the one in the index.
 
 A config that cannot be understood (its schedule was written by hand, say) becomes `error`, and says why in its history;
@@ -28,6 +29,7 @@ import structlog
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
+from horarium.errors import Unavailable
 from horarium.firing import FiringSpec
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
@@ -87,6 +89,7 @@ class ScheduleLoader:
         self._leadership = leadership
         self._changed: set[int] = set()
         self._compared_until = 0
+        self._run_id: str | None = None
         self._beat: Callable[[], None] = lambda: None
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
@@ -100,6 +103,7 @@ class ScheduleLoader:
     async def load_all(self) -> Loaded:
         """Make the whole index, and take out what does not belong there; again, if it is flushed meanwhile."""
         while True:
+            self._run_id = await self._index.run_id()
             await self._index.begin_load()
             crashpoint("schedule_loader.load_begun")
             loaded = await self._load_pages()
@@ -208,19 +212,26 @@ class ScheduleLoader:
     async def _look(self, looks: int) -> None:
         if not self._leadership.leads:  # one that heals a flush, and compares, is enough
             return
+        run_id = await self._index.run_id()
         if not await self._index.is_loaded():
             log.warning("due_index.lost")
             await self.load_all()
+        elif run_id != self._run_id:
+            await self.compare_all()
+            self._run_id = run_id
         if looks % COMPARE_EVERY_LOOKS == 0:
             await self.compare_page()
 
     async def _answer(self, reloads: Sequence[Reload]) -> None:
         """Reload what changed; what could not be reloaded now is remembered for the next time."""
-        self._changed.update(*(r.config_ids for r in reloads))
-        ids = set(self._changed)
-        loaded = await self.reload(ids)
+        ids = self._changed.union(*(r.config_ids for r in reloads))
+        self._changed = set()  # before Postgres is asked: its answer may be older than what is heard of meanwhile
+        try:
+            loaded = await self.reload(ids)
+        except Unavailable:
+            self._changed |= ids
+            raise
         crashpoint("schedule_loader.reloaded")
-        self._changed -= ids
         if loaded.put or loaded.removed:
             self._mailboxes.dispatcher.send_nowait(Nudge())
         for message in reloads:

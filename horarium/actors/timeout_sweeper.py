@@ -26,7 +26,6 @@ import structlog
 from horarium.actors.patience import patiently
 from horarium.crashpoints import crashpoint
 from horarium.endings import tell_ending
-from horarium.errors import Conflict, NotFound
 from horarium.keyspace.timeouts import Watch
 from horarium.keyspace.workers import HEARTBEAT_TTL_SECONDS
 from horarium.leadership import ALONE
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from horarium.messages import Mailboxes
     from horarium.outcome import Outcome
     from horarium.sql.database import Database
+    from horarium.sql.queries import Row
     from horarium.supervisor import ChildContext
 
 __all__ = ["Swept", "TimeoutSweeper"]
@@ -85,7 +85,7 @@ class Swept:
 
 
 class TimeoutSweeper:
-    """The actor; `resume` is told of each config whose pause has run out."""
+    """The actor; `end_pauses` is given the configs whose pause has run out, and says how many it has resumed."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class TimeoutSweeper:
         mailboxes: Mailboxes,
         *,
         clock: Callable[[], datetime],
-        resume: Callable[[int], Awaitable[object]],
+        end_pauses: Callable[[Sequence[Row]], Awaitable[int]],
         leadership: Leads = ALONE,
     ) -> None:
         self._database = database
@@ -103,7 +103,7 @@ class TimeoutSweeper:
         self._workers = workers
         self._mailboxes = mailboxes
         self._clock = clock
-        self._resume = resume
+        self._end_pauses = end_pauses
         self._leadership = leadership
         self._looked_at = 0.0
         self._missing_since: dict[str, float] = {}
@@ -145,7 +145,7 @@ class TimeoutSweeper:
             cancelled=await self._end(self._unheeded(running), UNHEEDED, gone),
             orphaned=await self._end([row for row in running if row["worker"] in gone], ORPHANED, gone),
             freed=await self._free(holders & gone),
-            resumed=await self._resume_paused(),
+            resumed=await self._resume(),
         )
 
     async def _running(self) -> list[asyncpg.Record]:
@@ -222,20 +222,15 @@ class TimeoutSweeper:
         async with self._database.connection() as connection:
             return len(await QUERIES.execution_free_held_by.rows(connection, workers=sorted(workers)))
 
-    async def _resume_paused(self) -> int:
+    async def _resume(self) -> int:
+        """End the pauses that have run out, together: a thousand of them may end at one instant, with ticks at it."""
         async with self._database.connection() as connection:
             rows = await QUERIES.task_config_due_to_resume.rows(connection)
-        return sum([await self._resumed(row["id"]) for row in rows])
-
-    async def _resumed(self, config_id: int) -> bool:
-        """End a pause; False when somebody else (another supervisor's sweeper, a user) was first."""
-        try:
-            await self._resume(config_id)
-            crashpoint("timeout_sweeper.pause_ended")
-        except (Conflict, NotFound) as error:
-            log.info("resume.not_needed", config_id=config_id, error=str(error))
-            return False
-        return True
+        if not rows:
+            return 0
+        resumed = await self._end_pauses(rows)
+        crashpoint("timeout_sweeper.pauses_ended")
+        return resumed
 
 
 def _since(before: Mapping[Key, float], seen: Iterable[Key]) -> dict[Key, float]:

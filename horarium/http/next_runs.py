@@ -6,11 +6,11 @@ from dataclasses import asdict
 from datetime import datetime  # noqa: TC003 - pydantic reads annotations at run time
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from horarium.advice import PLACES, Saved
+from horarium.days import zone_of
 from horarium.errors import FieldError, InvalidInput, NotFound
 from horarium.http.paging import Page
 from horarium.http.routing import Reply, Route
@@ -29,8 +29,8 @@ from horarium.schedule import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
 
     from horarium.http.routing import Call
     from horarium.model import TaskConfig
@@ -108,8 +108,8 @@ class PreviewedRuns(NextRuns):
 async def list_next_runs(call: Call) -> Reply:
     """What the dispatcher will fire; none while the config is not active, unless its pause has an end."""
     config = await call.services.views.config(call.config_id)
-    decided_until = await call.services.views.decided_until(config)
-    zone, schedule = _zone(config.schedule_config), _understood(config, call.services.clock())
+    zone, schedule = zone_of(config.schedule_config), _understood(config, call.services.clock())
+    decided_until = None if schedule is None else await call.services.views.decided_until(config)
     runs = list(islice(coming(config, decided_until, call.services.clock()), call.query.count))
     said = notes(schedule or ManualSchedule(), [run.tick_at for run in runs], zone)
     items = [_shown(run, zone, note) for run, note in zip(runs, said, strict=True)]
@@ -165,10 +165,6 @@ async def _named(call: Call, config_id: int | None) -> TaskConfig | None:
         return None if config_id is None else await call.services.views.config(config_id)
     except NotFound:
         raise InvalidInput(FieldError(("config_id",), "there is no such config")) from None
-
-
-def _zone(schedule_config: Mapping[str, Any]) -> ZoneInfo:
-    return ZoneInfo(str(schedule_config.get("timezone", "UTC")))
 
 
 def _shown(run: Run, zone: ZoneInfo, note: str, *, exact: bool = True) -> NextRun:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
@@ -199,6 +199,12 @@ class DueIndex:
         """Whether a full load has been finished since Redis was last empty."""
         with redis_errors():
             return bool(await self._redis.get(self._keys.loaded) == LOADED)
+
+    async def run_id(self) -> str | None:
+        """Which run of Redis has the index: another one may lack what was written last; None where it is not told."""
+        with redis_errors():
+            server: dict[str, Any] = await self._redis.info("server")
+        return server.get("run_id")
 
     async def begin_load(self) -> None:
         """Say that a full load begins."""

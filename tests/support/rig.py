@@ -191,7 +191,7 @@ class Rig:
             self.workers,
             self.mailboxes,
             clock=self.clock,
-            resume=self.task_configs.resume,
+            end_pauses=self.task_configs.end_pauses,
         )
 
     def ledger(self, worker: str = "a worker") -> Ledger:

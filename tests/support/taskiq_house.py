@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from horarium.actors.timeout_sweeper import Swept
+    from horarium.sql.queries import Row
     from tests.support.taskiq_app import App
 
 __all__ = ["TaskiqHouse", "a_taskiq_house"]
@@ -83,7 +84,7 @@ async def a_taskiq_house(broker_url: str, database_url: str, redis_url: str, pre
         await migrate(database)
         await app.broker.startup()
         timeouts, workers, mailboxes = TimeoutIndex(redis, keys), Workers(redis, keys), Mailboxes()
-        sweeper = TimeoutSweeper(database, timeouts, workers, mailboxes, clock=utc_now, resume=_nobody)
+        sweeper = TimeoutSweeper(database, timeouts, workers, mailboxes, clock=utc_now, end_pauses=_nobody)
         try:
             yield TaskiqHouse(app, database, sweeper, environ)
         finally:
@@ -92,5 +93,6 @@ async def a_taskiq_house(broker_url: str, database_url: str, redis_url: str, pre
             await redis.connection_pool.disconnect()
 
 
-async def _nobody(_config_id: int) -> None:
+async def _nobody(_seen: Sequence[Row]) -> int:
     """No config is paused here."""
+    return 0

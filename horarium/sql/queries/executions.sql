@@ -11,7 +11,7 @@
 -- `most_buffered`, or in place of all others, which the caller then cancels ('replace'). A backfill costs no tick: what
 -- of it waits is not counted, and under `skip` a tick waits for the one run of it that is under way. Ticks that did not
 -- run because nobody was there to run them are noticed; those before the latest, where the policy wants the latest alone,
--- were made up for by it.
+-- were made up for by it. Each config is looked for by itself (LIMIT 1): a join of a thousand would read them all.
 WITH due AS (
     SELECT *
     FROM unnest(
@@ -37,8 +37,11 @@ judged AS MATERIALIZED (
             ELSE 'overlap'
         END AS decision
     FROM due AS d
-    LEFT JOIN task_configs AS c
-        ON c.id = d.config_id AND c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT c.* FROM task_configs AS c
+        WHERE c.id = d.config_id AND c.version = d.version AND c.status = 'active' AND c.deleted_at IS NULL
+        LIMIT 1
+    ) AS c ON true
     LEFT JOIN LATERAL (
         SELECT coalesce(e.tick_until, e.tick_at) AS until FROM executions AS e
         WHERE e.config_id = d.config_id AND e.tick_at <= d.tick_at
@@ -145,18 +148,20 @@ WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::tex
 
 -- name: execution_mark_queued(ids, attempts)
 -- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running, or
--- waits for room under a limit.
+-- waits for room under a limit. The ids are said twice for the planner, who would rather join them with the whole table.
 UPDATE executions AS e
 SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
 FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = m.id AND e.attempt = m.attempt AND e.status IN ('pending', 'retrying') AND NOT e.limited
+WHERE e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
+    AND e.status IN ('pending', 'retrying') AND NOT e.limited
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
 -- What waits for a message: the rows asked for by id, those whose publisher never came back, and due retries. What is
 -- buffered waits for its turn first, what is limited for room, and a retry for the worker that still holds the attempt
--- before it. A task is told which tick its run is about, whether that is its row's own or not. `unsent`: no message of it
--- has been with the broker yet; what waited for room under a limit had one.
+-- before it. A row of the future was made before the clock was set back. A task is told which tick its run is about,
+-- whether that is its row's own or not. `unsent`: no message of it has been with the broker yet; what waited for room under
+-- a limit had one.
 SELECT
     id, config_id, task_type, attempt, parameters, queue, priority, scheduler_type, message_id, message, trace_context,
     coalesce(tick_at, for_tick) AS tick_at, attempt = 1 AND queued_at IS NULL AND admitted IS NULL AS unsent
@@ -165,7 +170,8 @@ WHERE completed_at IS NULL AND (
     (
         status = 'pending' AND NOT buffered AND NOT limited AND (
             id = ANY(:ids::uuid[])
-            OR created_at < clock_timestamp() - make_interval(secs => :pending_seconds::double precision)
+            OR created_at NOT BETWEEN
+                clock_timestamp() - make_interval(secs => :pending_seconds::double precision) AND clock_timestamp()
         )
     )
     OR (status = 'retrying' AND held_by IS NULL AND retry_at <= clock_timestamp())
@@ -174,11 +180,13 @@ ORDER BY id
 LIMIT :max_rows::integer;
 
 -- name: execution_refuse(ids, attempts, errors)
--- Attempts whose message cannot be made, or has nowhere to go: sending them again would not help, so they have failed.
+-- Attempts whose message cannot be made, or has nowhere to go: sending them again would not help, so they have failed. What
+-- waits for room under a limit has reached a worker after all.
 WITH refused AS (
     SELECT e.id, r.error
     FROM unnest(:ids::uuid[], :attempts::smallint[], :errors::text[]) AS r (id, attempt, error)
-    JOIN executions AS e ON e.id = r.id AND e.attempt = r.attempt AND e.status IN ('pending', 'retrying')
+    JOIN executions AS e
+        ON e.id = r.id AND e.attempt = r.attempt AND e.status IN ('pending', 'retrying') AND NOT e.limited
     ORDER BY e.id
     FOR NO KEY UPDATE OF e
 )
@@ -242,15 +250,16 @@ RETURNING
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
 -- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back. Where a
--- cancel was asked for, whatever is no success is `cancelled`, and for good. `held`: its worker lives and may still be
--- at it. `awaited` says that a buffered execution of the config waits for its turn. What ends badly is noticed here, for
--- those who want to be told.
-WITH ending AS (
+-- cancel was asked for, whatever is no success is `cancelled`, and for good; a deleted config's are not tried again. `held`:
+-- its worker lives and may still be at it. `awaited` says that a buffered execution of the config waits for its turn. What
+-- ends badly is noticed here, for those who want to be told.
+WITH said AS (
     SELECT
         f.*,
-        CASE WHEN e.cancel_requested_at IS NOT NULL AND f.status <> 'success' THEN 'cancelled' ELSE f.status END
-            AS becomes,
-        e.cancel_requested_at IS NULL AND f.status IN ('retrying', 'pending') AS goes_on,
+        e.cancel_requested_at IS NOT NULL AND f.status <> 'success' AS is_cancelled,
+        f.status IN ('retrying', 'pending') AND e.cancel_requested_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM task_configs AS c WHERE c.id = e.config_id AND c.deleted_at IS NOT NULL
+        ) AS goes_on,
         e.cancel_reason
     FROM unnest(
         :ids::uuid[], :attempts::smallint[], :statuses::text[], :ended_as::text[], :reasons::text[], :results::text[],
@@ -259,11 +268,25 @@ WITH ending AS (
     JOIN executions AS e ON e.id = f.id AND e.attempt = f.attempt AND e.status = 'running'
     ORDER BY e.id
     FOR NO KEY UPDATE OF e
+),
+ending AS (
+    SELECT
+        s.*,
+        CASE
+            WHEN s.is_cancelled THEN 'cancelled'
+            WHEN s.status IN ('retrying', 'pending') AND NOT s.goes_on THEN s.ended_as
+            ELSE s.status
+        END AS becomes,
+        CASE
+            WHEN s.is_cancelled THEN s.cancel_reason
+            WHEN s.status = 'pending' AND NOT s.goes_on THEN 'config_deleted'
+        END AS instead
+    FROM said AS s
 )
 UPDATE executions AS e
 SET
     status = f.becomes,
-    reason = CASE WHEN f.becomes = 'cancelled' THEN coalesce(f.cancel_reason, f.reason) ELSE f.reason END,
+    reason = coalesce(f.instead, f.reason),
     result = f.result::jsonb,
     error = f.error,
     completed_at = CASE WHEN NOT f.goes_on THEN clock_timestamp() END,
@@ -325,10 +348,17 @@ WHERE id IN (
 RETURNING id;
 
 -- name: execution_awaiting_turn(max_rows)
--- Configs that have buffered executions.
-SELECT config_id FROM executions WHERE buffered
-GROUP BY config_id
-ORDER BY config_id
+-- Configs of which a buffered execution may go, as execution_release_buffered has it: those that are busy are left out, or
+-- many of them would keep the others from ever being looked at.
+SELECT b.config_id
+FROM (SELECT config_id FROM executions WHERE buffered GROUP BY config_id) AS b
+LEFT JOIN task_configs AS c ON c.id = b.config_id
+WHERE NOT EXISTS (
+    SELECT 1 FROM executions AS o
+    WHERE o.config_id = b.config_id AND (o.completed_at IS NULL OR o.held_by IS NOT NULL) AND NOT o.buffered
+        AND (c.overlap IS DISTINCT FROM 'allow_all' OR o.trigger = 'backfill')
+)
+ORDER BY b.config_id
 LIMIT :max_rows::integer;
 
 -- name: execution_release_buffered(config_ids)

@@ -108,6 +108,15 @@ UPDATE task_configs SET
 WHERE id = :id::bigint
 RETURNING *;
 
+-- name: task_config_end_pauses(ids, scheduled_froms)
+-- Pauses that have run out, each at its own instant; the caller has locked the rows.
+UPDATE task_configs AS c SET
+    status = 'active', paused_reason = NULL, paused_until = NULL, scheduled_from = x.scheduled_from,
+    version = c.version + 1, updated_at = now()
+FROM unnest(:ids::bigint[], :scheduled_froms::timestamptz[]) AS x (id, scheduled_from)
+WHERE c.id = x.id
+RETURNING c.*;
+
 -- name: task_config_delete(ids)
 -- The rows stay for their executions; the names are free at once. The caller has locked the rows.
 UPDATE task_configs SET deleted_at = now(), status = 'inactive', version = version + 1, updated_at = now()
@@ -168,8 +177,8 @@ ORDER BY id
 LIMIT :max_rows::integer;
 
 -- name: task_config_due_to_resume()
--- Paused configs whose pause has run out.
-SELECT id FROM task_configs
+-- Paused configs whose pause has run out, and as of which version.
+SELECT id, version FROM task_configs
 WHERE status = 'paused' AND paused_until <= clock_timestamp() AND deleted_at IS NULL
 ORDER BY paused_until
 LIMIT 1000;

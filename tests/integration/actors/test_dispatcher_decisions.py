@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from horarium import firing
+from horarium.actors import dispatcher
 from horarium.keyspace.due_index import DueEntry
 from tests.support.coverage import SOUND
 from tests.support.rig import NOON, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from horarium.tasks.message import TaskMessage
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +150,36 @@ async def test_all_runs_as_many_as_it_may_and_writes_down_the_rest(rig: Rig) -> 
     assert said[:2] == [(1, 2999, "skipped", "missed_window"), (3000, 545, "skipped", "max_catchup_runs")]
     assert [tick for tick, *_ in said[2:]] == list(range(3545, 3601))
     assert (done.published, done.skipped) == (56, 2)
+    assert await rig.faults(config) == SOUND
+
+
+async def test_what_many_catch_up_on_is_written_and_sent_in_portions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one transaction it would take longer than the dispatcher may be silent, and be begun again for ever."""
+    monkeypatch.setattr(dispatcher, "PORTION_ROWS", 20)
+    configs = [await rig.config(catchup="all", max_catchup_runs=8) for _ in range(3)]
+    sent: list[int] = []
+    publish = rig.broker.publish
+
+    async def noted(messages: Sequence[TaskMessage]) -> None:
+        sent.append(len(messages))
+        await publish(messages)
+
+    monkeypatch.setattr(rig.broker, "publish", noted)
+
+    await rig.fire(after=600)
+
+    assert sent == [14, 14, 14]
+    assert [await rig.faults(config) for config in configs] == [SOUND] * 3
+
+
+async def test_what_a_config_catches_up_on_goes_by_portions_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firing, "MOST_RUNS", 5)
+    config = await rig.config(catchup="all", max_catchup_runs=14)
+
+    done = await rig.fire(after=600)
+
+    assert (done.configs, done.published, len(rig.broker.sent)) == (4, 20, 20)
+    assert [tick for tick, *_ in (await rig.said_of(config))[1:]] == list(range(581, 601))
     assert await rig.faults(config) == SOUND
 
 

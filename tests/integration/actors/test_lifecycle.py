@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
 from horarium.errors import Conflict, InvalidInput
 from horarium.model import TaskConfigPatch
+from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from tests.support.config_actions import edit, fields_of
 from tests.support.rig import NOON, Rig
+
+if TYPE_CHECKING:
+    from horarium.outcome import Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -239,6 +243,29 @@ async def test_deleting_cancels_what_waits_and_lets_go_on_what_runs(rig: Rig) ->
     assert (ticked["status"], ticked["reason"]) == ("cancelled", "config_deleted")
     assert (ran["id"], ran["status"]) == (running.execution_id, "running")
     assert await rig.index.size() == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "then"),
+    [
+        (Unsuccessful("failed", "no"), ("failed", None)),
+        (HandBack("worker_stopped"), ("cancelled", "config_deleted")),
+        (Succeeded(None), ("success", None)),
+    ],
+    ids=["failed", "given back", "succeeded"],
+)
+async def test_what_runs_when_its_config_is_deleted_is_not_tried_again(
+    rig: Rig, outcome: Outcome, then: tuple[str, str | None]
+) -> None:
+    config = await rig.config(max_retries=3)
+    running = await rig.running(config)
+    await rig.task_configs.delete(config, version=None)
+
+    await rig.ledger().finish(running, decide(running, outcome))
+
+    row = await rig.row(running.execution_id)
+    assert (row["status"], row["reason"]) == then
+    assert (row["attempt"], row["completed_at"] is not None) == (1, True)
 
 
 async def test_the_ticks_that_a_deletion_passes_over_are_one_skipped_row(rig: Rig) -> None:

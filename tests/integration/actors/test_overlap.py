@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from horarium.actors import publisher
 from horarium.outcome import Cancelled, Succeeded, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim
@@ -118,6 +119,23 @@ async def test_the_publisher_lets_go_what_a_worker_that_died_did_not(rig: Rig) -
     assert (await rig.publisher().step()).published == 1
 
     assert await states(rig, config) == ["lost", "queued"]
+
+
+async def test_many_that_are_busy_do_not_keep_one_waiting_whose_turn_it_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "BATCH_ROWS", 1)
+    busy, free = await rig.config(overlap="buffer_one"), await rig.config(overlap="buffer_one")
+    await rig.fire_each_second(2)
+    await rig.sql(
+        "UPDATE executions SET status = 'lost', completed_at = clock_timestamp() WHERE config_id = $1 AND NOT buffered",
+        free,
+    )
+
+    await rig.publisher().step()
+
+    assert await states(rig, busy) == ["queued", "pending buffered"]
+    assert await states(rig, free) == ["lost", "queued"]
 
 
 async def test_two_who_let_go_at_once_let_one_go(rig: Rig) -> None:

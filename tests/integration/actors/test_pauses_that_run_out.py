@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.actors.timeout_sweeper import Swept, TimeoutSweeper
-from tests.support.config_actions import delete, resume
+from tests.support.config_actions import delete, pause, resume
 from tests.support.coverage import SOUND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from horarium.sql.queries import Row
     from tests.support.config_actions import Action
     from tests.support.rig import Rig
 
@@ -52,6 +55,19 @@ async def test_a_pause_that_has_run_out_ends_and_its_ticks_are_one_row(rig: Rig)
     assert await rig.faults(config, after=created) == SOUND
 
 
+async def test_pauses_that_run_out_at_one_instant_end_together(rig: Rig) -> None:
+    """One after the other, the last of a thousand would be resumed when its first tick has long been missed."""
+    configs = [await paused(rig) for _ in range(3)]
+    await run_out(rig)
+    before = len(await rig.requests())
+
+    swept = await rig.sweeper.step()
+
+    assert swept.resumed == 3
+    assert (await rig.requests())[before:] == [tuple(configs)]
+    assert [await rig.status(config) for config in configs] == ["active"] * 3
+
+
 async def test_a_pause_that_has_not_run_out_goes_on(rig: Rig) -> None:
     rig.clock.passes(60)
     config = await paused(rig)
@@ -69,17 +85,24 @@ async def test_a_pause_without_an_end_goes_on(rig: Rig) -> None:
     assert await rig.status(config) == "paused"
 
 
-@pytest.mark.parametrize(("meanwhile", "status"), [(resume, "active"), (delete, "inactive")])
-async def test_a_pause_that_somebody_else_ended_meanwhile_is_no_error(rig: Rig, meanwhile: Action, status: str) -> None:
+async def pause_anew(rig: Rig, config: int) -> None:
+    await resume(rig, config)
+    await pause(rig, config)
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [(resume, "active"), (delete, "inactive"), (pause_anew, "paused")])
+async def test_a_pause_that_somebody_else_ended_meanwhile_is_left_to_them(
+    rig: Rig, meanwhile: Action, status: str
+) -> None:
     config = await paused(rig)
     await run_out(rig)
 
-    async def resume_too_late(config_id: int) -> None:
-        await meanwhile(rig, config_id)
-        await rig.task_configs.resume(config_id)
+    async def end_too_late(seen: Sequence[Row]) -> int:
+        await meanwhile(rig, config)
+        return await rig.task_configs.end_pauses(seen)
 
     sweeper = TimeoutSweeper(
-        rig.database, rig.timeouts, rig.workers, rig.mailboxes, clock=rig.clock, resume=resume_too_late
+        rig.database, rig.timeouts, rig.workers, rig.mailboxes, clock=rig.clock, end_pauses=end_too_late
     )
     assert await sweeper.step() == NOTHING
     assert await rig.status(config) == status

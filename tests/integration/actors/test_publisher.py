@@ -11,6 +11,8 @@ from anyio.lowlevel import checkpoint
 
 from horarium.errors import Unavailable
 from horarium.messages import Publish
+from horarium.sql import executions
+from horarium.sql.executions import Claim
 from horarium.supervisor import ChildContext
 from horarium.tasks.stream_broker import StreamBroker
 from tests.support.waiting import eventually
@@ -88,6 +90,23 @@ async def test_a_new_row_that_nobody_asked_for_is_left_to_the_dispatcher_for_fiv
     old = await rig.publisher().step()
 
     assert (young.published, old.published) == (0, 1)
+
+
+async def test_a_row_that_a_crash_left_before_the_clock_was_set_back_is_sent_at_once(rig: Rig) -> None:
+    await pending(rig)
+    await rig.age(-3600)
+
+    assert (await rig.publisher().step()).published == 1
+
+
+async def test_what_waits_for_room_meanwhile_is_not_refused_as_what_cannot_be_sent(rig: Rig) -> None:
+    execution_id = await pending(rig)
+    await rig.sql("UPDATE executions SET limited = true")
+
+    async with rig.database.connection() as connection:
+        await executions.refuse(connection, {Claim(execution_id, 1): "nobody knows how"})
+
+    assert await status_of(rig, execution_id) == "pending"
 
 
 async def test_a_retry_is_sent_when_it_is_due_with_its_own_attempt(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from horarium.actors.schedule_loader import PAGE_CONFIGS, Loaded, ScheduleLoader
 from horarium.keyspace.due_index import DueEntry
 from horarium.lifecycle import TaskConfigs
 from horarium.messages import Mailboxes, Reload
-from horarium.model import TaskConfigCreate
+from horarium.model import TaskConfigCreate, TaskConfigPatch
 from horarium.supervisor import ChildSpec, Supervisor, SupervisorSpec
 from horarium.tasks.registry import TaskTypes
 from tests.support.coverage import SOUND
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+NEVER = 10**9  # looks
 HEALED_SECONDS = 4.0  # sooner than the first page that is compared by turns
 
 
@@ -265,6 +266,11 @@ async def indexed(rig: Rig, config: int, version: int) -> None:
     await eventually(shown, within=HEALED_SECONDS)
 
 
+async def compared(mailboxes: Mailboxes) -> None:
+    """The loader has compared everything, as it does when it begins to follow."""
+    await mailboxes.loader.ask(lambda reply: Reload((), reply))
+
+
 async def gone(rig: Rig) -> None:
     async def empty() -> bool:
         return await rig.index.size() == 0
@@ -304,6 +310,31 @@ async def test_a_change_in_another_process_is_heard_of(rig: Rig) -> None:
     assert mailboxes.dispatcher.depth == 1
 
 
+async def test_a_change_heard_of_while_the_one_before_is_brought_in_is_not_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres was read before the second change, and both are about the same config."""
+    monkeypatch.setattr(schedule_loader, "COMPARE_EVERY_LOOKS", NEVER)
+    upsert = rig.index.upsert
+
+    async with following(rig) as mailboxes:
+
+        async def heard() -> bool:
+            return mailboxes.loader.depth > 0
+
+        async def edited_meanwhile(entries: Sequence[DueEntry]) -> int:
+            monkeypatch.setattr(rig.index, "upsert", upsert)
+            await rig.task_configs.edit(entries[0].config_id, TaskConfigPatch(priority=9), version=1)
+            await eventually(heard, within=HEALED_SECONDS)
+            return await upsert(entries)
+
+        await compared(mailboxes)
+        monkeypatch.setattr(rig.index, "upsert", edited_meanwhile)
+        config = await rig.config()
+
+        await indexed(rig, config, 2)
+
+
 async def test_every_question_is_answered_however_many_come_at_once(rig: Rig) -> None:
     answered: list[None] = []
 
@@ -321,6 +352,24 @@ async def test_a_flush_is_noticed_and_healed(rig: Rig) -> None:
     config = await rig.config()
     async with following(rig):
         await rig.redis.flushdb()
+
+        await indexed(rig, config, 1)
+
+
+async def test_a_redis_that_was_started_again_is_compared_with_postgres_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have come back without what was written last, and pages are compared by turns for minutes."""
+    monkeypatch.setattr(schedule_loader, "COMPARE_EVERY_LOOKS", NEVER)
+    config = await rig.config()
+
+    async def another_run() -> str:
+        return "another run"
+
+    async with following(rig) as mailboxes:
+        await compared(mailboxes)
+        await rig.index.remove([config])
+        monkeypatch.setattr(rig.index, "run_id", another_run)
 
         await indexed(rig, config, 1)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from horarium.model import ApplyRequest
+from tests.support.config_actions import edit
 from tests.support.coverage import SOUND
 from tests.support.rig import NOON, Rig
+
+if TYPE_CHECKING:
+    from tests.support.config_actions import Action
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +109,34 @@ async def test_a_config_stopped_and_started_on_a_clock_set_back_runs_no_tick_twi
 
     assert await rig.said_of(config) == [(60 * n, 1, "queued", None) for n in range(1, 7)]
     assert await rig.faults(config) == SOUND
+
+
+async def reschedule(rig: Rig, config: int) -> None:
+    await edit(rig, config, schedule_config={"cron_expression": "*/2 * * * * *"})
+
+
+async def reschedule_by_declaration(rig: Rig, config: int) -> None:
+    row = await rig.config_row(config)
+    declared = {"name": row["name"], "task_type": "echo", "parameters": row["parameters"], "scheduler_type": "cron"}
+    schedule = {"schedule_config": {"cron_expression": "*/2 * * * * *"}, "overlap": "allow_all"}
+    await rig.applying.apply(ApplyRequest.model_validate({"configs": [declared | schedule]}))
+
+
+@pytest.mark.parametrize("change", [reschedule, reschedule_by_declaration])
+async def test_another_schedule_on_a_clock_set_back_owes_nothing_before_the_rows_of_the_one_before(
+    rig: Rig, change: Action
+) -> None:
+    config = await rig.config(schedule_config={"cron_expression": "*/5 * * * * *"})
+    await rig.fire(after=5)
+    await rig.fire(after=5)
+
+    rig.clock.passes(-7)
+    await change(rig, config)
+    await rig.requests()
+    await rig.fire_each_second(12)
+
+    assert [tick for tick, *_ in await rig.said_of(config)] == [5, 10, 12, 14]
+    assert (await rig.config_row(config))["scheduled_from"] == NOON + timedelta(seconds=10)
 
 
 async def test_a_pause_on_a_clock_set_back_is_accounted_for_once(rig: Rig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -305,6 +305,18 @@ async def test_a_count_of_next_runs_out_of_range_is_refused(house: House, count:
     answer = await house.call("GET", f"{BASE}/1/next-runs", count=count)
 
     assert (answer.status, answer.faults) == (422, {"count"})
+
+
+@pytest.mark.parametrize("written", [{}, {"cron_expression": "0 6 * * *", "timezone": "Mars/Olympus"}])
+async def test_a_config_that_makes_no_sense_any_more_has_no_next_runs(house: House, written: dict[str, Any]) -> None:
+    """Its schedule was written by hand, or names a zone that newer servers know no more."""
+    config = await house.config(**DAILY)
+    await house.call("POST", f"{BASE}/{config}/pause", {"until": "2099-01-01T00:00:00Z"})
+    await house.sql("UPDATE task_configs SET schedule_config = $2 WHERE id = $1", config, written)
+
+    page = await house.get(f"/task-configs/{config}/next-runs")
+
+    assert (page["items"], page["words"], page["timezone"]) == ([], None, "UTC")
 
 
 async def test_a_stopped_config_has_no_next_runs(house: House) -> None:

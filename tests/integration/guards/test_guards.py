@@ -246,7 +246,8 @@ async def test_what_is_buffered_waits_for_its_turn(rig: Rig) -> None:
 async def test_without_the_look_at_what_is_in_flight_a_buffered_tick_runs_beside_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without(monkeypatch, "execution_release_buffered", IN_FLIGHT, "o.id IS NULL")
+    for query in ("execution_awaiting_turn", "execution_release_buffered"):
+        without(monkeypatch, query, IN_FLIGHT, "o.id IS NULL")
 
     assert await sent_of_three_buffered(rig) == 2
 

@@ -38,6 +38,12 @@ def index(redis: Redis) -> DueIndex:
     return DueIndex(redis, KEYS)
 
 
+async def test_it_knows_which_run_of_redis_has_it(index: DueIndex, redis: Redis) -> None:
+    told = await redis.info()
+
+    assert await index.run_id() == told["run_id"]
+
+
 def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 

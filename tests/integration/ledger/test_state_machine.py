@@ -1,10 +1,11 @@
 """Random lives of a ledger: whatever is edited, killed, flushed or delivered twice, every tick has one row in the end.
 
 Hypothesis draws one deed after another: configs made, edited, paused, stopped, deleted; limits set and lifted; time
-that passes; dispatchers that die at each phase of a step; messages delivered, twice, to the wrong worker; tasks that
-end, fail, or do not heed a cancel; workers that die and say something all the same; sweeps and flushes. After every
-deed the ledger is held against books of our own (`tests.support.world`), and at the end of each life everything must
-have come to its end. `--hypothesis-profile=long` draws other and many more.
+that passes, and a clock that is set back; dispatchers that die at each phase of a step, and two at once; messages
+delivered, twice, to the wrong worker; a broker that is away; tasks that end, fail, or do not heed a cancel; workers
+that die and say something all the same; sweeps, flushes and retention. After every deed the ledger is held against
+books of our own (`tests.support.books`), and at the end of each life everything must have come to its end.
+`--hypothesis-profile=long` draws other and many more.
 """
 
 from __future__ import annotations
@@ -46,8 +47,11 @@ SCHEDULES = st.sampled_from(
         {"scheduler_type": "cron", "schedule_config": {"cron_expression": "10,40 * * * * *"}},
         {"scheduler_type": "interval", "schedule_config": {"seconds": 3}},
         {"scheduler_type": "interval", "schedule_config": {"seconds": 45}},
+        {"scheduler_type": "interval", "schedule_config": {"seconds": 7}, "start_at": 20, "end_at": 100},
+        {"scheduler_type": "date", "schedule_config": {"run_in": 40}},
     ]
 )
+"""Instants are given in seconds from when a config has the schedule."""
 POLICIES = st.fixed_dictionaries(
     {
         "overlap": st.sampled_from(["allow_all", "skip", "buffer_one", "buffer_all", "cancel_other"]),
@@ -57,20 +61,25 @@ POLICIES = st.fixed_dictionaries(
         "max_retries": st.sampled_from([0, 1, 2]),
         "retry_backoff_seconds": st.just(3),
         "timeout_seconds": st.sampled_from([20, 3000]),
+        "jitter_seconds": st.sampled_from([0, 0, 3]),
     }
 )
 PICK = st.integers(0, 1000)
 WORKER = st.sampled_from(WORKERS)
 SECONDS = st.sampled_from([1, 1, 1, 2, 7, 30, 120])
 OUTCOME = st.sampled_from([Succeeded(None), Succeeded(None), Unsuccessful("failed", "it broke")])
-LIVES = 35
+LIVES = 20
 MOST_CONFIGS = 4
 
 USERS_DEEDS = (
-    "run_by_hand", "rename", "rename", "pause", "resume", "resume", "stop", "start", "start", "delete", "reschedule",
-    "cancel", "retry", "retry", "backfill", "backfill", "limit", "lift_limit",
+    "run_by_hand", "rename", "rename", "pause", "pause_for", "resume", "resume", "stop", "start", "start", "delete",
+    "reschedule", "change_policies", "change_policies", "cancel", "retry", "retry", "backfill", "backfill", "limit",
+    "lift_limit",
 )  # fmt: skip
-SUPERVISORS_DEEDS = ("publish", "sweep", "look_at_index", "flush", "loader_sleeps")
+SUPERVISORS_DEEDS = (
+    "publish", "sweep", "sweep", "look_at_index", "flush", "loader_sleeps", "clean_up", "dispatch_twice_at_once",
+    "broker_goes_and_comes", "set_clock_back",
+)  # fmt: skip
 WORKERS_DEEDS = (
     "deliver", "deliver", "deliver_again", "end", "end", "heed_ledger", "worker_dies", "late_word", "late_word",
 )  # fmt: skip
@@ -79,7 +88,8 @@ WORKERS_DEEDS = (
 DEEDS = {
     "ticks written", "attempts begun", "words taken", "words refused", "delivered again", "flushes",
     "cancelled by hand", "retried by hand", "backfilled", "attempts whose worker died", "limits set",
-    "found waiting for room",
+    "found waiting for room", "policies changed", "clock set back", "two dispatchers", "found the broker away",
+    "cleaned up",
     *(f"swept: {what}" for what in SWEPT), *(f"died {phase}" for phase in PHASES),
 }  # fmt: skip
 """What has to happen in a run for it to have shown anything."""
@@ -96,15 +106,15 @@ class LivesOfALedger(RuleBasedStateMachine):
     def begin(self, schedule: dict[str, Any], policies: dict[str, Any]) -> None:
         self.world = World(self.rig, self.tally)
         self.portal.call(self.rig.empty)
-        self._do("create", **schedule, **policies)
+        self._do("create", schedule, policies)
 
     @precondition(lambda self: len(self.world.eras) < MOST_CONFIGS)
     @rule(schedule=SCHEDULES, policies=POLICIES)
     def create(self, schedule: dict[str, Any], policies: dict[str, Any]) -> None:
-        self._do("create", **schedule, **policies)
+        self._do("create", schedule, policies)
 
-    @rule(deed=st.sampled_from(USERS_DEEDS), pick=PICK, schedule=SCHEDULES)
-    def a_user_acts(self, deed: str, pick: int, schedule: dict[str, Any]) -> None:
+    @rule(deed=st.sampled_from(USERS_DEEDS), pick=PICK, schedule=SCHEDULES, policies=POLICIES)
+    def a_user_acts(self, deed: str, pick: int, schedule: dict[str, Any], policies: dict[str, Any]) -> None:
         match deed:
             case "cancel" | "retry":
                 self._do(deed, pick)
@@ -114,6 +124,10 @@ class LivesOfALedger(RuleBasedStateMachine):
                 self._do(deed)
             case "reschedule":
                 self._do(deed, self._config(pick), schedule)
+            case "change_policies":
+                self._do(deed, self._config(pick), policies)
+            case "pause_for":
+                self._do("pause", self._config(pick), 1 + pick % 60)
             case _:
                 self._do(deed, self._config(pick))
 
@@ -130,7 +144,7 @@ class LivesOfALedger(RuleBasedStateMachine):
     @rule(deed=st.sampled_from(SUPERVISORS_DEEDS), seconds=SECONDS)
     def the_supervisor_does_something(self, deed: str, seconds: int) -> None:
         self._do("pass_time", seconds)
-        self._do(deed)
+        self._do(deed, *([seconds] if deed == "set_clock_back" else []))
 
     @rule(phase=st.sampled_from(list(PHASES)), seconds=SECONDS)
     def a_dispatcher_dies(self, phase: str, seconds: int) -> None:
@@ -196,9 +210,9 @@ class LivesOfALedger(RuleBasedStateMachine):
         configs = list(self.world.eras)
         return configs[pick % len(configs)]
 
-    def _do(self, deed: str, *args: object, **fields: object) -> None:
+    def _do(self, deed: str, *args: object) -> None:
         async def done() -> None:
-            await getattr(self.world, deed)(*args, **fields)
+            await getattr(self.world, deed)(*args)
 
         self.portal.call(done)
 

@@ -322,3 +322,36 @@ async def test_what_else_is_listed_reads_what_it_shows(
     assert plan.indexes <= indexes, plan
     assert plan.rows <= most, plan
     assert "Seq Scan" not in plan.kinds
+
+
+# What is written in batches
+
+BATCH = 300
+NO_ROWS = [UUID(int=number) for number in range(BATCH)]
+
+
+async def test_a_batch_of_ticks_reads_its_own_configs_and_no_others(large_database: str) -> None:
+    """Of another version than theirs, so that nothing is written."""
+    plan = await plan_of(
+        large_database,
+        "execution_insert_ticks",
+        ids=NO_ROWS,
+        config_ids=list(range(1, BATCH + 1)),
+        versions=[2] * BATCH,
+        tick_ats=[NOW] * BATCH,
+        tick_untils=[None] * BATCH,
+        tick_counts=[1] * BATCH,
+        reasons=[None] * BATCH,
+        waits_seconds=2.0,
+        begun_seconds=0.5,
+        most_buffered=1000,
+    )
+
+    assert plan.rows <= 2 * BATCH
+
+
+async def test_a_batch_of_messages_reads_its_own_rows_and_no_others(large_database: str) -> None:
+    plan = await plan_of(large_database, "execution_mark_queued", ids=NO_ROWS, attempts=[1] * BATCH)
+
+    assert plan.indexes == {"executions_pkey"}
+    assert plan.rows <= BATCH

@@ -47,25 +47,25 @@ async def test_it_prepares_and_takes_the_parameters_it_names(rig: Rig, query: Qu
 
 
 @pytest.mark.parametrize(
-    ("name", "index"),
+    ("name", "indexes"),
     [
-        ("task_config_due_to_resume", "task_configs_paused"),
-        ("execution_running", "executions_occupied"),
-        ("execution_holders", "executions_occupied"),
-        ("execution_any_open", "executions_occupied"),
-        ("execution_next_retry", "executions_occupied"),
-        ("execution_queues_waiting", "executions_occupied"),
-        ("execution_awaiting_turn", "executions_buffered"),
+        ("task_config_due_to_resume", {"task_configs_paused"}),
+        ("execution_running", {"executions_occupied"}),
+        ("execution_holders", {"executions_occupied"}),
+        ("execution_any_open", {"executions_occupied"}),
+        ("execution_next_retry", {"executions_occupied"}),
+        ("execution_queues_waiting", {"executions_occupied"}),
+        ("execution_awaiting_turn", {"executions_buffered", "executions_occupied", "task_configs_pkey"}),
     ],
 )
-async def test_what_is_asked_every_second_reads_an_index_of_nothing_else(rig: Rig, name: str, index: str) -> None:
+async def test_what_is_asked_every_second_reads_indexes_of_nothing_else(rig: Rig, name: str, indexes: set[str]) -> None:
     """Its cost is that of what is paused or in flight, whatever else there is."""
     query = {query.name: query for query in QUERIES.all()}[name]
     values = [1000] * len(query.parameters)
     async with rig.database.connection() as connection:
         plan = "\n".join(line[0] for line in await connection.fetch("EXPLAIN " + query.sql, *values))
 
-    assert re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan) == [index], plan
+    assert set(re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan)) == indexes, plan
 
 
 def test_the_files_say_why_of_every_query() -> None:
