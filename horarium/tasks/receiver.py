@@ -263,7 +263,18 @@ class LedgerReceiver(TaskiqReceiver):
     async def _ask(self, work: Work) -> Attempt | None:
         if work.kick is not None:
             return await self._ledger.claim_kicked(work.kick.row)
-        return await self._ledger.claim(cast("Claim", work.claim))
+        attempt = await self._ledger.claim(cast("Claim", work.claim))
+        if attempt is not None and self._is_left_to_administrators(work.message.task_name):
+            parameters = await self._ledger.ordered(attempt)
+            told = {"task_name": attempt.task_type, "args": [], "kwargs": parameters}
+            work.message = work.message.model_copy(update=told)
+            work.is_external = attempt.config_id is None
+        return attempt
+
+    def _is_left_to_administrators(self, task_name: str) -> bool:
+        """Whether only a row says with what it is run: whoever may write to the broker is no administrator."""
+        task = self.broker.find_task(task_name)
+        return task is not None and bool(task.labels.get("admin_only"))
 
     def _parse(self, message: bytes | AckableMessage, ack: AckController) -> Work | None:
         """The delivery; None for a message that can be no execution, which no later delivery would mend."""
@@ -318,7 +329,7 @@ class LedgerReceiver(TaskiqReceiver):
         task = self.broker.find_task(message.task_name)
         if task is None:
             raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
-        if work.is_external and task.labels.get("admin_only"):  # whoever may write to the broker is no administrator
+        if work.is_external and self._is_left_to_administrators(message.task_name):
             raise PermissionError(f"{message.task_name} is left to administrators: it is run by configs alone")
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)

@@ -19,6 +19,9 @@ from horarium.limits import Limits
 from horarium.model import LimitPut
 from horarium.tasks.kicked import TIMEOUT_SECONDS
 from tests.support.taskiq_app import an_app, broker_over, keep_results
+from horarium.tasks.message import TaskMessage
+from horarium.tasks.shell import Shell
+from horarium.tasks.stream_broker import GROUP, NOBODY
 from tests.support.waiting import eventually
 from tests.support.workbench import a_workbench
 
@@ -125,6 +128,21 @@ async def test_what_is_left_to_administrators_cannot_be_kicked(bench: Workbench)
 
 
 # Once
+
+
+async def test_it_cannot_be_forged_into_the_run_of_a_config_either(bench: Workbench, tmp_path: Path) -> None:
+    """By a message that calls itself one, for the row that a kick of it has made."""
+    bench.broker.add_dependency_context({Shell: Shell(allowed=True)})
+    touch = {"argv": ["touch", str(tmp_path / "touched")]}
+    again = {"horarium_max_retries": 1, "horarium_retry_backoff_seconds": 60}
+    task = await AsyncKicker(task_name="shell_command", broker=bench.broker, labels=again).kiq(**touch)
+    waiting = await bench.kicked(task.task_id, "retrying")
+
+    await bench.broker.publish([TaskMessage(waiting["id"], 2, 7, "shell_command", "manual", None, touch, "default", 5)])
+    row = await bench.kicked(task.task_id)
+
+    assert "shell_command is left to administrators" in row["error"]
+    assert not (tmp_path / "touched").exists()
 
 
 async def test_a_message_delivered_ten_times_is_run_once(bench: Workbench, app: App, tmp_path: Path) -> None:
