@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt, Outcome
 
-__all__ = ["Ran", "acknowledge", "before", "described", "save", "settle"]
+__all__ = ["Ran", "acknowledge", "before", "described", "read", "save", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +103,16 @@ def _requeued(attempt: Attempt, *, external: bool) -> Outcome:
     if attempt.handed_back >= MOST_REQUEUES:
         return Refused(f"it asked to be run again {MOST_REQUEUES} times", "requeued")
     return HandBack("requeued")
+
+
+def read(broker: AsyncBroker, data: bytes) -> TaskiqMessage:
+    """The message, by the app's own formatter; raises ValueError, whatever that one raises."""
+    try:
+        message = broker.formatter.loads(data)
+        message.parse_labels()
+    except Exception as error:
+        raise ValueError("not a message") from error
+    return message
 
 
 async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
@@ -187,6 +197,14 @@ def _traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frame))
 
 
+def _raise_if_ours(error: BaseException) -> None:
+    """Raise what is not the app's doing: that we are cancelled, or thrown away with the loop."""
+    task = asyncio.current_task()
+    is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    if is_cancelled or isinstance(error, GeneratorExit):
+        raise error
+
+
 async def _tell(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None:
     for middleware in reversed(broker.middlewares):
         if ran.error is not None and not ran.was_stopped and _has(middleware, "on_error"):
@@ -197,14 +215,6 @@ async def _tell(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> Non
 
 
 def _result(ran: Ran) -> TaskiqResult[Any]:
-def _raise_if_ours(error: BaseException) -> None:
-    """Raise what is not the app's doing: that we are cancelled, or thrown away with the loop."""
-    task = asyncio.current_task()
-    is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-    if is_cancelled or isinstance(error, GeneratorExit):
-        raise error
-
-
     """The attempt, as taskiq tells of it; one that was stopped raises nothing where it is waited for but an error."""
     error = ran.error
     if ran.was_stopped or isinstance(error, asyncio.CancelledError):

@@ -37,7 +37,7 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
-from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
+from horarium.tasks.app_side import Ran, acknowledge, before, read, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
@@ -280,13 +280,12 @@ class LedgerReceiver(TaskiqReceiver):
         """The delivery; None for a message that can be no execution, which no later delivery would mend."""
         data = message.data if isinstance(message, AckableMessage) else message
         try:
-            parsed = self.broker.formatter.loads(data)
-            parsed.parse_labels()
+            parsed = read(self.broker, data)
             claim = claim_in(parsed)
             kick = None if claim is not None else kicked(parsed, self._signature(parsed.task_name))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # not the error's own words: they quote the message, and with it parameters that may be secrets
-            log.warning("message.unreadable", error=type(error).__name__, bytes=len(data))
+            log.warning("message.unreadable", error=type(error.__cause__ or error).__name__, bytes=len(data))
             return None
         execution_id = kick.row.execution_id if kick is not None else cast("Claim", claim).execution_id
         is_external = kick is not None or take_off_labels(parsed)
