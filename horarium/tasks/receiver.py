@@ -43,7 +43,7 @@ from horarium.tasks.delivery import Delivery
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
-from horarium.tasks.to_the_end import to_the_end
+from horarium.tasks.to_the_end import ended, to_the_end
 from horarium.tasks.work import Work
 
 if TYPE_CHECKING:
@@ -229,12 +229,13 @@ class LedgerReceiver(TaskiqReceiver):
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
         claiming = asyncio.ensure_future(self._won(work))
         try:
-            return await asyncio.shield(claiming)
+            await ended(claiming)
         except asyncio.CancelledError:
-            attempt = await claiming
+            attempt = claiming.result()
             if attempt is not None:
-                await self._write(attempt, work, Ran(work.message, HandBack("worker_stopped")))
+                await to_the_end(self._write(attempt, work, Ran(work.message, HandBack("worker_stopped"))))
             raise
+        return claiming.result()
 
     async def _won(self, work: Work) -> Attempt | None:
         """Ask until there is an answer; raises Unavailable only in a worker that stops.
