@@ -96,7 +96,22 @@ async def test_nothing_is_lost_while_something_waits_and_else_what_is_minutes_ol
     assert (await broker.lost_before("slow")).year == 1
     for queue in ("default", "nowhere"):
         before = await broker.lost_before(queue)
-        assert abs(datetime.now(UTC) - LOST_AFTER - before) < timedelta(seconds=5)
+        assert abs(datetime.now(UTC) - timedelta(minutes=5) - before) < timedelta(seconds=5)
+
+
+async def test_what_a_worker_has_taken_and_gives_back_is_delivered_again(
+    broker: AdoptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ would leave it to that worker, which has forgotten it, for as long as its channel is open."""
+    monkeypatch.setattr(amqp_broker, "RELEASE_SECONDS", 0.0)
+    sent = message()
+    await broker.publish([sent])
+    async with aclosing(cast("AsyncGenerator[AckableMessage, None]", broker.app.listen())) as deliveries:
+        with anyio.fail_after(10):
+            await give_back(await anext(deliveries))
+            again = await anext(deliveries)
+
+    assert UUID(json.loads(again.data)["task_id"]) == sent.execution_id
 
 
 async def test_a_consumer_that_asks_for_no_more_patience_gets_rabbitmqs_own(broker: AdoptedBroker) -> None:
