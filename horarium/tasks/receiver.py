@@ -39,7 +39,7 @@ from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
 from horarium.tasks.app_side import Ran, acknowledge, before, read, save, settle
 from horarium.tasks.context import contexts
-from horarium.tasks.delivery import Delivery
+from horarium.tasks.giving_back import give_back
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
@@ -172,11 +172,16 @@ class LedgerReceiver(TaskiqReceiver):
         """Work on one message.
 
         Where a server that is away keeps it from being handled, it stays unacknowledged: Redis delivers it again by
-        itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged.
+        itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged; but not
+        before there is a row: the first delivery may be worth nothing by then, and this be all there is.
         """
         ack = AckController(getattr(message, "ack", None))
         work = self._parse(message, ack)
-        if work is None or work.key in self._in_hand:
+        first = None if work is None else self._in_hand.get(work.key)
+        if first is not None and not await first.has_row():
+            await give_back(message)
+            return
+        if work is None or first is not None:
             await acknowledge(ack)
             return
         self._in_hand[work.key] = work
@@ -188,8 +193,9 @@ class LedgerReceiver(TaskiqReceiver):
         finally:
             self._unbegun.discard(work.execution)
             del self._in_hand[work.key]
-            if not ack.is_acked and isinstance(message, Delivery):
-                await message.release()
+            work.decided.set()
+            if not ack.is_acked:
+                await give_back(message)
 
     async def _begin(self, work: Work) -> None:
         """Work on it when its turn has come; until then it can be given back."""
@@ -208,6 +214,8 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _work_on(self, work: Work) -> None:
         attempt = await self._claim(work)
+        work.is_claimed = True
+        work.decided.set()
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 import anyio
@@ -14,13 +15,16 @@ from aio_pika import ExchangeType
 from taskiq_aio_pika import AioPikaBroker, Exchange, Queue, QueueType
 
 from horarium.adopting.broker import AdoptedBroker
-from horarium.tasks.amqp_broker import LOST_AFTER
+from horarium.tasks import amqp_broker
+from horarium.tasks.giving_back import give_back
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from tests.support.adopted_app import app_over
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from taskiq import AckableMessage
 
     from tests.support.rabbitmq import RabbitMQ
 
