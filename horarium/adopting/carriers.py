@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from taskiq import AsyncBroker
 
-__all__ = ["Carrier", "NoSuchQueue", "carrier_of"]
+__all__ = ["WRONG_TYPE", "Carrier", "NoSuchQueue", "carrier_of"]
 
 QUEUE_LABEL = "queue_name"
 LOST_AFTER = timedelta(minutes=5)
@@ -45,6 +45,9 @@ UNKNOWN_LOST_AFTER = timedelta(minutes=15)
 
 COUNTED_ENTRIES = 10_000
 """How far a queue is counted where Redis (before 7.0) does not say how long it is."""
+
+WRONG_TYPE = "WRONGTYPE"
+"""What Redis says of a key that is no stream."""
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 QUEUE = TypeAdapter(QueueName)
@@ -210,7 +213,7 @@ class StreamCarrier:
                 try:
                     await self._redis.xgroup_create(stream, self._group, id="$", mkstream=True)
                 except ResponseError as error:
-                    if not str(error).startswith("BUSYGROUP"):
+                    if not str(error).startswith(("BUSYGROUP", WRONG_TYPE)):  # whoever sends there is told
                         raise
 
     async def depths(self) -> dict[str, int]:

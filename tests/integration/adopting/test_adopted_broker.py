@@ -26,6 +26,8 @@ from tests.support.adopted_app import app_over, greet
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from taskiq import BrokerMessage
+
 pytestmark = pytest.mark.anyio
 
 TICK = datetime(2030, 1, 31, 9, tzinfo=UTC)
@@ -136,6 +138,38 @@ async def test_a_message_that_cannot_be_made_is_named_and_the_others_are_sent(ho
     assert unsent.value.refused == {bad.execution_id: "cannot be sent: ValueError: no such letter"}
     assert (unsent.value.sent, unsent.value.away) == ({good.execution_id}, False)
     assert len(await house.held()) == 1
+
+
+async def test_what_an_app_has_kicked_with_a_delay_does_not_wait_again_when_it_is_sent_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message is the same all the same: the app's own retries read the label."""
+    kicked: list[BrokerMessage] = []
+
+    async def kick(ready: BrokerMessage) -> None:
+        kicked.append(ready)
+
+    monkeypatch.setattr(house.app.broker, "kick", kick)
+    whole = {"task_id": "one", "labels": {"delay": "3600"}, "labels_types": {"delay": 1}, "args": [], "kwargs": {}}
+
+    await house.broker.publish([replace(message(attempt=2), kicked=whole, message_id=uuid4())])
+
+    (ready,) = kicked
+    assert "delay" not in ready.labels
+    assert json.loads(ready.message)["labels"]["delay"] == "3600"
+
+
+async def test_a_queue_whose_name_is_of_something_else_in_redis_is_refused_and_the_others_are_sent(
+    house: House,
+) -> None:
+    await house.redis.set("sessions", "no stream")
+    bad, good = message(queue="sessions"), message()
+
+    with pytest.raises(Unsent) as unsent:
+        await house.broker.publish([bad, good])
+
+    assert "under the name of its queue is no stream" in unsent.value.refused[bad.execution_id]
+    assert (unsent.value.sent, unsent.value.away) == ({good.execution_id}, False)
 
 
 async def test_what_a_slow_broker_holds_at_the_deadline_is_not_sent_again(
