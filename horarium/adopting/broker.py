@@ -26,7 +26,7 @@ from taskiq.labels import prepare_label
 from taskiq.utils import maybe_awaitable
 from taskiq_aio_pika.exceptions import IncorrectRoutingKeyError
 
-from horarium.adopting.carriers import carrier_of
+from horarium.adopting.carriers import WRONG_TYPE, NoSuchQueue, carrier_of
 from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.stream_broker import StreamBroker
@@ -219,7 +219,10 @@ class AdoptedBroker:
     async def _send_made(self, message: TaskMessage, batch: _Batch) -> None:
         try:
             made = await self._made(message)
-            await self._kick(self.app.formatter.dumps(made))
+            ready = self.app.formatter.dumps(made)
+            if message.kicked is not None:  # it has waited already; in the message itself the label stays
+                ready.labels = {name: value for name, value in ready.labels.items() if name != "delay"}
+            await self._kick(ready)
         except AWAY as error:
             log.warning("message.not_sent", task_id=str(message.task_id), error=type(error).__name__)
             batch.away = True
@@ -241,6 +244,8 @@ class AdoptedBroker:
         except (*AWAY, IncorrectRoutingKeyError, TypeError, ValueError):
             raise
         except Exception as error:
+            if str(error).startswith(WRONG_TYPE):
+                raise NoSuchQueue("what is in Redis under the name of its queue is no stream") from error
             raise Unavailable("broker") from error
 
     async def _made(self, message: TaskMessage) -> TaskiqMessage:

@@ -24,7 +24,7 @@ from horarium.errors import Unavailable
 from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import redis_errors
 from horarium.model.fields import QueueName
-from horarium.tasks.amqp_broker import ASK_SECONDS, LOST_AFTER, AmqpBroker, _count, _within
+from horarium.tasks.amqp_broker import ASK_SECONDS, AmqpBroker, _count, _within
 from horarium.tasks.amqp_patience import OWN_SECONDS
 from horarium.tasks.registry import DEFAULT_QUEUE
 from horarium.tasks.stream_broker import CLOCK_MARGIN, StreamBroker
@@ -34,14 +34,20 @@ if TYPE_CHECKING:
 
     from taskiq import AsyncBroker
 
-__all__ = ["Carrier", "NoSuchQueue", "carrier_of"]
+__all__ = ["WRONG_TYPE", "Carrier", "NoSuchQueue", "carrier_of"]
 
 QUEUE_LABEL = "queue_name"
+LOST_AFTER = timedelta(minutes=5)
+"""After which what was acknowledged, or is out of RabbitMQ's sight, and was not claimed counts as lost."""
+
 UNKNOWN_LOST_AFTER = timedelta(minutes=15)
 """After which a message counts as lost in a broker that can be asked nothing."""
 
 COUNTED_ENTRIES = 10_000
 """How far a queue is counted where Redis (before 7.0) does not say how long it is."""
+
+WRONG_TYPE = "WRONGTYPE"
+"""What Redis says of a key that is no stream."""
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 QUEUE = TypeAdapter(QueueName)
@@ -207,7 +213,7 @@ class StreamCarrier:
                 try:
                     await self._redis.xgroup_create(stream, self._group, id="$", mkstream=True)
                 except ResponseError as error:
-                    if not str(error).startswith("BUSYGROUP"):
+                    if not str(error).startswith(("BUSYGROUP", WRONG_TYPE)):  # whoever sends there is told
                         raise
 
     async def depths(self) -> dict[str, int]:
@@ -219,8 +225,8 @@ class StreamCarrier:
         """Before the oldest entry that is unacknowledged, at the latest some minutes ago; or before the stream begins.
 
         What is older than the whole stream went with a flush, and is sent again at once. What was acknowledged and
-        never claimed is another matter: a worker that knows no claim may have run it. It is sent again as seldom as if
-        nothing were known. A stream with a `maxlen` loses its oldest entries anyhow, so its beginning says nothing.
+        never claimed is another matter: a worker that knows no claim may have run it. It is sent again seldom.
+        A stream with a `maxlen` loses its oldest entries anyhow, so its beginning says nothing.
         """
         stream = self._stream(queue)
         with redis_errors("broker"):
@@ -310,7 +316,7 @@ class AmqpCarrier:
         return {queue: await self._waiting(queue) for queue in self.queues}
 
     async def lost_before(self, queue: str) -> datetime:
-        """As of our own broker: while something waits nothing is lost, else what is some minutes old.
+        """Like our own broker: while something waits nothing is lost, else what is some minutes old.
 
         So it is in a queue that the app has no more: what was sent there is sent again, and refused.
         """

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["AmqpBroker"]
+__all__ = ["AmqpBroker", "release_held"]
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ class AmqpBroker(AioPikaBroker):
             while True:
                 message = await arrived.get()
                 yield Delivery(
-                    data=message.body, ack=partial(self._acks.submit, message), release=partial(_release, message)
+                    data=message.body, ack=partial(self._acks.submit, message), release=partial(release_held, message)
                 )
         finally:
             with anyio.CancelScope(shield=True):
@@ -336,7 +336,8 @@ async def _acknowledge(messages: Sequence[AbstractIncomingMessage]) -> list[None
     return [None] * len(messages)
 
 
-async def _release(message: AbstractIncomingMessage) -> None:
+async def release_held(message: AbstractIncomingMessage) -> None:
+    """Have RabbitMQ deliver it again, after a pause."""
     await anyio.sleep(RELEASE_SECONDS)
     await _settle(partial(message.nack, requeue=True))
 

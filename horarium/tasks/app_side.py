@@ -2,8 +2,9 @@
 
 They run as under taskiq's own worker: `pre_execute` in the order in which they were added, the others in reverse;
 `on_error` for what the task raised, its timeout included, `post_execute` whatever came of it. An exception of theirs is
-an ordinary failure of the attempt. Since the app has a say in it, what an attempt comes to is settled after them; of
-one that was stopped they are told in a moment, and have none.
+an ordinary failure of the attempt, and so is a cancellation that nobody ordered: an AMQP client that loses its
+connection cancels whoever is sending, a retry middleware for one. Since the app has a say in it, what an attempt comes
+to is settled after them; of one that was stopped they are told in a moment, and have none.
 
 The result goes to the backend once the execution is final, after the ledger and before the acknowledgement; a backend
 that fails is logged. Who waits for a result that never came learns nothing, while the ledger has it.
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt, Outcome
 
-__all__ = ["Ran", "acknowledge", "before", "described", "save", "settle"]
+__all__ = ["Ran", "acknowledge", "before", "described", "read", "save", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,16 @@ def _requeued(attempt: Attempt, *, external: bool) -> Outcome:
     return HandBack("requeued")
 
 
+def read(broker: AsyncBroker, data: bytes) -> TaskiqMessage:
+    """The message, by the app's own formatter; raises ValueError, whatever that one raises."""
+    try:
+        message = broker.formatter.loads(data)
+        message.parse_labels()
+    except Exception as error:
+        raise ValueError("not a message") from error
+    return message
+
+
 async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
     """The message as the middlewares want it run."""
     for middleware in broker.middlewares:
@@ -120,7 +131,8 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
     try:
         async with asyncio.timeout(STOPPED_SECONDS if ran.was_stopped else MIDDLEWARES_SECONDS):
             await _tell(broker, ran, result)
-    except Exception as error:  # noqa: BLE001 - not swallowed: the attempt fails of it
+    except BaseException as error:  # noqa: BLE001 - not swallowed: the attempt fails of it
+        _raise_if_ours(error)
         kind = type(error).__name__
         log.warning("middleware.failed", task_id=ran.message.task_id, task_type=ran.message.task_name, error=kind)
         if not ran.was_stopped:
@@ -149,7 +161,8 @@ async def save(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None
             for middleware in reversed(broker.middlewares):
                 if _has(middleware, "post_save"):
                     await maybe_awaitable(middleware.post_save(ran.message, result))
-    except Exception as error:  # noqa: BLE001 - not swallowed: the ledger has the result already
+    except BaseException as error:  # noqa: BLE001 - not swallowed: the ledger has the result already
+        _raise_if_ours(error)
         log.error("result.not_saved", task_id=task_id, error=type(error).__name__)  # noqa: TRY400 - nor its words, which may quote the result
 
 
@@ -161,7 +174,8 @@ async def acknowledge(ack: AckController) -> None:
         await ack.ack()
     except Unavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - not swallowed: each broker has errors of its own for a lost connection
+    except BaseException as error:  # noqa: BLE001 - not swallowed: each broker has errors of its own for a lost connection
+        _raise_if_ours(error)
         log.warning("message.not_acknowledged", error=type(error).__name__)
 
 
@@ -181,6 +195,14 @@ def _traceback(error: BaseException) -> str:
     while frame is not None and frame.tb_frame.f_globals.get("__name__") in ON_THE_WAY:
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def _raise_if_ours(error: BaseException) -> None:
+    """Raise what is not the app's doing: that we are cancelled, or thrown away with the loop."""
+    task = asyncio.current_task()
+    is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    if is_cancelled or isinstance(error, GeneratorExit):
+        raise error
 
 
 async def _tell(broker: AsyncBroker, ran: Ran, result: TaskiqResult[Any]) -> None:

@@ -35,6 +35,11 @@ class Batcher(Generic[Item, Answer]):
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._sender: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the next round trip, those included that nobody waits for any more."""
+        return len(self._waiting)
+
     async def submit(self, item: Item) -> Answer:
         """The answer for `item`; raises what the flush of its batch raised."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

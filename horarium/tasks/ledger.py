@@ -4,14 +4,16 @@ The timeout index in Redis follows Postgres and never leads (`deadlines.py`). Wh
 the sweeper rebuilds the index.
 
 Where a buffered execution waited for the one that ended, it is let go here, at once; and so is what waited for its room
-under a limit (`limited.py`). What an attempt has said of itself (`reports`) is written before its finish, so that
-whoever sees it end finds all of it.
+under a limit (`limited.py`). That is sending, and a broker may hang: it is done after the finish, in groups of its own,
+so that nobody's end is written late for it, past a deadline perhaps.
+
+What an attempt has said of itself (`reports`) is written before its finish: whoever sees it end finds all of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -70,6 +72,8 @@ class Ledger:
         self._limited_claims: Batcher[Claim, Admitted | None] = Batcher(self._claim_limited)
         self._kicks: Batcher[Kicked, Attempt | Claim | None] = Batcher(self._claim_kicks)
         self._finishes: Batcher[Finish, Finished | None] = Batcher(self._finish_all)
+        self._turns: Batcher[int, None] = Batcher(self._next_turns)
+        self._rooms: Batcher[UUID, None] = Batcher(self._limited.ended)
 
     async def claim(self, claim: Claim) -> Attempt | None:
         """The attempt, now running here; None when it is not to be run. Raises Unavailable."""
@@ -96,7 +100,16 @@ class Ledger:
         if finished is None:
             self._deadlines.forget(Claim(attempt.execution_id, attempt.attempt))
             await self._let_go(attempt.execution_id)
+        elif finished.awaited and finished.config_id is not None:
+            await self._turns.submit(finished.config_id)
+        if self._limited.concern(attempt.execution_id):
+            await self._rooms.submit(attempt.execution_id)
         return finished
+
+    async def ordered(self, attempt: Attempt) -> dict[str, Any]:
+        """With which parameters the execution is to be run. Raises Unavailable."""
+        async with self._database.connection() as connection:
+            return dict(await QUERIES.execution_parameters.value(connection, id=attempt.execution_id))
 
     async def to_stop(self, claims: Sequence[Claim]) -> dict[Claim, Outcome]:
         """Which of these running attempts are to be stopped, and as what they end then. Raises Unavailable."""
@@ -158,14 +171,13 @@ class Ledger:
         crashpoint("ledger.finishes_committed")
         done = [Claim(f.execution_id, f.attempt) for f, end in zip(finishes, ended, strict=True) if end is not None]
         self._deadlines.over(done)
-        await self._next_turns(ended)
-        await self._limited.ended([f.execution_id for f in finishes])
         return ended
 
-    async def _next_turns(self, ended: Sequence[Finished | None]) -> None:
-        """Let go what waited for these; what cannot be sent now is the publisher's."""
-        awaited = {end.config_id for end in ended if end is not None and end.awaited and end.config_id is not None}
+    async def _next_turns(self, config_ids: Sequence[int]) -> list[None]:
+        """Let go what waited for its turn; what cannot be sent now is the publisher's."""
+        awaited = sorted(set(config_ids))
         try:
-            await send_next(self._database, self._broker, sorted(awaited), self._tell)
+            await send_next(self._database, self._broker, awaited, self._tell)
         except Unavailable as error:
             log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=str(error))
+        return [None] * len(config_ids)

@@ -25,7 +25,7 @@ from horarium.sql.queries import QUERIES
 from horarium.tasks.sending import send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
@@ -97,14 +97,17 @@ class LimitedClaims:
             self.tell(Moved.now("pending", refused, reason="limited"))
         return won
 
-    async def ended(self, execution_ids: Iterable[UUID]) -> None:
+    def concern(self, execution_id: UUID) -> bool:
+        """Whether the attempt that is in hand of this execution is under a limit."""
+        return execution_id in self._concerned
+
+    async def ended(self, execution_ids: Sequence[UUID]) -> list[None]:
         """These attempts are over: let go what waited for their room; what cannot be sent now is the publisher's."""
         concerned: set[Key] = set()
         for each in execution_ids:
             concerned |= self._concerned.pop(each, frozenset())
-        if not concerned:
-            return
         try:
             await send_limited(self.database, self.broker, self.tell, concerned)
         except Unavailable as error:
             log.warning("limited.left", worker=self.worker, error=str(error))
+        return [None] * len(execution_ids)

@@ -23,6 +23,9 @@ __all__ = ["RaisedThere", "call_packed", "packed", "unpacked"]
 BY_TYPE = (NoResultError, TaskRejectedError)
 """What a task says by raising it; both have nothing but their type, and cannot be read back."""
 
+ON_THE_WAY = frozenset({"horarium.tasks.packed", "horarium.tracing.within"})
+"""The modules whose frames lie between the process and its function."""
+
 Answer = tuple[bool, Any, str]  # whether it returned, the value or the error, where that was raised
 
 
@@ -80,5 +83,7 @@ def _sendable(error: Exception) -> object:
 
 def _frames(error: Exception) -> str:
     """The traceback, from the function on."""
-    called = error.__traceback__
-    return "".join(traceback.format_exception(type(error), error, called and called.tb_next))
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__") in ON_THE_WAY:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))

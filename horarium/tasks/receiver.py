@@ -37,13 +37,13 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
-from horarium.tasks.app_side import Ran, acknowledge, before, save, settle
+from horarium.tasks.app_side import Ran, acknowledge, before, read, save, settle
 from horarium.tasks.context import contexts
-from horarium.tasks.delivery import Delivery
+from horarium.tasks.giving_back import give_back
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
-from horarium.tasks.to_the_end import to_the_end
+from horarium.tasks.to_the_end import ended, to_the_end
 from horarium.tasks.work import Work
 
 if TYPE_CHECKING:
@@ -172,11 +172,16 @@ class LedgerReceiver(TaskiqReceiver):
         """Work on one message.
 
         Where a server that is away keeps it from being handled, it stays unacknowledged: Redis delivers it again by
-        itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged.
+        itself, RabbitMQ once it is released. What is in hand already, and so delivered twice, is acknowledged; but not
+        before there is a row: the first delivery may be worth nothing by then, and this be all there is.
         """
         ack = AckController(getattr(message, "ack", None))
         work = self._parse(message, ack)
-        if work is None or work.key in self._in_hand:
+        first = None if work is None else self._in_hand.get(work.key)
+        if first is not None and not await first.has_row():
+            await give_back(message)
+            return
+        if work is None or first is not None:
             await acknowledge(ack)
             return
         self._in_hand[work.key] = work
@@ -188,8 +193,9 @@ class LedgerReceiver(TaskiqReceiver):
         finally:
             self._unbegun.discard(work.execution)
             del self._in_hand[work.key]
-            if not ack.is_acked and isinstance(message, Delivery):
-                await message.release()
+            work.decided.set()
+            if not ack.is_acked:
+                await give_back(message)
 
     async def _begin(self, work: Work) -> None:
         """Work on it when its turn has come; until then it can be given back."""
@@ -208,6 +214,8 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _work_on(self, work: Work) -> None:
         attempt = await self._claim(work)
+        work.is_claimed = True
+        work.decided.set()
         if attempt is not None:
             crashpoint("receiver.claimed")
             work.execution_id = attempt.execution_id
@@ -229,12 +237,13 @@ class LedgerReceiver(TaskiqReceiver):
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
         claiming = asyncio.ensure_future(self._won(work))
         try:
-            return await asyncio.shield(claiming)
+            await ended(claiming)
         except asyncio.CancelledError:
-            attempt = await claiming
+            attempt = claiming.result()
             if attempt is not None:
-                await self._write(attempt, work, Ran(work.message, HandBack("worker_stopped")))
+                await to_the_end(self._write(attempt, work, Ran(work.message, HandBack("worker_stopped"))))
             raise
+        return claiming.result()
 
     async def _won(self, work: Work) -> Attempt | None:
         """Ask until there is an answer; raises Unavailable only in a worker that stops.
@@ -263,19 +272,29 @@ class LedgerReceiver(TaskiqReceiver):
     async def _ask(self, work: Work) -> Attempt | None:
         if work.kick is not None:
             return await self._ledger.claim_kicked(work.kick.row)
-        return await self._ledger.claim(cast("Claim", work.claim))
+        attempt = await self._ledger.claim(cast("Claim", work.claim))
+        if attempt is not None and self._is_left_to_administrators(work.message.task_name):
+            parameters = await self._ledger.ordered(attempt)
+            told = {"task_name": attempt.task_type, "args": [], "kwargs": parameters}
+            work.message = work.message.model_copy(update=told)
+            work.is_external = attempt.config_id is None
+        return attempt
+
+    def _is_left_to_administrators(self, task_name: str) -> bool:
+        """Whether only a row says with what it is run: whoever may write to the broker is no administrator."""
+        task = self.broker.find_task(task_name)
+        return task is not None and bool(task.labels.get("admin_only"))
 
     def _parse(self, message: bytes | AckableMessage, ack: AckController) -> Work | None:
         """The delivery; None for a message that can be no execution, which no later delivery would mend."""
         data = message.data if isinstance(message, AckableMessage) else message
         try:
-            parsed = self.broker.formatter.loads(data)
-            parsed.parse_labels()
+            parsed = read(self.broker, data)
             claim = claim_in(parsed)
             kick = None if claim is not None else kicked(parsed, self._signature(parsed.task_name))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
             # not the error's own words: they quote the message, and with it parameters that may be secrets
-            log.warning("message.unreadable", error=type(error).__name__, bytes=len(data))
+            log.warning("message.unreadable", error=type(error.__cause__ or error).__name__, bytes=len(data))
             return None
         execution_id = kick.row.execution_id if kick is not None else cast("Claim", claim).execution_id
         is_external = kick is not None or take_off_labels(parsed)
@@ -318,7 +337,7 @@ class LedgerReceiver(TaskiqReceiver):
         task = self.broker.find_task(message.task_name)
         if task is None:
             raise LookupError(f"this worker knows no task {message.task_name!r}; is HORARIUM_TASK_MODULES set?")
-        if work.is_external and task.labels.get("admin_only"):  # whoever may write to the broker is no administrator
+        if work.is_external and self._is_left_to_administrators(message.task_name):
             raise PermissionError(f"{message.task_name} is left to administrators: it is run by configs alone")
         if message.task_name not in self.known_tasks:
             self._prepare_task(message.task_name, task.original_func)

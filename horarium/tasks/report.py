@@ -7,7 +7,8 @@ twice however often it is written down.
 
 Who reports is known by `current`, which a coroutine, the tasks that it starts and `asyncio.to_thread` inherit: lines of
 tasks that run at once do not mix. A report that is closed takes nothing more: what a task has left running speaks for
-nobody. Anything may call from any thread.
+nobody. Anything may call from any thread, and in the middle of another call: whatever makes an object may have Python
+look for garbage, and a finaliser may log ("Unclosed client session").
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class Report:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.told_at = self.written_at = -math.inf
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lines = NewestLines()
         self._progress: float | None = None
         self._message: str | None = None

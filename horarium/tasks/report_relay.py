@@ -150,7 +150,8 @@ class _Voice:
     def __init__(self, name: str, end: socket.socket) -> None:
         self._name = name
         self._socket = end
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may log in the middle of anything
+        self._is_sending = False
         self._lines = NewestLines()
         self._progress: tuple[float | None, str | None] | None = None
         self._dropped = 0
@@ -174,6 +175,7 @@ class _Voice:
         """Send what is left, as long as it takes the worker `END_SECONDS` at most to read."""
         deadline = time.monotonic() + END_SECONDS
         with self._lock:
+            self._is_sending = True
             while self._has_rest and (left := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left)
                 try:
@@ -181,13 +183,16 @@ class _Voice:
                 except OSError:  # it took the worker too long, or it is gone: nobody is there to hear the rest
                     break
             self._socket.setblocking(False)
+            self._is_sending = False
 
     @property
     def _has_rest(self) -> bool:
         return bool(self._lines.kept) or self._progress is not None
 
     def _send_rest(self) -> None:
-        now = time.monotonic()
+        if self._is_sending:
+            return
+        self._is_sending, now = True, time.monotonic()
         if now >= self._second_ends:
             self._second_ends, self._sent = now + 1.0, 0
         try:
@@ -196,19 +201,23 @@ class _Voice:
                 self._sent += 1
         except OSError:  # the worker is behind, or about to end this process: it is told the rest later, if at all
             self._sent = MOST_A_SECOND
+        finally:
+            self._is_sending = False
 
     def _send_one(self) -> None:
         """Send as many lines as go into a datagram; what the socket does not take is kept."""
-        number, size = 0, 0
-        for line in self._lines.kept:
-            if number and size + len(line) > DATAGRAM_BYTES:
+        batch: list[bytes] = []
+        size = 0
+        for line in list(self._lines.kept):
+            if batch and size + len(line) > DATAGRAM_BYTES:
                 break
-            number, size = number + 1, size + len(line)
+            batch.append(line)
+            size += len(line)
         dropped = self._lines.dropped - self._dropped
         head = orjson.dumps((self._name, dropped, *(self._progress or (None, None))))
-        batch = [line for line, _ in zip(self._lines.kept, range(number), strict=False)]
         self._socket.send(b"\n".join((head, *batch)))
         self._progress = None
-        for _ in batch:
-            self._lines.take()
+        for line in batch:
+            if self._lines.kept and self._lines.kept[0] is line:  # and was not dropped for one logged meanwhile
+                self._lines.take()
         self._dropped = self._lines.dropped

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend
 
+from horarium.errors import Unavailable
 from horarium.keyspace.pool import ACQUIRE_SECONDS, connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.sql.executions import described
@@ -34,6 +35,8 @@ RESULT_SECONDS = 3600
 """How long a result is kept for whoever has kicked the task."""
 
 MAX_CONNECTIONS = 8
+MOST_WAITING = 2000
+"""Results that wait for a Redis that hangs; those who have given up waiting for theirs included. More are refused."""
 
 
 class Results(RedisAsyncResultBackend[Any]):
@@ -58,8 +61,10 @@ class Results(RedisAsyncResultBackend[Any]):
         return labels.get("config_id") is None
 
     async def set_result(self, task_id: str, result: TaskiqResult[Any]) -> None:
-        """Keep the result of a task that was kicked; raises Unavailable when Redis is away."""
+        """Keep the result of a task that was kicked; raises Unavailable when Redis is away, or far behind."""
         if self.keeps(result.labels):
+            if self._writes.waiting >= MOST_WAITING:
+                raise Unavailable("Redis")
             await self._writes.submit((self._task_name(task_id), result.model_dump_json(fallback=described)))
 
     async def _write_all(self, results: Sequence[tuple[str, str]]) -> list[None]:

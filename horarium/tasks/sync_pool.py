@@ -26,6 +26,7 @@ from horarium.tasks.packed import call_packed, packed, unpacked
 from horarium.tasks.process_group import GroupContext, lead_group
 from horarium.tasks.report import Report, current
 from horarium.tasks.report_relay import Relay, RelayConfig, call_heard, set_up_relay
+from horarium.tasks.to_the_end import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,11 +99,7 @@ async def _ended(future: concurrent.futures.Future[Any]) -> Any:
         # shielded: pebble forgets a call that is cancelled before its process has told of its beginning
         return await asyncio.shield(asyncio.wrap_future(future))
     except asyncio.CancelledError:
-        killing = asyncio.ensure_future(_kill(future))
-        try:
-            await asyncio.shield(killing)
-        except asyncio.CancelledError:
-            await killing
+        await to_the_end(_kill(future))
         raise
 
 

@@ -66,9 +66,9 @@ def quick_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def ours(url: str, consumer: str = "a", *queues: str) -> AsyncIterator[StreamBroker]:
+async def ours(url: str, consumer: str = "a", *queues: str, concurrency: int = 100) -> AsyncIterator[StreamBroker]:
     """Our broker, for these queues or the default one."""
-    broker = StreamBroker(url, KEYS, queues=queues or ("default",), consumer=consumer)
+    broker = StreamBroker(url, KEYS, queues=queues or ("default",), consumer=consumer, concurrency=concurrency)
     await broker.startup()
     try:
         yield broker

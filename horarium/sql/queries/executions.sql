@@ -247,6 +247,10 @@ RETURNING
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
 
+-- name: execution_parameters(id)$
+-- With which parameters it is to be run: what is left to administrators takes nobody else's word for that.
+SELECT parameters FROM executions WHERE id = :id::uuid;
+
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's
 -- number, which refuses whatever the old attempt may still say. `pending` hands an unfinished attempt back. Where a

@@ -7,10 +7,11 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from horarium.live_events import Moved
-from horarium.outcome import Unsuccessful, decide
+from horarium.outcome import Succeeded, Unsuccessful, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from horarium.tasks.limited import send_limited
@@ -117,6 +118,33 @@ async def test_the_worker_whose_attempt_ends_lets_the_oldest_go_at_once(rig: Rig
     assert await states(rig, made) == ["failed", "queued", "pending limited"]
     assert rig.broker.sent[-1].execution_id == made[1]
     assert await started(rig, made[1]) == [made[1]]
+
+
+async def test_a_broker_that_hangs_over_what_has_room_now_holds_up_no_other_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held up for long enough, a success would be written as a timeout."""
+    await limit(rig, "task_type", "echo", max_running=1)
+    made, others = await by_hand(rig, 2), await by_hand(rig, 1, **ANOTHER)
+    ledger, asked = rig.ledger(), anyio.Event()
+    first, other = await ledger.claim(Claim(made[0], 1)), await ledger.claim(Claim(others[0], 1))
+    await started(rig, made[1])
+    assert first is not None
+    assert other is not None
+
+    async def hangs(_: object) -> None:
+        asked.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(rig.broker, "publish", hangs)
+    async with anyio.create_task_group() as group:
+        group.start_soon(ledger.finish, first, decide(first, FAILED))
+        await asked.wait()
+        with anyio.fail_after(5):
+            await ledger.finish(other, decide(other, Succeeded(None)))
+        group.cancel_scope.cancel()
+
+    assert await states(rig, [made[0], others[0]]) == ["failed", "success"]
 
 
 async def test_priority_goes_before_age(rig: Rig) -> None:

@@ -19,13 +19,14 @@ from horarium.adopting import broker as adopted_broker
 from horarium.adopting.broker import AdoptedBroker
 from horarium.adopting.carriers import UNKNOWN_LOST_AFTER
 from horarium.errors import Unavailable
-from horarium.tasks.amqp_broker import LOST_AFTER
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from tests.support.adopted_app import app_over, greet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from taskiq import BrokerMessage
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +140,38 @@ async def test_a_message_that_cannot_be_made_is_named_and_the_others_are_sent(ho
     assert len(await house.held()) == 1
 
 
+async def test_what_an_app_has_kicked_with_a_delay_does_not_wait_again_when_it_is_sent_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message is the same all the same: the app's own retries read the label."""
+    kicked: list[BrokerMessage] = []
+
+    async def kick(ready: BrokerMessage) -> None:
+        kicked.append(ready)
+
+    monkeypatch.setattr(house.app.broker, "kick", kick)
+    whole = {"task_id": "one", "labels": {"delay": "3600"}, "labels_types": {"delay": 1}, "args": [], "kwargs": {}}
+
+    await house.broker.publish([replace(message(attempt=2), kicked=whole, message_id=uuid4())])
+
+    (ready,) = kicked
+    assert "delay" not in ready.labels
+    assert json.loads(ready.message)["labels"]["delay"] == "3600"
+
+
+async def test_a_queue_whose_name_is_of_something_else_in_redis_is_refused_and_the_others_are_sent(
+    house: House,
+) -> None:
+    await house.redis.set("sessions", "no stream")
+    bad, good = message(queue="sessions"), message()
+
+    with pytest.raises(Unsent) as unsent:
+        await house.broker.publish([bad, good])
+
+    assert "under the name of its queue is no stream" in unsent.value.refused[bad.execution_id]
+    assert (unsent.value.sent, unsent.value.away) == ({good.execution_id}, False)
+
+
 async def test_what_a_slow_broker_holds_at_the_deadline_is_not_sent_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +255,7 @@ async def test_a_message_that_a_worker_has_in_hand_is_never_called_lost_either(h
     assert await house.broker.depths() == {"default": 1, "post": 0}
 
 
-async def test_what_was_acknowledged_without_a_claim_is_sent_again_as_seldom_as_what_is_not_known(house: House) -> None:
+async def test_what_was_acknowledged_without_a_claim_is_sent_again_after_five_minutes(house: House) -> None:
     """A plain `taskiq worker` may have run it: again each second would be a storm."""
     await house.sent_an_hour_ago()
     await house.taken(acknowledged=True)
@@ -232,7 +265,7 @@ async def test_what_was_acknowledged_without_a_claim_is_sent_again_as_seldom_as_
     before = await house.broker.lost_before("default")
 
     assert await house.broker.depths() == {"default": 0, "post": 0}
-    assert before <= datetime.now(UTC) - LOST_AFTER
+    assert before <= datetime.now(UTC) - timedelta(minutes=5)
 
 
 async def test_what_went_with_a_flush_is_lost_at_once_and_what_is_sent_after_it_arrives(house: House) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 import anyio
@@ -14,13 +15,16 @@ from aio_pika import ExchangeType
 from taskiq_aio_pika import AioPikaBroker, Exchange, Queue, QueueType
 
 from horarium.adopting.broker import AdoptedBroker
-from horarium.tasks.amqp_broker import LOST_AFTER
+from horarium.tasks import amqp_broker
+from horarium.tasks.giving_back import give_back
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from tests.support.adopted_app import app_over
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from taskiq import AckableMessage
 
     from tests.support.rabbitmq import RabbitMQ
 
@@ -96,7 +100,22 @@ async def test_nothing_is_lost_while_something_waits_and_else_what_is_minutes_ol
     assert (await broker.lost_before("slow")).year == 1
     for queue in ("default", "nowhere"):
         before = await broker.lost_before(queue)
-        assert abs(datetime.now(UTC) - LOST_AFTER - before) < timedelta(seconds=5)
+        assert abs(datetime.now(UTC) - timedelta(minutes=5) - before) < timedelta(seconds=5)
+
+
+async def test_what_a_worker_has_taken_and_gives_back_is_delivered_again(
+    broker: AdoptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ would leave it to that worker, which has forgotten it, for as long as its channel is open."""
+    monkeypatch.setattr(amqp_broker, "RELEASE_SECONDS", 0.0)
+    sent = message()
+    await broker.publish([sent])
+    async with aclosing(cast("AsyncGenerator[AckableMessage, None]", broker.app.listen())) as deliveries:
+        with anyio.fail_after(10):
+            await give_back(await anext(deliveries))
+            again = await anext(deliveries)
+
+    assert UUID(json.loads(again.data)["task_id"]) == sent.execution_id
 
 
 async def test_a_consumer_that_asks_for_no_more_patience_gets_rabbitmqs_own(broker: AdoptedBroker) -> None:

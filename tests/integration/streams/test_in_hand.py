@@ -53,6 +53,20 @@ async def test_what_a_living_worker_has_in_hand_is_nobody_elses(redis_db: str) -
         assert await nothing_comes(messages)
 
 
+async def test_an_orphan_is_found_behind_however_many_messages_others_have_in_hand(redis_db: str, redis: Redis) -> None:
+    """By a worker that takes one at a time, too; long tasks are in front of it for hours."""
+    async with ours(redis_db, "busy") as busy, listening(busy) as at_busy:
+        await busy.publish([message() for _ in range(30)])
+        for _ in range(30):
+            await take(at_busy)
+        orphan = message()
+        await busy.publish([orphan])
+        await redis.xreadgroup(GROUP, "killed", {STREAM: ">"})
+
+        async with ours(redis_db, "small", concurrency=1) as small, listening(small) as messages:
+            assert await comes(messages, str(orphan.execution_id))
+
+
 async def test_it_keeps_what_it_has_in_hand_though_it_reads_no_more(redis_db: str) -> None:
     """A worker that drains has stopped reading, and its tasks go on."""
     async with ours(redis_db, "draining") as draining, ours(redis_db, "idle") as idle, listening(idle) as messages:

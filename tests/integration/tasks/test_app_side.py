@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from taskiq import SimpleRetryMiddleware, TaskiqMiddleware
 from taskiq_redis import RedisAsyncResultBackend
 
@@ -32,6 +34,7 @@ class Notes(TaskiqMiddleware):
         self.told = told
         self.results: list[TaskiqResult[Any]] = []
         self.breaks_in = ""
+        self.breaks_with: type[BaseException] = RuntimeError
 
     def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
         self._note("pre_execute")
@@ -50,14 +53,16 @@ class Notes(TaskiqMiddleware):
     def _note(self, what: str) -> None:
         self.told.append(f"{self.name}: {what}")
         if what == self.breaks_in:
-            raise RuntimeError(f"{self.name} breaks in {what}")
+            raise self.breaks_with(f"{self.name} breaks in {what}")
 
 
 class Broken(RedisAsyncResultBackend[Any]):
     """Cannot keep anything."""
 
+    error: type[BaseException] = ConnectionError
+
     async def set_result(self, task_id: str, result: TaskiqResult[Any]) -> None:  # noqa: ARG002 - as above
-        raise ConnectionError(task_id)
+        raise self.error(task_id)
 
 
 @pytest.fixture
@@ -144,6 +149,20 @@ async def test_a_middleware_that_breaks_fails_the_execution_like_its_task(
     await eventually(bench.all_acknowledged)
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit])
+async def test_a_middleware_that_nobody_has_cancelled_and_that_ends_so_fails_the_execution_like_its_task(
+    bench: Workbench, middlewares: list[Notes], error: type[BaseException]
+) -> None:
+    """As one does that sends over AMQP when the connection is lost; the attempt would be made again, and never end."""
+    middlewares[1].breaks_in, middlewares[1].breaks_with = "post_execute", error
+
+    row = await bench.run("echo", {"message": "hello"})
+
+    assert (row["status"], row["attempt"]) == ("failed", 1)
+    assert f"{error.__name__}: second breaks in post_execute" in row["error"]
+    await eventually(bench.all_acknowledged)
+
+
 async def test_a_middleware_that_breaks_once_all_is_written_changes_nothing(
     bench: Workbench, middlewares: list[Notes]
 ) -> None:
@@ -202,13 +221,19 @@ async def test_a_result_is_kept_under_the_executions_id(bench: Workbench) -> Non
     assert (kept.is_err, kept.return_value) == (False, {"message": "by second"})
 
 
-async def test_a_backend_that_fails_costs_no_execution(bench: Workbench, told: list[str], redis_url: str) -> None:
-    bench.broker.result_backend = Broken(redis_url)
+@pytest.mark.parametrize("error", [ConnectionError, asyncio.CancelledError])
+async def test_a_backend_that_fails_costs_no_execution(
+    bench: Workbench, told: list[str], redis_url: str, error: type[BaseException]
+) -> None:
+    backend = bench.broker.result_backend = Broken(redis_url)
+    backend.error = error
 
-    row = await bench.run("echo", {"message": "hello"})
+    with structlog.testing.capture_logs() as lines:
+        row = await bench.run("echo", {"message": "hello"})
+        await eventually(bench.all_acknowledged)
 
     assert row["status"] == "success"
-    await eventually(bench.all_acknowledged)
+    assert [line["error"] for line in lines if line["event"] == "result.not_saved"] == [error.__name__]
     assert told[-1] == "first: post_execute"
 
 

@@ -15,12 +15,16 @@ from taskiq.kicker import AsyncKicker
 
 from horarium.admission import Key
 from horarium.audit_log import SYSTEM
+from horarium.errors import Unavailable
 from horarium.limits import Limits
 from horarium.model import LimitPut
 from horarium.tasks.kicked import TIMEOUT_SECONDS
+from horarium.tasks.message import TaskMessage
+from horarium.tasks.shell import Shell
+from horarium.tasks.stream_broker import GROUP, NOBODY
 from tests.support.taskiq_app import an_app, broker_over, keep_results
 from tests.support.waiting import eventually
-from tests.support.workbench import a_workbench
+from tests.support.workbench import WORKER, a_workbench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
     from taskiq import AsyncBroker
 
+    from horarium.outcome import Attempt
+    from horarium.sql.external import Kicked
     from tests.support.taskiq_app import App
     from tests.support.workbench import Workbench
 
@@ -124,7 +130,57 @@ async def test_what_is_left_to_administrators_cannot_be_kicked(bench: Workbench)
     assert "shell_command is left to administrators" in row["error"]
 
 
+async def test_it_cannot_be_forged_into_the_run_of_a_config_either(bench: Workbench, tmp_path: Path) -> None:
+    """By a message that calls itself one, for the row that a kick of it has made."""
+    bench.broker.add_dependency_context({Shell: Shell(allowed=True)})
+    touch = {"argv": ["touch", str(tmp_path / "touched")]}
+    again = {"horarium_max_retries": 1, "horarium_retry_backoff_seconds": 60}
+    task = await AsyncKicker(task_name="shell_command", broker=bench.broker, labels=again).kiq(**touch)
+    waiting = await bench.kicked(task.task_id, "retrying")
+
+    await bench.broker.publish([TaskMessage(waiting["id"], 2, 7, "shell_command", "manual", None, touch, "default", 5)])
+    row = await bench.kicked(task.task_id)
+
+    assert "shell_command is left to administrators" in row["error"]
+    assert not (tmp_path / "touched").exists()
+
+
 # Once
+
+
+async def test_a_second_delivery_is_not_acknowledged_before_there_is_a_row(
+    bench: Workbench, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Postgres is away; the first one may be of a connection that is gone, and then this is all there is."""
+    claim_kicked = bench.ledger.claim_kicked
+    away = [True]
+
+    async def claim(kicked: Kicked) -> Attempt | None:
+        if away:
+            raise Unavailable("Postgres")
+        return await claim_kicked(kicked)
+
+    monkeypatch.setattr(bench.ledger, "claim_kicked", claim)
+    for _ in range(2):
+        await app.kicker("greets").with_task_id(A_HEX).kiq("world")
+
+    await eventually(partial(held, bench, WORKER, 2))
+
+    bench.receiver.give_back()
+    await bench.receiver.hand_back_all()
+
+    await eventually(partial(held, bench, NOBODY, 2))
+    away.clear()
+    bench.receiver.take()
+    assert (await bench.kicked(A_HEX))["status"] == "success"
+    await eventually(bench.all_acknowledged)
+    assert len(await bench.external()) == 1
+
+
+async def held(bench: Workbench, consumer: str, count: int) -> bool:
+    """Whether a consumer has so many messages that are not acknowledged."""
+    summary: Any = await bench.broker._redis.xpending(bench.broker._streams[0], GROUP)
+    return {each["name"]: int(each["pending"]) for each in summary["consumers"]} == {consumer.encode(): count}
 
 
 async def test_a_message_delivered_ten_times_is_run_once(bench: Workbench, app: App, tmp_path: Path) -> None:

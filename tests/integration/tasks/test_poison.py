@@ -13,6 +13,8 @@ from tests.support.poison import CONTENT, POISON, message
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from taskiq import TaskiqMessage
+
     from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +33,30 @@ async def test_a_poisoned_message_is_dropped_once_and_the_queue_goes_on(bench: W
     assert len(said) == 1, lines
     assert CONTENT not in str(lines)
     assert await bench.broker._redis.xlen(stream) == 0
+
+
+async def test_what_an_apps_own_formatter_breaks_over_is_dropped_once_and_the_queue_goes_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises: each library has an error of its own, and unpickling has many."""
+
+    class NotOfOurs(Exception):
+        pass
+
+    loads = bench.broker.formatter.loads
+
+    def fastidious(message: bytes) -> TaskiqMessage:
+        if message == CONTENT.encode():
+            raise NotOfOurs
+        return loads(message)
+
+    monkeypatch.setattr(bench.broker.formatter, "loads", fastidious)
+    with structlog.testing.capture_logs() as lines:
+        await bench.broker._redis.xadd(bench.broker._keys.queue("default"), POISON["no JSON"])
+        assert (await bench.run("echo", {"message": "still here"}))["status"] == "success"
+        await eventually(bench.all_acknowledged)
+
+    assert [line["error"] for line in lines if line["event"] == "message.unreadable"] == ["NotOfOurs"]
 
 
 async def test_poison_that_another_worker_left_unacknowledged_is_read_as_nothing(redis_db: str) -> None:

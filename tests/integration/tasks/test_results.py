@@ -14,6 +14,7 @@ from taskiq_redis import RedisAsyncResultBackend
 
 from horarium.errors import Unavailable
 from horarium.keyspace.keys import Keys
+from horarium.tasks import results as module
 from horarium.tasks.results import RESULT_SECONDS, Results
 from tests.support.tasks import ODD
 
@@ -97,6 +98,26 @@ async def test_a_redis_that_is_away_is_told_as_such() -> None:
         await results.set_result("one", succeeded("done"))
 
     await results.shutdown()
+
+
+async def test_a_redis_that_hangs_has_a_bounded_number_of_results_wait(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that is kept waits two seconds for it, and whoever is busy makes hundreds meanwhile."""
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+
+    async def hangs(**_: object) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(results, "_store", hangs)
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(results.set_result, str(number), succeeded(number))
+            await anyio.wait_all_tasks_blocked()
+
+        with pytest.raises(Unavailable):
+            await results.set_result("one too many", succeeded("done"))
+        group.cancel_scope.cancel()
 
 
 def succeeded(value: Any, **labels: Any) -> TaskiqResult[Any]:

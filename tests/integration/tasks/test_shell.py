@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.settings import load_settings
+from horarium.tasks.message import TaskMessage
 from horarium.tasks.shell import Shell
 from tests.support.families import alive, members
 from tests.support.waiting import eventually
@@ -41,6 +42,24 @@ async def test_a_worker_runs_no_program_unless_it_may(bench: Workbench, tmp_path
     assert row["status"] == "failed"
     assert row["error"].endswith("shell_command is off on this worker; HORARIUM_ALLOW_SHELL=1 turns it on")
     assert not touched.exists()
+
+
+@pytest.mark.parametrize(("task_type", "result"), [("echo", "as ordered"), ("shell_command", "as ordered\n")])
+async def test_a_message_has_no_say_in_what_is_run(
+    allowed: Workbench, tmp_path: Path, task_type: str, result: str
+) -> None:
+    """Whoever may write to the broker, and has read the id of a row there, is no administrator."""
+    ordered = {"message": "as ordered"} if task_type == "echo" else {"argv": ["echo", "as ordered"]}
+    forged = {"argv": ["touch", str(tmp_path / "touched")]}
+    row = await allowed.read(await allowed.row(task_type, ordered))
+
+    await allowed.broker.publish(
+        [TaskMessage(row["id"], 1, row["config_id"], "shell_command", "manual", None, forged, "default", 5)]
+    )
+    ended = await allowed.ended(row["id"])
+
+    assert result in ended["result"].values()
+    assert not (tmp_path / "touched").exists()
 
 
 async def test_what_a_program_says_is_the_result(allowed: Workbench) -> None:

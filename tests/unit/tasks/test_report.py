@@ -23,12 +23,22 @@ from horarium.outcome import Attempt
 from horarium.sql.executions import Claim
 from horarium.stages import ids_of
 from horarium.tasks.log_capture import capture_level, capture_logs, capture_logs_from
-from horarium.tasks.report import LINE_BYTES, MOST_BYTES, MOST_LINES, Report, current, encoded_line, known_progress
+from horarium.tasks.report import (
+    LINE_BYTES,
+    MOST_BYTES,
+    MOST_LINES,
+    NewestLines,
+    Report,
+    current,
+    encoded_line,
+    known_progress,
+)
+from horarium.tasks.report_relay import _Voice
 from horarium.tasks.reports import LINES_TOLD, TOLD_EACH_TICK, Reports
 from tests.unit.test_logs import logging_as_before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from horarium.live_events import LiveEvent
 
@@ -53,6 +63,49 @@ def report() -> Iterator[Report]:
 
 def line(text: str) -> bytes:
     return encoded_line(NOON.timestamp(), "info", "app", text)
+
+
+class Interrupted(NewestLines):
+    """Has a finaliser log in the middle of a line."""
+
+    def __init__(self, log: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._logs = [log]
+
+    def add(self, line: bytes) -> None:
+        super().add(line)
+        while self._logs:
+            self._logs.pop()(encoded_line(NOON.timestamp(), "info", "asyncio", "Unclosed"))
+
+
+class Interrupting:
+    """A socket during whose first sending a finaliser logs."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.log: list[Callable[[bytes], None]] = []
+
+    def send(self, datagram: bytes) -> None:
+        self.sent.append(datagram)
+        while self.log:
+            self.log.pop()(line("Unclosed"))
+
+    def setblocking(self, flag: bool) -> None: ...
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    @property
+    def texts(self) -> list[str]:
+        """What was sent, line by line."""
+        return [orjson.loads(each)[-1] for datagram in self.sent for each in datagram.split(b"\n")[1:]]
+
+
+def done_soon(call: Callable[[], None]) -> bool:
+    """Whether the call, in a thread that nobody waits for longer, comes to an end."""
+    calling = threading.Thread(target=call, daemon=True)
+    calling.start()
+    calling.join(timeout=5)
+    return not calling.is_alive()
 
 
 def kept(report: Report) -> list[Any]:
@@ -93,6 +146,26 @@ def test_a_line_holds_whatever_a_task_may_log_as_postgres_takes_it() -> None:
     )
 
     assert (at, level, logger, text) == ("2024-05-08T12:00:00+00:00", "info", "app?", "NUL \ufffd half ?\nnext")
+
+
+def test_a_line_that_a_finaliser_logs_in_the_middle_of_another_is_kept_and_holds_nobody_up() -> None:
+    """Python looks for garbage wherever an object is made; the event loop would stand still for good."""
+    report = Report(attempt())
+    report._lines = Interrupted(report.log)
+
+    assert done_soon(lambda: report.log(line("said")))
+    assert texts(report) == ["said", "Unclosed"]
+
+
+def test_so_it_is_in_the_process_of_a_plain_function() -> None:
+    end = Interrupting()
+    voice = _Voice("name", cast("Any", end))
+    end.log.append(voice.log)
+
+    assert done_soon(lambda: voice.log(line("said")))
+    voice.end()
+
+    assert end.texts == ["said", "Unclosed"]
 
 
 def test_a_closed_report_takes_nothing_more() -> None:
