@@ -18,13 +18,14 @@ from horarium.tasks.amqp_broker import LOST_AFTER
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from tests.support.adopted_app import app_over
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ async def broker(rabbitmq: RabbitMQ) -> AsyncIterator[AdoptedBroker]:
 
 async def received(broker: AdoptedBroker) -> dict[str, Any]:
     """The next message that a worker gets, acknowledged."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         async for delivery in broker.app.listen():
             await delivery.ack()  # type: ignore[union-attr]  # this broker's always can be
             return dict(json.loads(delivery.data))  # type: ignore[union-attr]  # as above

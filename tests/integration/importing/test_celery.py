@@ -11,7 +11,7 @@ from tests.support.imports import Imported, due, imported, peer
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 APP = "tests.support.peers.celery_app:app"
 
