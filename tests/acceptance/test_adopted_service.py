@@ -20,7 +20,7 @@ from tests.support.waiting import report, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 SERVICE = Path(__file__).parents[2] / "examples" / "taskiq_service"
 REPOSITORY = Path(__file__).parents[2]

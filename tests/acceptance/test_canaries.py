@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Answer, Client, Running
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 CANARY = "c4n4ry"
 NUMBERS = count(1)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(240)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Running
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 CANARY = "c4n4rysongbird"
 NOBODY = "127.0.0.1:1"

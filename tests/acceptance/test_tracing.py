@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.chaos_house import ChaosHouse
     from tests.support.spans import Collector, Seen
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 PASSWORD = "hunter2-of-a-parameter"

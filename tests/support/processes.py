@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 PASSWORD = "a password of tests, and of tests only"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """How long is waited for what a process has to start for, beside others that start."""
 
 END_SECONDS = 60.0
