@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from horarium.tasks.message import TaskMessage
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 LATE_SECONDS = UNIT_SECONDS + 5.0
 """What a busy machine may add included."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 POISON = BrokerMessage(task_id="poison", task_name="echo", message=b"{not json", labels={})
 
