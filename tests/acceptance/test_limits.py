@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.journal import read_journal
-from tests.support.processes import PASSWORD, Client, Running, horarium, running
+from tests.support.processes import PASSWORD, START_SECONDS, Client, Running, horarium, running
 from tests.support.waiting import report, until
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def crew(data_dir: Path, database_url: str, redis_url: str, redis_prefix: str) -
         house = stack.enter_context(horarium(data_dir, inline_worker=1, **shared))
         workers = [stack.enter_context(running(data_dir, "worker", data_dir=data_dir, **shared)) for _ in range(2)]
         client = house.client()
-        until(lambda: len(client.get("/system/status")["worker"]["workers"]) == 3, within=60)
+        until(lambda: len(client.get("/system/status")["worker"]["workers"]) == 3, within=START_SECONDS)
         yield Crew(client, workers)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SLOW_CLIENTS = 500
 CUT_WITHIN_SECONDS = 15.0
-HONEST_SECONDS = 1.0
+HONEST_SECONDS = 5.0
 """In which all but one in twenty honest requests are answered: a busy machine delays one now and then by itself."""
 PACE_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.processes import environment
+from tests.support.processes import START_SECONDS, environment
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Terminal:
             assert words in text or self.process.poll() is None, text
             return text if text.count(words, since) >= times else ""
 
-        return await eventually(look)
+        return await eventually(look, within=START_SECONDS)
 
     async def ended(self) -> int:
         """Its exit code, once it has ended."""
@@ -70,7 +70,7 @@ class Terminal:
             self.text()  # a full terminal would keep it from ending
             return None if self.process.poll() is None else (self.process.returncode,)
 
-        return (await eventually(code))[0]
+        return (await eventually(code, within=START_SECONDS))[0]
 
 
 @contextmanager
