@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.servers import (
     database_url,
@@ -23,6 +24,8 @@ from tests.support.servers import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from xdist.remote import Producer
+
 __all__ = [
     "database_url",
     "empty_url",
@@ -34,6 +37,16 @@ __all__ = [
     "server_root",
     "template_database",
 ]
+
+LOADS = (
+    "test_contract_in_short.py",
+    "test_crash_points_in_short.py",
+    "test_faults_in_short.py",
+    "test_rolling_restart_in_short.py",
+    "test_slow_clients.py",
+)
+"""Files whose tests put a load on the machine and judge what is done under it: never two at once."""
+
 
 # A machine that is busy makes nothing of ours wrong: how long hypothesis takes over an example is no finding.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -51,3 +64,17 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+class _ByFile(LoadFileScheduling):
+    """A file at a time for each process, as `--dist=loadfile` has it, and the loads as if they were one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "the loads" if file.endswith(LOADS) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Hand out the tests to the processes."""
+    return _ByFile(config, log) if config.getvalue("dist") == "loadfile" else None

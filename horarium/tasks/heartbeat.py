@@ -64,20 +64,21 @@ class Fenced(Protocol):
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Says of one worker that it lives; `describe` answers what it says of itself."""
+    """Says of one worker that it lives; `describe` answers what it says of itself, `clock` is in seconds, monotonic."""
 
     worker: str
     workers: Workers
     database: Database
     describe: Callable[[], WorkerBeat]
     fenced: Fenced
+    clock: Callable[[], float] = anyio.current_time
     _told_at: float = 0.0
     _is_fenced: bool = False
     _by_postgres: bool = False
 
     async def keep(self, on_beat: Callable[[], None], *, task_status: TaskStatus[None]) -> None:
         """Say so until cancelled; `on_beat` is called with each sign, `task_status` after the first, taken or not."""
-        self._told_at = anyio.current_time()
+        self._told_at = self.clock()
         told = await self._beat()
         task_status.started()
         while True:
@@ -87,13 +88,13 @@ class Heartbeat:
 
     async def _beat(self) -> bool:
         """One sign; whether it was taken before the worker had to be fenced."""
-        sent_at, told = anyio.current_time(), False
+        sent_at, told = self.clock(), False
         with anyio.move_on_after(max(self._told_at + FENCE_SECONDS - sent_at, LAST_TRY_SECONDS)):
             told = await self._tell()
         if told:
             self._told_at = sent_at
             self._lift_fence()
-        elif anyio.current_time() - self._told_at >= FENCE_SECONDS:
+        elif self.clock() - self._told_at >= FENCE_SECONDS:
             self._fence()
         return told
 

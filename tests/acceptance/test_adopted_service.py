@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from tests.support.processes import STOP_SECONDS, horarium, running
+from tests.support.processes import END_SECONDS, horarium, running
 from tests.support.waiting import report, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 SERVICE = Path(__file__).parents[2] / "examples" / "taskiq_service"
 REPOSITORY = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             process.terminate()
             try:
-                process.wait(STOP_SECONDS)
+                process.wait(END_SECONDS)
             finally:
                 process.kill()
 
@@ -69,7 +69,7 @@ def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
         client = house.client()
 
         config = until(lambda: client.get("/task-configs", task_type="newsletter.send_digest")["items"])[0]
-        execution = until(lambda: client.executions(config["id"], status="success"), within=20)[-1]
+        execution = until(lambda: client.executions(config["id"], status="success"))[-1]
 
         assert (config["name"], config["source"]) == ("newsletter.send_digest label-1", "taskiq labels")
         assert execution["trigger"] == "schedule"
@@ -86,7 +86,7 @@ def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
         with redis.Redis.from_url(service) as server:
             server.flushdb()
         flushed_at = time.time()
-        until(lambda: ran_since(client, config["id"], flushed_at), within=20)
+        until(lambda: ran_since(client, config["id"], flushed_at))
         report(f"runs go on {time.time() - flushed_at:.1f} s after the app's Redis was flushed")
         assert client.get("/readyz")["status"] == "ready"
         assert worker.stop() == 0
@@ -95,7 +95,7 @@ def test_one_variable_adopts_it_and_its_schedule_runs_on_workers_of_their_own(
 def kicked_by_the_app() -> str:
     """What the app's own client prints of the task that it has kicked and waited for."""
     command = [sys.executable, "client.py", "EU"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603 - ours
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603 - ours
 
 
 def ran_since(client: Any, config_id: int, moment: float) -> bool:

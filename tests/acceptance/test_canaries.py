@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Answer, Client, Running
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 CANARY = "c4n4ry"
 NUMBERS = count(1)
@@ -176,13 +176,13 @@ def without_redis(house: Running, admin: Client) -> Iterator[Answer]:
     yield admin.call("POST", "/auth/login", {"username": "admin", "password": secret()})
     yield admin.call("POST", "/auth/refresh", {"refresh_token": secret()})
     yield admin.call("POST", CONFIGS, {"name": "refused", **GOOD, "priority": secret()})
-    until(lambda: admin.call("GET", "/readyz").status == 200, within=30)
+    until(lambda: admin.call("GET", "/readyz").status == 200)
 
 
 def listen(house: Running, admin: Client, config: int, said: Spoken) -> None:
     """Everything that the system says of itself, and of the config but for what it is told to keep."""
     admin.post("/system/actors/token_service/restart")
-    until(lambda: admin.call("GET", "/readyz").status == 200, within=30)
+    until(lambda: admin.call("GET", "/readyz").status == 200)
     for path in ("status", "tree", "events", "audit", "actors/token_service", "actors/api", "actors/redis"):
         said.told[path] = json.dumps(admin.get(f"/system/{path}"))
     said.told["history"] = json.dumps(admin.get(f"{CONFIGS}/{config}/history"))
@@ -195,7 +195,7 @@ def exchange(url: str, request: str) -> str:
     """What is answered to these bytes, until the server hangs up."""
     address = urlsplit(url)
     with (
-        socket.create_connection((address.hostname, address.port), timeout=20) as client,
+        socket.create_connection((address.hostname, address.port), timeout=60) as client,
         client.makefile("rb") as file,
     ):
         client.sendall(request.encode())

@@ -12,7 +12,7 @@ from tests.support.waiting import report
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 35
 

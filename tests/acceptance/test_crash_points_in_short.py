@@ -10,7 +10,7 @@ from tests.support.waiting import report
 
 __all__ = ["outcomes"]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 WORST = {
     "dispatcher.ticks_inserted": "rows written, and rolled back",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 HOURLY = {
@@ -276,7 +276,7 @@ RULES: dict[str, tuple[str, ...]] = {
 """The rules of axe that a look can break by itself: all of them take seconds for a year of days."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_page_can_be_used_by_everybody_in_every_look(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 FAULT = ".fault"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(120)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ CONTRAST = ("color-contrast",)
 """The rule of axe that another palette can break by itself."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("look", ["light", "phone"], indirect=True, scope="module")
 def test_every_page_can_be_used_by_everybody(visit: Visit, things: dict[str, str], look: str) -> None:
     """No serious fault for axe, no word on the console, no other host, and nothing wider than the screen.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 
 def test_a_browser_draws_every_operation_and_asks_no_other_host(chromium: Browser, house: Running) -> None:

@@ -8,30 +8,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 import redis
 
 from horarium.embedded import EmbeddedRedis
 from tests.support.ledger import covered, gaps, overlaps
-from tests.support.processes import PASSWORD, Client, horarium, running, servers_of
-from tests.support.rabbitmq import free_ports
+from tests.support.processes import PASSWORD, START_SECONDS, Client, Running, horarium, running, servers_of
 from tests.support.waiting import report, until
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 HEAL_SECONDS = 10.0
 DOWN = timedelta(seconds=8)
 """Longer than a tick may be late before it counts as missed."""
 
 
-def success_after(client: Client, config_id: int, instant: datetime, *, within: float = HEAL_SECONDS) -> Any:
-    """The config's first success whose tick is later than `instant`, once there is one."""
-
-    def look() -> Any:
-        done = client.executions(config_id, status="success", since=instant.isoformat())
-        return done[-1] if done else None
-
-    return until(look, within=within)
+def success_after(client: Client, config_id: int, instant: datetime) -> float:
+    """Seconds from `instant` to the end of the config's first success whose tick is later; within the promise."""
+    done = until(lambda: client.executions(config_id, status="success", since=instant.isoformat()))
+    took = (min(datetime.fromisoformat(row["completed_at"]) for row in done) - instant).total_seconds()
+    assert took < HEAL_SECONDS
+    return took
 
 
 def all_final(client: Client, config_id: int, before: datetime) -> list[Any]:
@@ -41,7 +39,7 @@ def all_final(client: Client, config_id: int, before: datetime) -> list[Any]:
         rows = client.executions(config_id, until=before.isoformat())
         return rows if all(row["completed_at"] for row in rows) else []
 
-    return until(look, within=25)
+    return until(look)
 
 
 def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: Path) -> None:
@@ -55,7 +53,7 @@ def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: P
         house.kill()
         killed_at = datetime.now(UTC)
         survivors = len(servers_of(data_dir))
-        until(lambda: datetime.now(UTC) > killed_at + DOWN, within=15)
+        until(lambda: datetime.now(UTC) > killed_at + DOWN)
 
     with horarium(data_dir) as house:
         up_at = datetime.now(UTC)
@@ -65,7 +63,8 @@ def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: P
         of_latest, of_every = all_final(client, latest, up_at), all_final(client, every, up_at)
 
     while_down = {tick for tick in covered(of_every) if killed_at < tick < killed_at + DOWN}
-    passed_over = [row for row in of_latest if row["reason"] == "superseded"]
+    superseded = [row for row in of_latest if row["reason"] == "superseded"]
+    passed_over = [row for row in superseded if while_down & {*covered([row])}]
     report(f"down {(up_at - killed_at).total_seconds():.1f} s, {survivors} server processes left behind")
     report(
         f"{len(while_down)} ticks while down; of `latest` {sum(row['tick_count'] for row in passed_over)} passed over"
@@ -88,9 +87,7 @@ def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(dat
         with redis.Redis.from_url(EmbeddedRedis(data_dir).url) as connection:
             assert connection.dbsize() > 0
             connection.flushall()
-        flushed_at, began = datetime.now(UTC), time.monotonic()
-        success_after(client, config, flushed_at, within=HEAL_SECONDS)
-        report(f"fires again {time.monotonic() - began:.1f} s after FLUSHALL")
+        report(f"fires again {success_after(client, config, datetime.now(UTC)):.1f} s after FLUSHALL")
         later = datetime.now(UTC)
         success_after(client, config, later)
         rows = all_final(client, config, later)
@@ -99,22 +96,24 @@ def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(dat
     assert {row["status"] for row in rows} == {"success"}
 
 
-def answers(client: Client) -> bool:
-    try:
-        return client.call("GET", "/readyz").status == 200
-    except OSError:
-        return False
+def client_of(house: Running) -> Client | None:
+    """A client for what listens in this process, once that is ready: where is not to be read anywhere."""
+    listening = [
+        c.laddr.port
+        for c in psutil.Process(house.process.pid).net_connections("inet")
+        if c.status == psutil.CONN_LISTEN
+    ]
+    client = Client(f"http://127.0.0.1:{listening[0]}") if listening else None
+    return client if client and client.call("GET", "/readyz").status == 200 else None
 
 
 def test_a_full_disk_of_the_log_keeps_nothing_from_starting_firing_or_ending(data_dir: Path) -> None:
     """Whatever it says is for those who look; the work does not depend on it."""
     full = Path("/dev/full")
-    [port] = free_ports(1)
-    settings = {"data_dir": data_dir, "admin_password": PASSWORD, "log_level": "debug"}
+    settings = {"data_dir": data_dir, "admin_password": PASSWORD, "log_level": "debug", "port": 0}
 
-    with running(data_dir, "up", "--port", str(port), output=full, **settings) as house:
-        client = Client(f"http://127.0.0.1:{port}")
-        until(lambda: answers(client), within=30)
+    with running(data_dir, "up", output=full, **settings) as house:
+        client = until(lambda: client_of(house), within=START_SECONDS)
         client.log_in()
         config = client.config()
         until(lambda: len(client.executions(config, status="success")) >= 3)
@@ -150,7 +149,7 @@ def test_a_worker_process_runs_what_a_house_without_one_schedules(data_dir: Path
         client = house.client()
         config = client.config()
 
-        until(lambda: len(client.executions(config, status="success")) >= 3, within=30)
+        until(lambda: len(client.executions(config, status="success")) >= 3, within=START_SECONDS)
 
         assert "worker" not in [child["id"] for child in client.get("/system/tree")["children"]]
         (row, *_) = client.executions(config, status="success")
@@ -164,14 +163,14 @@ def test_a_worker_killed_while_it_works_loses_its_run_or_hands_it_to_another(
     with horarium(data_dir, inline_worker=0, **servers) as house, running(data_dir, "worker", **servers) as worker:
         client = house.client()
         once, again = a_long_run(client), a_long_run(client, max_retries=1, retry_backoff_seconds=0)
-        until(lambda: client.get("/executions", status="running")["total"] == 2, within=30)
+        until(lambda: client.get("/executions", status="running")["total"] == 2, within=START_SECONDS)
 
         worker.kill()
         killed_at = time.monotonic()
-        lost = client.ended(once, within=25)
+        lost = client.ended(once)
         report(f"lost {time.monotonic() - killed_at:.1f} s after kill -9 of its worker, 2 tasks were running")
         with running(data_dir, "worker", **servers) as another:
-            until(lambda: client.get(f"/executions/{again}")["status"] == "running", within=10)
+            until(lambda: client.get(f"/executions/{again}")["status"] == "running", within=START_SECONDS)
             taken_over = client.get(f"/executions/{again}")
             assert another.stop() == 0
 
@@ -184,7 +183,7 @@ def test_what_runs_in_another_process_stops_when_it_is_cancelled(data_dir: Path,
     with horarium(data_dir, inline_worker=0, **servers) as house, running(data_dir, "worker", **servers):
         client = house.client()
         run = a_long_run(client, max_retries=3)
-        until(lambda: client.get(f"/executions/{run}")["status"] == "running", within=30)
+        until(lambda: client.get(f"/executions/{run}")["status"] == "running", within=START_SECONDS)
 
         asked = client.post(f"/executions/{run}/cancel")
         asked_at = time.monotonic()

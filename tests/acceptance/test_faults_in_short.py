@@ -10,7 +10,7 @@ from tests.support.waiting import report
 
 __all__ = ["outcomes"]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 WORST = ("two of three workers killed in turn", "postgres answers cut after the commit")
 

@@ -7,11 +7,13 @@ import signal
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
+from horarium.actors.leader import RENEW_SECONDS
+from horarium.actors.publisher import PENDING_SECONDS
 from horarium.leadership import LEASE_SECONDS
 from tests.support.members import (
     Member,
@@ -31,14 +33,23 @@ if TYPE_CHECKING:
 
 __all__ = ["several"]
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 TAKE_OVER_SECONDS = 10.0
-HAND_OVER_SECONDS = 2.5
+HAND_OVER_SECONDS = LEASE_SECONDS - RENEW_SECONDS
+"""What is left of a lease that is not given back, at least."""
+
+AT_ONCE_SECONDS = PENDING_SECONDS
+"""After which a run that was told nobody of would be found."""
+
 STOPPED_SECONDS = 15.0
 AWAY_SECONDS = 9.0
 KEPT_SECONDS = 1.9 * LEASE_SECONDS
 """Not longer than a lease can last: one that ends later than that is free."""
+
+
+def logged_at(line: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["timestamp"])
 
 
 def test_a_killed_leader_is_succeeded_within_ten_seconds_and_each_tick_has_one_row(
@@ -67,14 +78,15 @@ def test_a_leader_that_stops_in_order_hands_over_at_once(
         config = firing(leader)
         members.remove(leader)
 
-        stopped_at, began = datetime.now(UTC), time.monotonic()
+        stopped_at = datetime.now(UTC)
         leader.running.process.send_signal(signal.SIGTERM)
         successor = the_leader(members)
-        took = time.monotonic() - began
         assert leader.running.ended() == 0
 
-        report(f"another leads {took:.1f} s after SIGTERM")
-        assert took < HAND_OVER_SECONDS
+        lost, acquired = leader.told("leader.lost")[-1], successor.told("leader.acquired")[-1]
+        took = logged_at(acquired) - logged_at(lost)
+        report(f"another leads {took.total_seconds():.1f} s after the one before")
+        assert took.total_seconds() < HAND_OVER_SECONDS
         fires_again(successor, config, stopped_at)
         assert_each_tick_has_one_row(successor, config)
 
@@ -92,7 +104,7 @@ def test_a_leader_that_is_stopped_for_a_while_and_goes_on_fires_nothing_twice(
         stopped_at, began = datetime.now(UTC), time.monotonic()
         the_leader([other])
         report(f"another leads {time.monotonic() - began:.1f} s after SIGSTOP")
-        until(lambda: time.monotonic() > began + STOPPED_SECONDS, within=STOPPED_SECONDS + 5)
+        until(lambda: time.monotonic() > began + STOPPED_SECONDS)
         leader.running.process.send_signal(signal.SIGCONT)
         woken_at = datetime.now(UTC)
 
@@ -121,12 +133,12 @@ def test_a_leader_whose_postgres_is_away_leads_no_more_and_leads_again_when_it_i
         finally:
             for process in postgres:
                 process.resume()
-        back_at, began = datetime.now(UTC), time.monotonic()
+        back_at = datetime.now(UTC)
         until(lambda: len(member.told("leader.acquired")) == 2)
-        fires_again(member, config, back_at)
+        took = fires_again(member, config, back_at)
 
-        report(f"fires again {time.monotonic() - began:.1f} s after Postgres went on")
-        assert time.monotonic() - began < TAKE_OVER_SECONDS
+        report(f"fires again {took:.1f} s after Postgres went on")
+        assert took < TAKE_OVER_SECONDS
         assert_each_tick_has_one_row(member, config)
 
 
@@ -138,12 +150,12 @@ def test_a_run_by_hand_asked_of_one_that_stands_by_starts_at_once(
         (other,) = [member for member in members if not member.leads]
         config = other.client.config(scheduler_type="manual", schedule_config={})
 
-        began = time.monotonic()
         task_id = other.client.post(f"/task-configs/{config}/run")["task_id"]
         ended = other.client.ended(task_id)
 
         assert ended["status"] == "success"
-        assert time.monotonic() - began < 3
+        waited = datetime.fromisoformat(ended["started_at"]) - datetime.fromisoformat(ended["created_at"])
+        assert waited.total_seconds() < AT_ONCE_SECONDS
 
 
 async def keep_the_lease(postgres_url: str) -> None:

@@ -19,9 +19,7 @@ from tests.support import hosted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(60)
-
-END_SECONDS = 20
+END_SECONDS = 45
 
 
 @contextmanager

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Running
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 STOP_SECONDS = 10.0
+DRAIN_SECONDS = 60.0
 TAKEN = re.compile(r"horarium: cannot listen on 127\.0\.0\.1:(\d+): Address already in use; choose another with --port")
 
 
@@ -46,7 +47,8 @@ def a_running_task(client: Client) -> str:
 
 
 def test_an_idle_house_stops_at_once(used_dir: Path) -> None:
-    with horarium(used_dir) as house:
+    """It does not use the time that it has for what runs."""
+    with horarium(used_dir, drain_seconds=DRAIN_SECONDS) as house:
         asked_at = time.monotonic()
         assert house.stop() == 0
         took = time.monotonic() - asked_at
@@ -55,7 +57,7 @@ def test_an_idle_house_stops_at_once(used_dir: Path) -> None:
     stopped = [event["child"] for event in house.events if event["event"] == "child.stopped"]
     assert stopped[:2] == ["api", "worker"]
     assert stopped.index("dispatcher") < stopped.index("history_writer") < stopped.index("redis")
-    assert took < 5
+    assert took < DRAIN_SECONDS / 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

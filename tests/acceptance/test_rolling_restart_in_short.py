@@ -13,7 +13,7 @@ from tests.support.waiting import report
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_two_workers_replaced_in_turn_under_load_run_every_tick_exactly_once(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Running
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 CANARY = "c4n4rysongbird"
 NOBODY = "127.0.0.1:1"
@@ -55,7 +55,7 @@ def test_all_that_is_logged_is_an_event_and_no_secret_of_a_url_is_in_anything_th
     ):
         # when
         refused = Client(house.url).call("POST", "/auth/login", {"username": "admin", "password": CANARY})
-        until(lambda: says(lonely, "actor.waits"), within=30)
+        until(lambda: says(lonely, "actor.waits"))
 
     # then
     assert refused.status == 401

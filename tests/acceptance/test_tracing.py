@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.chaos_house import ChaosHouse
     from tests.support.spans import Collector, Seen
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 PASSWORD = "hunter2-of-a-parameter"
@@ -58,7 +58,7 @@ def house(servers: Servers, collector: Collector) -> Iterator[ChaosHouse]:
 
 def trace_of(collector: Collector, trace: str, *names: str) -> dict[str, list[Seen]]:
     """The spans of a trace by name, once it has so many of each name."""
-    until(lambda: all(len(collector.of(trace).get(name, ())) >= names.count(name) for name in names), within=15)
+    until(lambda: all(len(collector.of(trace).get(name, ())) >= names.count(name) for name in names))
     return collector.of(trace)
 
 
@@ -74,7 +74,7 @@ def test_a_run_by_hand_and_its_retry_are_one_trace_with_the_request_and_its_call
     asked = house.client.post(
         f"/task-configs/{config}/run", traceparent=f"00-{CALLER}-b7ad6b7169203331-01", tracestate="vendor=1"
     )
-    ended = house.client.ended(asked["task_id"], within=20)
+    ended = house.client.ended(asked["task_id"])
 
     run, publish = "run traced.second_time", "publish default"
     spans = trace_of(collector, CALLER, ROUTE, publish, publish, run, run, "own", "own")
@@ -100,7 +100,7 @@ def test_a_run_by_hand_and_its_retry_are_one_trace_with_the_request_and_its_call
 def test_a_tick_is_one_trace_into_the_process_of_a_plain_function(house: ChaosHouse, collector: Collector) -> None:
     """Its id is computed from the execution's, and asked of nobody."""
     config = house.client.config(task_type="traced.plain", parameters={}, queue="default")
-    execution = until(lambda: [e for e in house.client.executions(config) if e["status"] == "success"], within=30)[-1]
+    execution = until(lambda: [e for e in house.client.executions(config) if e["status"] == "success"])[-1]
     house.client.post(f"/task-configs/{config}/stop")
 
     trace = f"{derived(UUID(execution['task_id'])).trace_id:032x}"

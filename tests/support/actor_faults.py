@@ -38,10 +38,13 @@ if TYPE_CHECKING:
 
     Change = Callable[[SupervisorSpec], SupervisorSpec]
 
-__all__ = ["HANGS", "Hang", "failing_to_start", "watched_closely"]
+__all__ = ["HANGS", "WATCHDOG_SECONDS", "Hang", "failing_to_start", "held_back", "watched_closely"]
 
 SOON_SECONDS = 0.2
 """What stands in for pauses of a minute or of seconds, which a test would wait out."""
+
+WATCHDOG_SECONDS = 3.0
+"""After which an actor is taken to hang: longer than any is silent by itself, on a machine that is busy."""
 
 
 @dataclass
@@ -119,7 +122,7 @@ def _mute(monkeypatch: pytest.MonkeyPatch) -> Hang:
 
     monkeypatch.setattr(Door, "__call__", answers)
     monkeypatch.setattr(asking, "EVERY_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", WATCHDOG_SECONDS / 2)
     return hang
 
 
@@ -140,13 +143,18 @@ HANGS: dict[str, Callable[[pytest.MonkeyPatch], Hang]] = {
 
 
 def watched_closely(actor: str) -> Change:
-    """The tree in which this actor is taken to hang after a second."""
-    return _changing(actor, lambda child: replace(child, watchdog=1.0))
+    """The tree in which this actor is taken to hang after a few seconds."""
+    return _changing(actor, lambda child: replace(child, watchdog=WATCHDOG_SECONDS))
 
 
 def failing_to_start(actor: str) -> Change:
     """The tree in which this actor's second incarnation ends before it is ready."""
     return _changing(actor, lambda child: replace(child, start=_FailsOnce(child.start)))
+
+
+def held_back(actor: str, free: anyio.Event) -> Change:
+    """The tree in which this actor's second incarnation does not begin before the event."""
+    return _changing(actor, lambda child: replace(child, start=_Waits(child.start, free)))
 
 
 def _changing(actor: str, change: Callable[[ChildSpec], ChildSpec]) -> Change:
@@ -168,4 +176,15 @@ class _FailsOnce:
     async def __call__(self, context: Any, *, task_status: Any) -> None:
         if context.incarnation == 2:
             raise RuntimeError("cannot start, as ordered")
+        await self.start(context, task_status=task_status)
+
+
+@dataclass
+class _Waits:
+    start: Any
+    free: anyio.Event
+
+    async def __call__(self, context: Any, *, task_status: Any) -> None:
+        if context.incarnation == 2:
+            await self.free.wait()
         await self.start(context, task_status=task_status)

@@ -13,13 +13,13 @@ from taskiq_aio_pika import AioPikaBroker, Queue, QueueType
 
 from horarium.errors import Unavailable
 from horarium.tasks.message import TaskMessage
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 __all__ = ["acknowledge", "eventually_sent", "id_of", "kick", "message", "started", "stock", "take"]
 
-HEAL_SECONDS = 10.0
 STOCK = "stock"
 
 B = TypeVar("B", bound=AioPikaBroker)
@@ -58,7 +58,7 @@ async def kick(broker: AioPikaBroker, **labels: Any) -> str:
     return (await task.kicker().with_labels(**labels).kiq()).task_id
 
 
-async def take(messages: AsyncGenerator[M, None], seconds: float = HEAL_SECONDS) -> M:
+async def take(messages: AsyncGenerator[M, None], seconds: float = WAIT_SECONDS) -> M:
     """The next message, which must come soon."""
     with anyio.fail_after(seconds):
         return await anext(messages)
@@ -75,7 +75,7 @@ def id_of(taken: AckableMessage) -> str:
     return str(orjson.loads(taken.data)["task_id"])
 
 
-async def eventually_sent(send: Callable[[], Awaitable[object]], seconds: float = HEAL_SECONDS) -> None:
+async def eventually_sent(send: Callable[[], Awaitable[object]], seconds: float = WAIT_SECONDS) -> None:
     """Return once something could be sent; Unavailable counts as not yet."""
     with anyio.fail_after(seconds):
         while True:

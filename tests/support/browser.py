@@ -26,7 +26,7 @@ __all__ = ["ARTEFACTS", "LOOKS", "NEEDS_BROWSER", "Visit", "chromium"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="there is no browser on this machine")
 ARTEFACTS = Path(__file__).parents[2] / "artifacts" / "dashboard"
-WAIT_MS = 10_000
+WAIT_MS = 30_000
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1360, "height": 860}, "color_scheme": "light"},

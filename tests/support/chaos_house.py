@@ -23,7 +23,7 @@ from horarium.keyspace.keys import Keys
 from tests.support.chronos import Evidence
 from tests.support.identity import KEY
 from tests.support.journal import Run, read_journal
-from tests.support.processes import Client, Running, running
+from tests.support.processes import END_SECONDS, Client, Running, running
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ChaosHouse"]
 
-SQL_SECONDS = 20.0
+SQL_SECONDS = 30.0
 UNFINISHED = "SELECT count(*) FROM executions WHERE completed_at IS NULL"
 VERSIONS = "SELECT * FROM config_versions ORDER BY number"
 EXECUTIONS = "SELECT * FROM executions ORDER BY id"
 TO_STOP = "SELECT id FROM task_configs WHERE deleted_at IS NULL AND status IN ('active', 'paused')"
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 90.0
 TOKEN_SECONDS = 3600
 
 
@@ -110,7 +110,7 @@ class ChaosHouse:
         self.started[name].process.send_signal(number)
         self.gone(name)
 
-    def gone(self, name: str, within: float = 15.0) -> None:
+    def gone(self, name: str, within: float = END_SECONDS) -> None:
         """Wait for the end of a process and write down when it was."""
         process = self.started[name].process
         process.wait(within)

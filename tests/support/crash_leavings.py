@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAVINGS", "leaves"]
 
-SQL_SECONDS = 10.0
+SQL_SECONDS = 30.0
 UNSENT_TICKS = """
 SELECT e.id FROM executions AS e JOIN task_configs AS c ON c.id = e.config_id
 WHERE e.status = 'pending' AND NOT e.buffered AND e.trigger = 'schedule' AND e.attempt = 1 AND c.name = 'every'

@@ -24,6 +24,7 @@ from tests.support.chaos_house import ChaosHouse
 from tests.support.chaos_load import OWED_SECONDS, Driver, everything, prepare, seed, some_config
 from tests.support.chronos import judge
 from tests.support.crash_leavings import LEAVINGS
+from tests.support.processes import START_SECONDS
 from tests.support.servers import fresh_database
 from tests.support.waiting import until
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from tests.support.crash_names import Place
 
 __all__ = ["Outcome", "Servers", "a_house", "killed_at"]
-
-HEAL_SECONDS = 25.0
-"""How long a start may take on a machine that runs several houses; how long it took is in the figures."""
 
 DOWN_SECONDS = 6.0
 """Long enough for ticks to count as missed, so that a catch-up follows."""
@@ -91,7 +89,7 @@ def killed_at(place: Place, servers: Servers) -> Outcome:
             died_at, in_flight, left = datetime.now(UTC), house.in_flight, _left(house, place)
             house.start(victim)
             house.ready("up", "worker")
-            healed = house.fires_after(died_at, config=ids["every"], within=HEAL_SECONDS)
+            healed = house.fires_after(died_at, config=ids["every"], within=START_SECONDS)
         finally:
             driver.stop()
         verdict = judge(house.evidence(house.settle()))
@@ -234,6 +232,6 @@ def _provoke(house: ChaosHouse, place: Place, victim: str, provocations: tuple[P
     for provocation in provocations:
         seconds = provocation(house, place, victim)
         with suppress(AssertionError):
-            until(lambda: house.marked, within=seconds + (20 if provocation is _wait else 0))
+            until(lambda: house.marked, within=seconds + (START_SECONDS if provocation is _wait else 0))
             return provocation.__name__.strip("_").replace("_", " ")
     raise AssertionError(f"{place.name} was never passed: does the load lead there? See crash_run.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from aiohttp import web
@@ -32,23 +32,25 @@ class Server:
         self.address = address
 
     async def connect(self, receive_buffer: int | None = None) -> SocketStream:
-        """A client that the server knows of."""
-        known = len(self.server.connections)
+        """A client that the server knows of, or has turned away."""
+        before = self._came
         made = socket.socket()
         if receive_buffer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, self.address)
         client = await anyio.abc.SocketStream.from_socket(made)
-        with anyio.move_on_after(0.2):  # one too many is never known
-            await eventually(self._more_than(known))
+
+        async def one_more() -> bool:
+            return self._came > before
+
+        await eventually(one_more)
         return client
 
-    def _more_than(self, known: int) -> Any:
-        async def more() -> bool:
-            return len(self.server.connections) > known
-
-        return more
+    @property
+    def _came(self) -> int:
+        """How many clients are here, and how many were turned away since the last look."""
+        return len(self.server.connections) + self.door._refused
 
     def look(self, times: int) -> list[Looked]:
         """Look so often at all connections."""
@@ -70,6 +72,15 @@ class Server:
             return self.server.requests_count > 0
 
         return await eventually(busy)
+
+    async def is_stuck(self) -> bool:
+        """Wait until the connection of its only client takes no more."""
+        (connection,) = cast("list[Connection]", self.server.connections)
+
+        async def full() -> bool:
+            return connection._paused
+
+        return await eventually(full)
 
     async def holds(self, count: int) -> bool:
         """Wait until there are so many connections."""

@@ -23,7 +23,7 @@ import schemathesis
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-API = httpx.Client(base_url=f"{os.environ['FUZZED_URL']}/api/v1", timeout=20)
+API = httpx.Client(base_url=f"{os.environ['FUZZED_URL']}/api/v1", timeout=60)
 PASSWORD = os.environ["FUZZED_PASSWORD"]
 ADDRESSES = count(int(ip_address("198.18.0.1")))
 ENDS_ITS_SESSION = ("log_out", "close_browser_session", "change_password")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["GENERATOR", "GeneratedClient", "generate", "generator", "importable", "model", "word"]
 
 GENERATOR = "openapi-python-client>=0.29,<0.30"
-INSTALL_SECONDS = 120
-GENERATE_SECONDS = 60
+INSTALL_SECONDS = 200
+GENERATE_SECONDS = 120
 PACKAGE = "horarium_client"
 
 

@@ -6,15 +6,14 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from horarium.supervisor import SupervisionEvent
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["WAIT_SECONDS", "Hook"]
+__all__ = ["Hook"]
 
 E = TypeVar("E", bound=SupervisionEvent)
-
-WAIT_SECONDS = 10.0
 
 
 class Hook:

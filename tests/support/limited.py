@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Outcome
     from tests.support.rig import Rig
 
-__all__ = ["Crew", "by_hand", "claimed", "limit", "most_at_once", "over", "unlimit"]
+__all__ = ["Crew", "by_hand", "claimed", "limit", "most_at_once", "over", "sent_next", "started", "states", "unlimit"]
 
 
 async def limit(rig: Rig, kind: Kind, name: str, **fields: Any) -> Limit:
@@ -59,6 +59,25 @@ async def claimed(
         for execution_id in execution_ids:
             group.start_soon(claim, execution_id)
     return got
+
+
+async def states(rig: Rig, ids: Iterable[UUID]) -> list[str]:
+    """Each execution's status, and the reason where it has one."""
+    rows = [await rig.row(each) for each in ids]
+    return [f"{row['status']} {row['reason']}" if row["reason"] else row["status"] for row in rows]
+
+
+async def started(rig: Rig, *ids: UUID, worker: str = "a worker") -> list[UUID]:
+    """Which of these a worker gets."""
+    got = await claimed(rig, *ids, worker=worker)
+    return [each for each in ids if got[each] is not None]
+
+
+async def sent_next(rig: Rig) -> list[UUID]:
+    """What a look of the publisher sends."""
+    before = len(rig.broker.sent)
+    await rig.publisher().step()
+    return [message.execution_id for message in rig.broker.sent[before:]]
 
 
 async def over(rig: Rig, attempt: Attempt | None, outcome: Outcome | None = None) -> None:

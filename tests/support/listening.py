@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import anyio
 
+from tests.support.waiting import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -40,14 +42,14 @@ class Listener:
     ended: anyio.Event = field(default_factory=anyio.Event)
     _moved: anyio.Event = field(default_factory=anyio.Event)
 
-    async def until(self, so: Callable[[], object], *, within: float = 10.0) -> None:
+    async def until(self, so: Callable[[], object], *, within: float = WAIT_SECONDS) -> None:
         """Wait until something is so."""
         with anyio.move_on_after(within):
             while not so():
                 await self._moved.wait()
         assert so(), f"not so after {within:g} s; the last events are {self.events[-3:]}"
 
-    async def hears(self, event: str, /, *, within: float = 10.0, **data: object) -> Heard:
+    async def hears(self, event: str, /, *, within: float = WAIT_SECONDS, **data: object) -> Heard:
         """The first event of this kind with this data, once it has come."""
         await self.until(lambda: self.of(event, **data), within=within)
         return self.of(event, **data)[0]

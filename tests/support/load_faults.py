@@ -181,7 +181,7 @@ def _flushed(scene: Scene) -> Iterator[None]:
 def _flush(scene: Scene) -> None:
     """Flush while messages lie there that nobody has read: the worker is held up for a moment."""
     with scene.redis_client() as connection, scene.house.frozen("worker"):
-        until(lambda: _unread(scene, connection) >= LOST_MESSAGES, within=5)
+        until(lambda: _unread(scene, connection) >= LOST_MESSAGES)
         lost, keys = _unread(scene, connection), int(connection.dbsize())
         connection.flushall()
     scene.count("keys flushed", keys)

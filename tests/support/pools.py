@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["postgres_is_sound", "redis_is_sound"]
 
-WITHIN_SECONDS = 1.0
-"""What was cancelled may go on behind a shield for a moment; a connection that is lost does not come back at all."""
 
+async def postgres_is_sound(database: Database, *, within: float = WAIT_SECONDS) -> None:
+    """Have all connections of the pool at once, and ask each.
 
-async def postgres_is_sound(database: Database) -> None:
-    """Have all connections of the pool at once, and ask each."""
+    What was cancelled may go on behind a shield for a moment; a connection that is lost does not come back at all.
+    """
     assert database._pool is not None
-    with anyio.fail_after(WITHIN_SECONDS):  # around the connections, which take a TimeoutError for a server away
+    with anyio.fail_after(within):  # around the connections, which take a TimeoutError for a server away
         async with AsyncExitStack() as stack:
             every = range(database._pool.get_max_size())
             for connection in [await stack.enter_async_context(database.connection()) for _ in every]:
@@ -37,7 +37,7 @@ async def postgres_is_sound(database: Database) -> None:
                 assert answer == asked, f"asked for {asked}, answered {answer}"
 
 
-async def redis_is_sound(pool: ConnectionPool) -> None:
+async def redis_is_sound(pool: ConnectionPool, *, within: float = WAIT_SECONDS) -> None:
     """Wait until no connection is in use, and ask each.
 
     Not through the pool: it throws away a connection that has something to read, if that has come in already.
@@ -46,7 +46,7 @@ async def redis_is_sound(pool: ConnectionPool) -> None:
     async def none_in_use() -> bool:
         return not pool._in_use_connections
 
-    await eventually(none_in_use, within=WITHIN_SECONDS)
+    await eventually(none_in_use, within=within)
     for connection in pool._available_connections:
         asked = uuid.uuid4().hex
         await connection.send_command("ECHO", asked, check_health=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrivateServer", "private_server"]
 
-END_SECONDS = 20.0
+END_SECONDS = 60.0
 
 
 @dataclass

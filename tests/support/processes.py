@@ -12,25 +12,40 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from email.message import Message
     from pathlib import Path
 
-__all__ = ["PASSWORD", "Answer", "Client", "Running", "environment", "horarium", "running", "servers_of"]
+__all__ = [
+    "END_SECONDS",
+    "PASSWORD",
+    "START_SECONDS",
+    "Answer",
+    "Client",
+    "Running",
+    "environment",
+    "horarium",
+    "running",
+    "servers_of",
+]
 
 PASSWORD = "a password of tests, and of tests only"
-START_SECONDS = 60.0
-STOP_SECONDS = 10.0
-CALL_SECONDS = 20.0
+START_SECONDS = 120.0
+"""How long is waited for what a process has to start for, beside others that start."""
+
+END_SECONDS = 60.0
+"""How long an end is waited for; whoever has promised one sooner measures it."""
+
+CALL_SECONDS = 60.0
 BANNER = re.compile(r"API\s+(http://\S+)/api/v1")
 NUMBERS = count(1)
 
@@ -55,6 +70,8 @@ class Client:
 
     url: str
     token: str | None = None
+    ticking: list[int] = field(default_factory=list)
+    """The configs that it has made and that fire by themselves."""
 
     def call(
         self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, **query: object
@@ -103,7 +120,10 @@ class Client:
             "scheduler_type": "cron",
             "schedule_config": {"cron_expression": "* * * * * *"},
         }
-        return int(self.post("/task-configs", every_second | fields)["id"])
+        made = self.post("/task-configs", every_second | fields)
+        if made["scheduler_type"] != "manual":
+            self.ticking.append(made["id"])
+        return int(made["id"])
 
     def every(self, path: str, **query: object) -> list[Any]:
         """All items of a list, page after page."""
@@ -118,7 +138,7 @@ class Client:
         """All executions of a config, newest first."""
         return self.every(f"/task-configs/{config_id}/executions", **query)
 
-    def ended(self, task_id: str, *, within: float = 10.0) -> Any:
+    def ended(self, task_id: str, *, within: float = WAIT_SECONDS) -> Any:
         """An execution, once it is final."""
 
         def final() -> Any:
@@ -164,7 +184,7 @@ class Running:
 
         return until(look, within=within)[1]
 
-    def ended(self, *, within: float = STOP_SECONDS) -> int:
+    def ended(self, *, within: float = END_SECONDS) -> int:
         """Its exit code, once it has ended."""
         return self.process.wait(within)
 

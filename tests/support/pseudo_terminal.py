@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.processes import environment
+from tests.support.processes import START_SECONDS, environment
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ __all__ = ["Terminal", "in_terminal", "program_in_terminal"]
 
 ROWS, COLUMNS = 40, 80
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SHOWN_SECONDS = 30.0
-"""What is to be shown may have to wait for a program to start, beside others."""
 
 
 @dataclass
@@ -55,15 +53,15 @@ class Terminal:
             self.raw += chunk
         return ESCAPE.sub("", self.raw.decode(errors="replace"))
 
-    async def shows(self, words: str, *, times: int = 1) -> str:
-        """All that was written, once it holds these words so often."""
+    async def shows(self, words: str, *, times: int = 1, since: int = 0) -> str:
+        """All that was written, once it holds these words so often behind its first `since` characters."""
 
         async def look() -> str:
             text = self.text()
             assert words in text or self.process.poll() is None, text
-            return text if text.count(words) >= times else ""
+            return text if text.count(words, since) >= times else ""
 
-        return await eventually(look, within=SHOWN_SECONDS)
+        return await eventually(look, within=START_SECONDS)
 
     async def ended(self) -> int:
         """Its exit code, once it has ended."""
@@ -72,7 +70,7 @@ class Terminal:
             self.text()  # a full terminal would keep it from ending
             return None if self.process.poll() is None else (self.process.returncode,)
 
-        return (await eventually(code))[0]
+        return (await eventually(code, within=START_SECONDS))[0]
 
 
 @contextmanager

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["RabbitMQ", "a_rabbitmq", "rabbitmq"]
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
-BOOT_SECONDS = 90.0
-CTL_SECONDS = 60.0
-KILL_SECONDS = 5.0
+BOOT_SECONDS = 150.0
+CTL_SECONDS = 150.0
+KILL_SECONDS = 20.0
 STOP_SECONDS = 60.0
 
 

@@ -79,7 +79,7 @@ def _delete(scene: Scene) -> None:
     """Delete the queue while messages lie there that nobody has claimed: the worker is held up for a moment."""
     queue = f"{scene.house.prefix.removesuffix(':')}.queue.default"
     with scene.house.frozen("worker"):
-        until(lambda: scene.house.rows(UNCLAIMED)[0][0] >= LOST_MESSAGES, within=10)
+        until(lambda: scene.house.rows(UNCLAIMED)[0][0] >= LOST_MESSAGES)
         lost = int(scene.house.rows(UNCLAIMED)[0][0])
         node_of(scene).ctl_now("delete_queue", queue)
     scene.count("unclaimed messages deleted", lost)

@@ -94,7 +94,7 @@ def crowd(address: tuple[str, int], size: int) -> Iterator[Crowd]:
 def _connected(address: tuple[str, int]) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST_BUFFER)
-    client.settimeout(10)
+    client.settimeout(30)
     client.connect(address)
     client.setblocking(False)
     return client

@@ -1,8 +1,7 @@
 """What tests of the broker over Redis streams share: ours started and stopped, taskiq-redis' beside it, and messages.
 
 redis          function   a connection to the database that is empty
-quick_orphans  function   for every test of a module that imports it, an orphan is one after 50 ms, and a quiet
-                          stream is waited on for 50 ms at a time
+quick_orphans  function   an orphan is one after half a second, and a quiet stream is waited on for 50 ms at a time
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from horarium.keyspace.pool import connect
 from horarium.tasks import stream_broker, stream_upkeep
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.stream_broker import GROUP, StreamBroker
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -47,8 +47,10 @@ __all__ = [
 
 KEYS = Keys()
 STREAM = KEYS.queue("default")
-QUIET_SECONDS = 0.3
-TAKE_SECONDS = 10.0
+ORPHAN_SECONDS = 0.5
+"""Long enough for a worker to say in time that it lives, twenty times over, where many others run beside it."""
+
+QUIET_SECONDS = 3 * ORPHAN_SECONDS
 
 
 @pytest.fixture
@@ -58,11 +60,11 @@ async def redis(redis_db: str) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", 0.05)
+    monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", ORPHAN_SECONDS)
     monkeypatch.setattr(stream_broker, "BLOCK_MS", 50)
-    monkeypatch.setattr(stream_upkeep, "KEEP_SECONDS", 0.01)
+    monkeypatch.setattr(stream_upkeep, "KEEP_SECONDS", ORPHAN_SECONDS / 20)
 
 
 @asynccontextmanager
@@ -103,7 +105,7 @@ def message(queue: str = "default") -> TaskMessage:
 
 async def take(messages: AsyncGenerator[AckableMessage, None]) -> AckableMessage:
     """The next message, which must come soon."""
-    with anyio.fail_after(TAKE_SECONDS):
+    with anyio.fail_after(WAIT_SECONDS):
         return await anext(messages)
 
 

@@ -65,7 +65,7 @@ class TaskiqHouse:
             swept = await self.sweeper.step()
             return swept if swept.orphaned else None
 
-        return cast("Swept", await eventually(ended, within=20))
+        return cast("Swept", await eventually(ended))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskiqWorker", "taskiq_worker"]
 
-END_SECONDS = 15.0
+END_SECONDS = 45.0
 
 
 @dataclass

@@ -221,13 +221,15 @@ async def tracks(tracker: Annotated[ProgressTracker[Any], TaskiqDepends()]) -> N
 
 
 @task("test.noisy")
-async def noisy(lines: int) -> None:
-    """Log that many lines, and let others run now and then."""
-    log = logging.getLogger("app.noisy")
-    for number in range(1, lines + 1):
-        log.info("line %06d of many", number)
-        if number % 50 == 0:
-            await asyncio.sleep(0)
+async def noisy(lines: int, mark: str | None = None) -> int:
+    """Log that many lines, more until there is a file `mark`, and let others run now and then; how many it were."""
+    log, number = logging.getLogger("app.noisy"), 0
+    while number < lines or (mark is not None and not Path(mark).exists()):  # noqa: ASYNC240 - another makes it
+        for _ in range(50):
+            number += 1
+            log.info("line %06d of many", number)
+        await asyncio.sleep(0)
+    return number
 
 
 @task("test.plain_reports")

@@ -151,7 +151,7 @@ class Workbench:
             path = anyio.Path(mark)
             return await path.exists() and bool(await path.read_text())
 
-        await eventually(begun, within=15)
+        await eventually(begun)
         return execution_id
 
     async def cancel(self, execution_id: UUID) -> asyncpg.Record:
@@ -178,7 +178,7 @@ class Workbench:
             row = await self.read(execution_id)
             return row if row["completed_at"] is not None or row["status"] == "retrying" else None
 
-        return cast("asyncpg.Record", await eventually(settled, within=15))
+        return cast("asyncpg.Record", await eventually(settled))
 
     async def kicked(self, task_id: str, status: str | None = None) -> asyncpg.Record:
         """The row of what an app has kicked, once it has this status, or is final."""
@@ -188,7 +188,7 @@ class Workbench:
                 row = await QUERIES.execution_public.row(connection, task_id=UUID(task_id))
             return row if row and (row["completed_at"] if status is None else row["status"] == status) else None
 
-        return cast("asyncpg.Record", await eventually(there, within=15))
+        return cast("asyncpg.Record", await eventually(there))
 
     async def external(self) -> list[asyncpg.Record]:
         """Every row without a config, in the order in which they were made."""
@@ -202,7 +202,7 @@ class Workbench:
             row = await self.read(execution_id)
             return row if row["status"] == status else None
 
-        return cast("asyncpg.Record", await eventually(there, within=15))
+        return cast("asyncpg.Record", await eventually(there))
 
     async def all_acknowledged(self) -> bool:
         """Whether the broker holds no message any more."""

@@ -106,7 +106,7 @@ def launched(tmp_path: Path, nth: int, counts: str = "lambda: True") -> tuple[in
         f"kill_at('test.here', {nth}, {str(mark)!r}, {counts})\n"
         "crashpoint('test.elsewhere')\nfor _ in range(3): crashpoint('test.here')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False, timeout=15)  # noqa: S603 - ourselves
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False, timeout=45)  # noqa: S603 - ourselves
     return done.returncode, mark.read_text() if mark.exists() else ""
 
 
@@ -133,7 +133,7 @@ def test_the_launcher_refuses_a_name_that_stands_nowhere(tmp_path: Path) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=15,
+        timeout=45,
     )
     assert done.returncode == 2
     assert "no.such_name" in done.stderr

@@ -81,7 +81,7 @@ def make(*arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=15,
+        timeout=45,
     )
     return run.stdout
 
@@ -223,7 +223,7 @@ def test_the_health_check_as_written_follows_livez(status: int, healthy: bool) -
             env={"HORARIUM_PORT": str(port), "http_proxy": "http://127.0.0.1:1"},
             capture_output=True,
             check=False,
-            timeout=15,
+            timeout=45,
         )
     assert (run.returncode == 0) is healthy
 

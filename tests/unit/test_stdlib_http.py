@@ -21,7 +21,7 @@ def printed(code: str, *options: str, cwd: Path) -> Path:
         capture_output=True,
         text=True,
         check=True,
-        timeout=15,
+        timeout=45,
     )
     return Path(run.stdout.strip())
 

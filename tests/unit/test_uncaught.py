@@ -32,7 +32,7 @@ main()
 
 
 def test_an_error_in_a_thread_in_a_finaliser_and_at_the_top_are_three_lines_and_nothing_else() -> None:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - our own words only
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=45, check=False)  # noqa: S603 - our own words only
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert ended.returncode == 1

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import anyio
 import pytest
 
 from horarium.audit_log import Author
-from horarium.errors import Conflict, Forbidden, InvalidInput
-from horarium.model import ApplyRequest
+from horarium.errors import Forbidden, InvalidInput
 from tests.support.coverage import SOUND
+from tests.support.declaring import HOURLY, PAST, apply, declared, done, id_of, posting
 from tests.support.rig import NOON, Rig
 
-if TYPE_CHECKING:
-    from horarium.declared import Plan
-
 pytestmark = pytest.mark.anyio
-
-OPERATOR = Author("user", None, "an operator")
-EVERY_SECOND = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "* * * * * *"}}
-HOURLY = {"scheduler_type": "interval", "schedule_config": {"hours": 1}}
-PAST = {"scheduler_type": "date", "schedule_config": {"run_date": "2020-01-01T00:00:00Z"}}
-
-
-def declared(name: str, **fields: object) -> dict[str, Any]:
-    return {"name": name, "task_type": "echo", "parameters": {"message": "hello"}, **EVERY_SECOND, **fields}
-
-
-def posting(name: str, body: object) -> dict[str, Any]:
-    parameters = {"method": "POST", "url": "https://example.org", "body": body}
-    return declared(name, task_type="http_request", parameters=parameters)
-
-
-async def apply(rig: Rig, *configs: dict[str, Any], by: Author = OPERATOR, **how: object) -> Plan:
-    return await rig.applying.apply(ApplyRequest.model_validate({"configs": configs, **how}), by=by)
-
-
-def done(plan: Plan) -> tuple[list[str], list[str], list[str], list[str]]:
-    """The names created, updated, deleted and left alone."""
-    created = [each.wanted["name"] for each in plan.creations]
-    updated = [each.old["name"] for each in plan.updates]
-    return created, updated, [row["name"] for row in plan.deletions], plan.unchanged
-
-
-async def id_of(rig: Rig, name: str) -> int:
-    return int(await rig.sql("SELECT id FROM task_configs WHERE name = $1 AND deleted_at IS NULL", name))
 
 
 async def everything(rig: Rig) -> Any:
@@ -313,110 +280,6 @@ async def test_an_operator_declares_nothing_that_is_an_admins_to_say(rig: Rig, m
 
 def _refuse(*_: object) -> None:
     raise Forbidden("only an admin may")
-
-
-# Prune
-
-
-async def test_without_prune_nothing_is_removed(rig: Rig) -> None:
-    await apply(rig, declared("a"))
-
-    assert done(await apply(rig, declared("b"))) == (["b"], [], [], [])
-    assert await id_of(rig, "a")
-
-
-async def test_a_source_removes_what_it_has_declared_and_nothing_else(rig: Rig) -> None:
-    by_hand = await rig.config(name="by hand")
-    await apply(rig, declared("theirs"), source="theirs")
-    await apply(rig, declared("ours"), declared("ours too"), source="ours")
-
-    plan = await apply(rig, declared("ours"), source="ours", prune=True)
-
-    assert done(plan) == ([], [], ["ours too"], ["ours"])
-    assert await rig.status(by_hand) == "active"
-    assert await id_of(rig, "theirs")
-
-
-async def test_without_a_source_what_no_source_has_declared_is_removed(rig: Rig) -> None:
-    await rig.config(name="by hand")
-    await apply(rig, declared("theirs"), source="theirs")
-
-    assert done(await apply(rig, declared("a"), prune=True)) == (["a"], [], ["by hand"], [])
-
-
-async def test_a_source_takes_a_config_over_in_plain_sight_and_none_leaves_it(rig: Rig) -> None:
-    await apply(rig, declared("a"))
-
-    taken = await apply(rig, declared("a"), source="ours")
-    left = await apply(rig, declared("a"))
-
-    assert [list(each.fields) for each in taken.updates] == [["source"]]
-    assert done(left)[3] == ["a"]
-    assert (await rig.config_row(await id_of(rig, "a")))["source"] == "ours"
-
-
-# Others at the same time
-
-
-async def test_what_changes_between_the_reading_and_the_lock_is_read_again(rig: Rig) -> None:
-    """A guard that is out is an edit that is lost: the version that was read is the one that must be held."""
-    await apply(rig, declared("a"))
-    config = await id_of(rig, "a")
-    planned, edits = rig.applying._planned, []
-
-    async def overtaken(*args: Any) -> Plan:
-        plan = await planned(*args)
-        if not edits:
-            edits.append(await rig.task_configs.pause(config, reason="meanwhile", until=None))
-        return plan
-
-    rig.applying._planned = overtaken  # type: ignore[method-assign]
-    await apply(rig, declared("a", priority=1))
-
-    row = await rig.config_row(config)
-    assert (row["status"], row["paused_reason"], row["priority"]) == ("paused", "meanwhile", 1)
-
-
-async def test_one_that_is_always_overtaken_gives_up_with_a_conflict(rig: Rig) -> None:
-    await apply(rig, declared("a"))
-    config = await id_of(rig, "a")
-    planned = rig.applying._planned
-
-    async def overtaken(*args: Any) -> Plan:
-        plan = await planned(*args)
-        await rig.sql("UPDATE task_configs SET version = version + 1 WHERE id = $1", config)
-        return plan
-
-    rig.applying._planned = overtaken  # type: ignore[method-assign]
-    with pytest.raises(Conflict, match="changing the same"):
-        await apply(rig, declared("a", priority=1))
-
-
-async def test_many_declarations_of_the_same_configs_at_once_make_each_once(rig: Rig) -> None:
-    configs = [declared(f"config {number}", **HOURLY) for number in range(30)]
-    plans: list[Plan] = []
-
-    async def one(number: int) -> None:
-        mine = [{**each, "priority": number % 2} for each in configs]
-        plans.append(await apply(rig, *(mine if number % 2 else reversed(mine)), prune=True))
-
-    async with anyio.create_task_group() as group:
-        for number in range(6):
-            group.start_soon(one, number)
-
-    assert sum(len(plan.creations) for plan in plans) == 30
-    assert await rig.sql("SELECT count(*) FROM task_configs WHERE deleted_at IS NULL") == 30
-    assert len(plans) == 6
-
-
-async def test_new_configs_are_inserted_in_the_order_of_their_names(rig: Rig) -> None:
-    """Two declarations of the same names, in whatever order, wait for each other and not in a circle."""
-    await apply(rig, declared("b"), declared("c"), declared("a"))
-
-    async with rig.database.connection() as connection:
-        rows = await connection.fetch("SELECT name FROM task_configs ORDER BY id")
-
-    assert [row["name"] for row in rows] == ["a", "b", "c"]
 
 
 # What is written down

@@ -13,7 +13,7 @@ from tests.support.scenes import OnARig, checkpoints_of
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixtures("in_silence")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_silence")]
 
 ECHO = {"task_type": "echo", "parameters": {"message": "hello"}, "scheduler_type": "cron", "overlap": "allow_all"}
 BEFORE = ({"name": name, **ECHO, "schedule_config": {"cron_expression": "* * * * * *"}} for name in ("edited", "gone"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -16,42 +15,18 @@ from horarium.actors.auditor import Auditor
 from horarium.audit import Audit
 from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.workers import WorkerBeat
-from horarium.model import BackfillRequest, TaskConfigPatch
 from horarium.sql.queries import QUERIES
 from horarium.supervisor import ChildContext
+from tests.support.audits import LATER, audited, punctual, without_rest
 from tests.support.rig import NOON
 from tests.support.waiting import eventually, report
 
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-pytestmark = pytest.mark.anyio
+__all__ = ["without_rest"]
 
-LATER = 40
-"""Seconds after which ticks that have no row are late enough to be missed."""
-
-
-@pytest.fixture(autouse=True)
-def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditor_module, "IDLE_SHARE", 0.0)
-    monkeypatch.setattr(auditor_module, "READING_SHARE", 0.0)
-
-
-async def punctual(rig: Rig) -> None:
-    """Rows were made at their tick: the rig's clock stands in 2024, Postgres' does not."""
-    await rig.sql("UPDATE executions SET created_at = coalesce(tick_until, tick_at) WHERE tick_at IS NOT NULL")
-
-
-async def audited(rig: Rig, *, after: float = LATER) -> list[tuple[str, str, int]]:
-    """What two passes find, seconds after the present."""
-    await punctual(rig)
-    await rig.sql("UPDATE executions SET status = 'success', completed_at = now() WHERE completed_at IS NULL")
-    auditor, audit = rig.auditor()
-    rig.clock.passes(after)
-    await auditor.step()
-    await auditor.step()
-    rig.clock.passes(-after)
-    return [(finding.kind, finding.subject, finding.count) for finding in audit.findings]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_rest")]
 
 
 async def truth(answer: bool) -> bool:
@@ -320,111 +295,6 @@ async def test_who_stands_by_audits_nothing_and_forgets_what_it_found(
         group.cancel_scope.cancel()
 
     assert audit.passes > 0
-
-
-# What is right
-
-
-async def test_a_paused_config_owes_nothing_until_it_is_resumed(rig: Rig) -> None:
-    config = await rig.config()
-    await rig.fire_each_second(5)
-    await rig.task_configs.pause(config, reason=None, until=None)
-    rig.clock.passes(120)
-    assert await audited(rig) == []
-
-    await rig.task_configs.resume(config)
-    await rig.fire(after=1)
-
-    assert await audited(rig, after=30) == []
-
-
-async def test_a_backfill_of_skipped_ticks_and_of_what_was_before_is_sound(rig: Rig) -> None:
-    config = await rig.config(catchup="skip")
-    await rig.fire(after=60)
-    await rig.backfills.make(config, BackfillRequest(start=NOON - timedelta(seconds=30), end=rig.clock.now))
-    await rig.fire(after=10)
-
-    assert await audited(rig, after=LATER / 2) == []
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"schedule_config": {"cron_expression": "30 * * * *"}, "start_at": "2024-05-08T14:00:00Z"},
-        {"schedule_config": {"cron_expression": "* * * * *"}, "end_at": "2024-05-08T12:10:00Z"},
-        {"scheduler_type": "date", "schedule_config": {"run_date": "2024-05-08T12:30:00Z"}},
-        {"scheduler_type": "interval", "schedule_config": {"seconds": 7}},
-        {"schedule_config": {"cron_expression": "0 3 29 2 *"}},
-    ],
-    ids=["starts later", "has ended", "a date", "an interval", "hardly ever"],
-)
-async def test_a_schedule_with_limits_is_sound(rig: Rig, config: dict[str, Any]) -> None:
-    await rig.config(**config)
-    for _ in range(60):
-        await rig.fire(after=240)
-
-    assert await audited(rig, after=29) == []
-
-
-@pytest.mark.parametrize("start", ["2024-03-30T20:00:00+00:00", "2024-10-26T20:00:00+00:00"], ids=["spring", "autumn"])
-@pytest.mark.parametrize("expression", ["30 2 * * *", "*/15 * * * *", "15 1-4 * * *"])
-async def test_a_night_in_which_the_clocks_change_is_sound(rig: Rig, start: str, expression: str) -> None:
-    rig.clock.now = type(NOON).fromisoformat(start)
-    await rig.config(schedule_config={"cron_expression": expression, "timezone": "Europe/Berlin"})
-    found = []
-    for _ in range(10):
-        await rig.fire(after=3600)
-        found += await audited(rig, after=29)
-
-    assert found == []
-
-
-@pytest.mark.parametrize("seed", range(12))
-async def test_whatever_is_done_to_configs_an_audit_of_what_the_dispatcher_wrote_finds_nothing(
-    rig: Rig, seed: int
-) -> None:
-    """Outages, pauses, edits, stops and clean-ups in any order, under every catch-up policy."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    expressions = ["* * * * * *", "*/7 * * * * *", "* * * * *", "*/13 * * * *"]
-    configs = [
-        await rig.config(
-            catchup=chance.choice(["skip", "latest", "all"]),
-            max_catchup_runs=chance.choice([1, 10]),
-            schedule_config={"cron_expression": chance.choice(expressions)},
-        )
-        for _ in range(4)
-    ]
-    for _ in range(25):
-        config = chance.choice(configs)
-        match chance.choice(["pause", "resume", "edit", "stop", "start", "fire", "fire", "fire", "outage"]):
-            case "pause" if await rig.status(config) == "active":
-                await rig.task_configs.pause(config, reason=None, until=None)
-            case "resume" if await rig.status(config) == "paused":
-                await rig.task_configs.resume(config)
-            case "edit":
-                patch = TaskConfigPatch(schedule_config={"cron_expression": chance.choice(expressions)})
-                await rig.task_configs.edit(config, patch, version=None)
-            case "stop" if await rig.status(config) in ("active", "paused"):
-                await rig.task_configs.stop(config)
-            case "start" if await rig.status(config) == "inactive":
-                await rig.task_configs.start(config)
-            case "outage":
-                rig.clock.passes(chance.choice([30, 600, 5000]))
-        await rig.finish_all()
-        await rig.fire(after=chance.random() * 20)
-        assert await audited(rig, after=29) == []
-
-
-async def test_a_config_that_makes_no_sense_is_counted_and_costs_the_others_nothing(rig: Rig) -> None:
-    bad, good = await rig.config(), await rig.config()
-    await rig.sql("UPDATE task_configs SET schedule_config = '{}' WHERE id = $1", bad)
-    auditor, _ = rig.auditor()
-    rig.clock.passes(60)
-
-    done = await auditor.step()
-
-    assert (done.unreadable, done.configs, done.ticks) == (1, 1, 30)
-    assert good
 
 
 # What it costs

@@ -2,63 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from horarium import backfill as backfill_module
 from horarium.errors import Conflict, InvalidInput, NotFound
-from horarium.messages import Publish
-from horarium.model import BackfillRequest
-from horarium.outcome import Succeeded, decide
-from horarium.sql import executions
-from tests.support.coverage import SOUND, Faults, expected_ticks, faults
-from tests.support.rig import NOON
+from tests.support.backfills import at, backfill, backfilled, counts, faults_of_schedule, seconds_of, states
+from tests.support.coverage import SOUND
 from tests.support.together import at_once
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    import asyncpg
-
-    from horarium.model import Backfill
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
-
-
-def at(seconds: float) -> datetime:
-    """An instant, in seconds after noon."""
-    return NOON + timedelta(seconds=seconds)
-
-
-async def backfill(rig: Rig, config: int, first: float, last: float, **more: Any) -> Backfill:
-    """Backfill from one second after noon, or before, to another."""
-    body = BackfillRequest(start=at(first), end=at(last), **more)
-    return await rig.backfills.make(config, body)
-
-
-async def counts(rig: Rig, config: int, first: float, last: float, **more: Any) -> tuple[int, int]:
-    done = await backfill(rig, config, first, last, **more)
-    return done.created, done.skipped
-
-
-async def faults_of_schedule(rig: Rig, config: int, *, after: datetime = NOON) -> Faults:
-    """What is wrong with the schedule's own rows, for the ticks it has owed since `after`."""
-    rows = [row for row in await rig.rows(config) if row["trigger"] == "schedule"]
-    return faults(rows, expected_ticks(await rig.config_row(config), after, rig.clock.now))
-
-
-async def backfilled(rig: Rig, config: int) -> list[asyncpg.Record]:
-    """The rows that were made, in the order of the ticks they are about."""
-    rows = [row for row in await rig.rows(config) if row["trigger"] == "backfill"]
-    return sorted(rows, key=lambda row: row["tick_at"] or row["for_tick"])
-
-
-async def seconds_of(rig: Rig, config: int, column: str) -> list[float]:
-    rows = await backfilled(rig, config)
-    return [(row[column] - NOON).total_seconds() for row in rows if row[column] is not None]
 
 
 # Which ticks get which rows
@@ -222,126 +179,6 @@ async def test_retention_may_take_backfilled_rows_and_never_the_schedules_place(
     await rig.cleanup(days=1).step()
 
     assert await rig.said_of(config) == [(3600, 1, "success", None)]
-
-
-# How the runs are to each other, and to the schedule's
-
-
-async def states(rig: Rig, config: int) -> list[str]:
-    return [f"{row['status']}{' buffered' if row['buffered'] else ''}" for row in await backfilled(rig, config)]
-
-
-async def test_all_at_once_where_the_config_allows_it(rig: Rig) -> None:
-    config = await rig.config()
-    with rig.mailboxes.publisher.bind() as inbox:
-        await backfill(rig, config, -3, -1)
-
-        assert inbox.receive_nowait() == Publish(tuple(row["id"] for row in await backfilled(rig, config)))
-    assert await states(rig, config) == ["pending"] * 3
-
-
-@pytest.mark.parametrize("overlap", ["skip", "buffer_one", "buffer_all", "cancel_other"])
-async def test_one_after_the_other_from_the_oldest_on_where_it_does_not(rig: Rig, overlap: str) -> None:
-    config = await rig.config(overlap=overlap, catchup="skip")
-    await rig.fire(after=60)
-    await rig.finish_all()
-    await backfill(rig, config, -1, 2)
-    assert await states(rig, config) == ["pending", *["pending buffered"] * 3]
-
-    ran = [await run_next(rig, config) for _ in range(4)]
-
-    assert ran == [at(-1), at(0), at(1), at(2)]
-    assert await states(rig, config) == ["success"] * 4
-
-
-async def run_next(rig: Rig, config: int) -> datetime | None:
-    """Let the one execution that may run succeed; the tick its worker is told."""
-    await rig.publisher().step([row["id"] for row in await rig.rows(config)])
-    (waiting,) = [row for row in await rig.rows(config) if row["status"] == "queued"]
-    attempt = await rig.claimed(waiting["id"])
-    await rig.ledger().finish(attempt, decide(attempt, Succeeded(None)))
-    return attempt.tick_at
-
-
-@pytest.mark.parametrize(
-    ("config_says", "asked_for", "first_two"),
-    [("skip", "allow_all", ["pending"] * 2), ("allow_all", "buffer_all", ["pending", "pending buffered"])],
-)
-async def test_the_request_may_say_otherwise_for_its_runs(
-    rig: Rig, config_says: str, asked_for: str, first_two: list[str]
-) -> None:
-    config = await rig.config(overlap=config_says)
-
-    await backfill(rig, config, -2, -1, overlap=asked_for)
-
-    assert await states(rig, config) == first_two
-
-
-@pytest.mark.parametrize("overlap", ["skip", "buffer_one", "buffer_all"])
-async def test_a_tick_waits_for_the_run_under_way_and_goes_before_the_rest(rig: Rig, overlap: str) -> None:
-    """A backfill costs the schedule no tick."""
-    config = await rig.config(overlap=overlap)
-    await backfill(rig, config, -3, -1)
-    await rig.age(10)
-
-    await rig.fire(after=1)
-
-    (tick,) = [row for row in await rig.rows(config) if row["trigger"] == "schedule"]
-    assert (tick["status"], tick["buffered"]) == ("pending", True)
-    assert [await run_next(rig, config) for _ in range(4)] == [at(-3), at(1), at(-2), at(-1)]
-
-
-async def test_a_second_tick_that_finds_one_waiting_is_skipped_as_ever(rig: Rig) -> None:
-    config = await rig.config(overlap="skip")
-    await backfill(rig, config, -3, -1)
-    await rig.age(10)
-
-    await rig.fire_each_second(2)
-
-    ticks = [row["status"] for row in await rig.rows(config) if row["trigger"] == "schedule"]
-    assert ticks == ["pending", "skipped"]
-
-
-async def test_a_tick_that_cancels_others_leaves_a_backfill_waiting(rig: Rig) -> None:
-    config = await rig.config(overlap="cancel_other")
-    await backfill(rig, config, -3, -1)
-
-    await rig.fire(after=1)
-
-    assert await states(rig, config) == ["cancelled", *["pending buffered"] * 2]
-    (tick,) = [row for row in await rig.rows(config) if row["trigger"] == "schedule"]
-    assert tick["status"] == "queued"
-
-
-async def test_what_may_overlap_waits_for_nothing_but_the_backfill(rig: Rig) -> None:
-    """Otherwise a config that always runs something would never get to its past."""
-    config = await rig.config()
-    await rig.fire(after=1)
-
-    await backfill(rig, config, -2, -1, overlap="buffer_all")
-
-    assert await states(rig, config) == ["pending", "pending buffered"]
-
-
-async def test_the_waiting_of_a_backfill_fills_no_buffer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executions, "MOST_BUFFERED", 2)
-    config = await rig.config(overlap="buffer_all")
-    await backfill(rig, config, -5, -1)
-
-    await rig.fire_each_second(3)
-
-    ticks = [row["status"] for row in await rig.rows(config) if row["trigger"] == "schedule"]
-    assert ticks == ["pending", "pending", "skipped"]
-
-
-async def test_jitter_is_for_the_schedule_alone(rig: Rig) -> None:
-    config = await rig.config(jitter_seconds=3600, schedule_config={"cron_expression": "0 * * * *"})
-
-    await backfill(rig, config, -7200, -1)
-
-    assert await states(rig, config) == ["pending"] * 2
-    assert (await rig.publisher().step()).published == 0
-    assert (await rig.publisher().step([row["id"] for row in await rig.rows(config)])).published == 2
 
 
 # What is refused

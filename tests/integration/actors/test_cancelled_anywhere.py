@@ -30,7 +30,7 @@ from tests.support.scenes import BY_HAND, OnARig, checkpoints_of
 if TYPE_CHECKING:
     from uuid import UUID
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixtures("in_silence")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_silence")]
 
 EACH_MINUTE = {"schedule_config": {"cron_expression": "* * * * *"}}
 NOBODYS = 999_999_999

@@ -22,7 +22,7 @@ from tests.support.scenes import OnARig, checkpoints_of
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixtures("in_silence")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_silence")]
 
 FEW = 2
 USERS = 4  # of either pool at once: some wait for what others hold
@@ -102,14 +102,14 @@ async def test_users_of_few_connections_cancelled_anywhere_get_their_own_answers
 async def test_a_connection_to_postgres_that_is_not_handed_back_is_missed(rig: Rig) -> None:
     async with rig.database.connection():
         with pytest.raises(TimeoutError):
-            await postgres_is_sound(rig.database)
+            await postgres_is_sound(rig.database, within=1)
 
 
 async def test_a_connection_to_redis_that_is_not_handed_back_is_missed(rig: Rig) -> None:
     connection = await rig.redis.connection_pool.get_connection()
 
     with pytest.raises(AssertionError, match="after 1 s"):
-        await redis_is_sound(rig.redis.connection_pool)
+        await redis_is_sound(rig.redis.connection_pool, within=1)
     await rig.redis.connection_pool.release(connection)
 
 

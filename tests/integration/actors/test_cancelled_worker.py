@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt
     from tests.support.rig import Rig
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixtures("in_silence")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_silence")]
 
 WORKER, OTHER = "worker", "another worker"
 
@@ -73,7 +73,7 @@ async def let_it_end(ledger: Ledger) -> None:
     async def idle() -> bool:
         return not (ledger._claims._sender or ledger._finishes._sender)
 
-    await eventually(idle, within=1)
+    await eventually(idle)
 
 
 class LedgerClaims(OnALedger):

@@ -365,5 +365,5 @@ async def test_a_lease_that_is_ours_again_needs_no_nudge(rig: Rig) -> None:
             await anyio.wait_all_tasks_blocked()
             lease.leads = True
 
-            await eventually(written, within=5)
+            await eventually(written)
             group.cancel_scope.cancel()

@@ -12,7 +12,7 @@ from horarium.tasks.orders import Orders
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 
 async def told(rig: Rig, worker: str, state: str, *, heard_ago: float = 0.0) -> None:

@@ -20,6 +20,7 @@ from horarium.tasks.giving_back import give_back
 from horarium.tasks.message import TaskMessage
 from horarium.tasks.unsent import Unsent
 from tests.support.adopted_app import app_over
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def broker(rabbitmq: RabbitMQ) -> AsyncIterator[AdoptedBroker]:
 
 async def received(broker: AdoptedBroker) -> dict[str, Any]:
     """The next message that a worker gets, acknowledged."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         async for delivery in broker.app.listen():
             await delivery.ack()  # type: ignore[union-attr]  # this broker's always can be
             return dict(json.loads(delivery.data))  # type: ignore[union-attr]  # as above

@@ -23,6 +23,7 @@ from horarium.tasks.stream_broker import StreamBroker
 from tests.support import amqp_consumer
 from tests.support.amqp import id_of, message, started, take
 from tests.support.rabbitmq import free_ports
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from horarium.tasks.message import TaskMessage
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
-
-HEAL_SECONDS = 10.0
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ async def messages(broker: AmqpBroker) -> AsyncIterator[AsyncGenerator[AckableMe
         yield messages
 
 
-async def eventually(step: Callable[[], Awaitable[bool]], seconds: float = HEAL_SECONDS) -> None:
+async def eventually(step: Callable[[], Awaitable[bool]], seconds: float = WAIT_SECONDS) -> None:
     """Return once `step` is true; Unavailable counts as not yet."""
     with anyio.fail_after(seconds):
         while True:
@@ -203,7 +202,7 @@ async def test_an_unreadable_message_ends_in_the_dead_letter_queue(
 async def dead_letter(broker: AmqpBroker, queue: str) -> bytes:
     connection = await connect(broker.url)
     async with connection, connection.channel() as channel:
-        found = await (await channel.get_queue(queue)).get(timeout=HEAL_SECONDS)
+        found = await (await channel.get_queue(queue)).get(timeout=WAIT_SECONDS)
         assert found is not None
         await found.ack()
         assert found.headers["x-first-death-reason"] == "rejected"
@@ -344,7 +343,7 @@ async def test_a_memory_alarm_fails_a_publish_within_its_deadline(broker: AmqpBr
             await broker.publish([message() for _ in range(500)])
         with pytest.raises(Unavailable):
             await broker.publish([message("unseen")])
-        assert time.monotonic() - began < 2 * PUBLISH_SECONDS + 1
+        assert time.monotonic() - began < 4 * PUBLISH_SECONDS
     finally:
         await rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
 

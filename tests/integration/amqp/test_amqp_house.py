@@ -13,7 +13,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from tests.support.rabbitmq import RabbitMQ
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_every_second_fires_over_rabbitmq_and_runs_by_hand_do_too(rabbitmq: RabbitMQ) -> None:

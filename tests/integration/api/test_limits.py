@@ -154,4 +154,4 @@ async def test_an_execution_without_room_says_so_and_runs_when_the_limit_is_gone
         return [row["status"] for row in rows] == ["success"] * len(runs)
 
     assert "limited" in {row["reason"] for row in waiting}
-    await eventually(all_done, within=5)
+    await eventually(all_done)

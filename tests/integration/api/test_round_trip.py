@@ -13,7 +13,7 @@ from horarium.manifest import parse, written
 if TYPE_CHECKING:
     from tests.support.tree import House
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 APPLY = "/api/v1/task-configs/apply"
 SOURCE = "a round trip"

@@ -21,7 +21,7 @@ from tests.support.tree import PASSWORD, House
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -197,7 +197,9 @@ async def test_a_watched_tree_is_redrawn_in_place_until_ctrl_c(login: Path) -> N
 
 
 async def test_a_watched_tree_waits_for_an_api_that_is_away(tmp_path: Path) -> None:
-    with in_terminal("tree", "--watch", "--url", NOBODY, token="abc", config_dir=tmp_path) as terminal:
+    with in_terminal(
+        "tree", "--watch", "--interval", "0.1", "--url", NOBODY, token="abc", config_dir=tmp_path
+    ) as terminal:
         text = await terminal.shows("away for 1s, asking again")
         terminal.process.send_signal(signal.SIGINT)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["login"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 NUMBERS = count(1)
 FAR = "2099-01-31T09:00:00Z"

@@ -15,7 +15,7 @@ from horarium.client.credentials import GivenToken
 from horarium.client.transport import open_transport
 from tests.support.logins import expire, stored
 from tests.support.tree import PASSWORD, House
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -45,13 +45,13 @@ async def followed(url: str, token: str, **options: Any) -> AsyncIterator[AsyncG
 
 
 async def next_of(events: AsyncGenerator[Event, None], count: int) -> list[Event]:
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         return [await anext(events) for _ in range(count)]
 
 
 async def hears(events: AsyncGenerator[Event, None], action: str) -> Event:
     """The next event of a config with this action."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         return await anext(each async for each in events if each.data.get("action") == action)
 
 
@@ -183,7 +183,7 @@ async def test_a_connection_that_has_gone_silent_is_made_anew_and_nothing_is_mis
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first answer stays open and says nothing more."""
-    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 2.0)
     async with following_script((200, event(1) + STAYS_OPEN), (200, event(2))) as (script, events):
         heard = await next_of(events, 2)
 

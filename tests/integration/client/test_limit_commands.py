@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["login"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 
 async def test_a_limit_is_set_listed_and_removed(login: Path) -> None:

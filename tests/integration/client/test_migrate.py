@@ -19,7 +19,7 @@ from tests.support.servers import temporary_data_dir
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 KNOWN = len(migrations())
 UP_TO_DATE = f"The database is at migration {KNOWN}, as this horarium wants it."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["login"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 URL = "http://127.0.0.1:9/hooks"
 

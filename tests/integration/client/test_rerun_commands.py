@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["login"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 NUMBERS = count(1)
 HOURLY = {"scheduler_type": "interval", "schedule_config": {"hours": 1, "anchor": "2026-01-01T00:00:00Z"}}

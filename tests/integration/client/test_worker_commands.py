@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["login"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 async def kept_alive(house: House, worker_id: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.rabbitmq import RabbitMQ
     from tests.support.tree import House
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
 async def doctor(house: House, tmp_path: Path, *arguments: str, **settings: object) -> Run:

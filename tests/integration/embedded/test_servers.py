@@ -29,7 +29,7 @@ from horarium.keyspace.pool import connect, redis_errors
 from horarium.supervisor import ChildContext, ChildExited, ChildRestarted, ChildSpec, Supervisor, SupervisorSpec
 from tests.support import embedded_owner
 from tests.support.servers import temporary_data_dir
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from horarium.supervisor import SupervisionEvent
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 A_CHILD = ChildContext("a server", 1)
 
@@ -76,7 +76,7 @@ def main_process(path: Path) -> psutil.Process:
 
 
 async def sql(server: EmbeddedPostgres, statement: str) -> Any:
-    connection = await asyncpg.connect(server.url, timeout=5)
+    connection = await asyncpg.connect(server.url, timeout=WAIT_SECONDS)
     try:
         return await connection.fetchval(statement)
     finally:
@@ -364,7 +364,7 @@ async def test_a_redis_that_runs_and_answers_nobody_is_away_within_the_deadline_
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every wait inside has its timeout, but there are many: retries of the command, and of each connection."""
-    monkeypatch.setattr(pool_module, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(pool_module, "CALL_SECONDS", 2.0)
     async with up(cache := EmbeddedRedis(data_dir)), connect(cache.url) as connection:
         # given
         await connection.ping()
@@ -384,9 +384,9 @@ async def test_a_server_that_runs_and_answers_nobody_is_replaced(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, server_type: type[EmbeddedPostgres | EmbeddedRedis]
 ) -> None:
     monkeypatch.setattr(asking, "EVERY_SECONDS", 0.1)
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 2.0)
     events: list[SupervisionEvent] = []
-    child = ChildSpec("server", server_type(data_dir).run, watchdog=2.0, shutdown=STOP_SECONDS, start_timeout=60)
+    child = ChildSpec("server", server_type(data_dir).run, watchdog=5.0, shutdown=STOP_SECONDS, start_timeout=60)
     supervisor = Supervisor(SupervisorSpec("root", (child,)), on_event=events.append)
     async with anyio.create_task_group() as group:
         await group.start(lambda *, task_status: supervisor.run(task_status=task_status))

@@ -9,27 +9,25 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from horarium.actors import api
 from horarium.clock import utc_now
 from horarium.http import streams
 from tests.support.listening import Listener, listening
 from tests.support.tree import a_tree
-from tests.support.waiting import eventually, report
+from tests.support.waiting import WAIT_SECONDS, eventually, report
 
 if TYPE_CHECKING:
     from tests.support.tree import House
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
-
-WITHIN_SECONDS = streams.RECHECK_SECONDS + 2.0
+pytestmark = pytest.mark.anyio
 
 
-async def ends(heard: Listener) -> float:
-    """How long it took the stream to end."""
+async def ends(heard: Listener) -> None:
+    """Wait for the end of the stream."""
     began = time.monotonic()
-    with anyio.fail_after(WITHIN_SECONDS):
+    with anyio.fail_after(WAIT_SECONDS):
         await heard.ended.wait()
     report(f"ended after {time.monotonic() - began:.1f} s")
-    return time.monotonic() - began
 
 
 async def user_of(house: House, token: str) -> int:
@@ -70,14 +68,14 @@ async def test_it_ends_when_the_api_key_is_taken_back(house: House) -> None:
 async def test_it_ends_when_the_token_has_run_out(house: House) -> None:
     user = await house.user()
     lifetime = timedelta(seconds=house.resources.settings.access_token_seconds)
-    nearly_over = utc_now() - lifetime + timedelta(seconds=2)
+    nearly_over = utc_now() - lifetime + timedelta(seconds=5)
     token, expires_at = house.resources.access_tokens.issue(user, 1, now=nearly_over)
     async with listening(house, token=token) as heard:
         await ends(heard)
 
     late = (utc_now() - expires_at).total_seconds()
     report(f"ended {late:.2f} s after the token")
-    assert 0 <= late < 0.5
+    assert 0 <= late < streams.RECHECK_SECONDS, "it was seen to, and not found out"
 
 
 async def test_others_hear_on_when_one_stream_ends(house: House) -> None:
@@ -92,21 +90,18 @@ async def test_others_hear_on_when_one_stream_ends(house: House) -> None:
 
 
 async def test_open_streams_do_not_hold_up_an_api_that_stops(
-    emptied_ledger: str, redis_url: str, redis_prefix: str
+    emptied_ledger: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It would wait for each answer that is under way."""
+    monkeypatch.setattr(api, "SHUTDOWN_SECONDS", 2 * WAIT_SECONDS)
     async with (
         a_tree(emptied_ledger, redis_url, redis_prefix) as house,
         listening(house) as one,
         listening(house) as two,
     ):
-        began = time.monotonic()
         house.supervisor.restart("api", because="a test asked for it")
-        await one.ended.wait()
-        await two.ended.wait()
-        took = time.monotonic() - began
-
-    report(f"both ended {took:.2f} s after the API was asked to stop")
-    assert took < 1.0
+        await ends(one)
+        await ends(two)
 
 
 async def test_a_client_that_leaves_makes_room_at_once_for_another(
@@ -125,7 +120,7 @@ async def test_a_client_that_leaves_makes_room_at_once_for_another(
             async with listening(house):
                 refused = await house.call("GET", "/api/v1/events")
                 others = await house.call("GET", "/api/v1/system/status")
-            await eventually(there_is_room, within=2.0)
+            await eventually(there_is_room)
 
     assert (refused.status, refused.body["code"], refused.headers["Retry-After"]) == (503, "unavailable", "10")
     assert others.status == 200

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from tests.support.private_servers import PrivateServer
     from tests.support.tree import House
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
-
-BACK_SECONDS = 20.0
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def own_redis(server_portal: BlockingPortal) -> Iterator[PrivateServer]:
 async def goes_on(house: House, heard: Listener) -> None:
     """A new event is heard."""
     config = await house.config()
-    await heard.hears("config", config_id=config, action="created", within=BACK_SECONDS)
+    await heard.hears("config", config_id=config, action="created")
 
 
 async def test_a_flush_is_told_as_a_reset_and_the_stream_goes_on(
@@ -70,8 +68,8 @@ async def test_a_redis_that_stands_still_is_told_as_away_and_nothing_is_missing_
     async with a_tree(emptied_ledger, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
         await goes_on(house, heard)
         with own_redis.frozen():
-            await heard.hears("away", within=BACK_SECONDS)
-        await heard.hears("back", within=BACK_SECONDS)
+            await heard.hears("away")
+        await heard.hears("back")
         await goes_on(house, heard)
 
     assert not heard.of("reset")
@@ -85,7 +83,7 @@ async def test_a_redis_that_is_killed_and_started_again_is_told_and_the_stream_g
     async with a_tree(emptied_ledger, own_redis.server.url, redis_prefix) as house, listening(house) as heard:
         await goes_on(house, heard)
         await run_sync(own_redis.kill)
-        await heard.hears("away", within=BACK_SECONDS)
+        await heard.hears("away")
         await run_sync(own_redis.start)
-        await heard.hears("back", within=BACK_SECONDS)
+        await heard.hears("back")
         await goes_on(house, heard)

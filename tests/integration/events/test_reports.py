@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.tree import House
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 async def started(house: House, task_type: str, **parameters: Any) -> tuple[int, str]:

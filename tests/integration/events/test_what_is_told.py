@@ -93,7 +93,7 @@ async def test_whatever_is_done_to_a_config_is_told_of(house: House) -> None:
 
 
 async def test_a_config_that_has_fired_for_the_last_time_is_told_of(house: House) -> None:
-    run_date = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    run_date = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
     async with listening(house) as heard:
         config = await house.config(scheduler_type="date", schedule_config={"run_date": run_date})
         await heard.hears("execution", config_id=config, status="success")

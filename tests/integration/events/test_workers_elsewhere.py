@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from horarium.resources import Resources
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager

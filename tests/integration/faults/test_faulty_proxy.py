@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-SOON_SECONDS = 0.3
+SOON_SECONDS = 2.0
 
 
 def a_client(url: str) -> Redis:

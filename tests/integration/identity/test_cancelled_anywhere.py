@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.usefixtures("in_silence")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_silence")]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.imports import Imported, due, imported, peer
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 Filled = tuple[Imported, dict[str, list[str]]]
 LEFT_BEHIND = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.imports import Imported, due, imported, peer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 APP = "tests.support.peers.celery_app:app"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.imports import START, Imported, due, imported, peer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 Filled = tuple[Imported, dict[str, list[str]]]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Source = Callable[..., str]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 NOBODY = "http://127.0.0.1:1"
 HOURLY = {"task": "echo", "schedule": 3600, "kwargs": {"message": "hello"}}

@@ -18,7 +18,7 @@ from tests.support.pseudo_terminal import in_terminal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 SCRIPT = (Path(__file__).parents[2] / "support" / "legacy.sql").read_text()
 PASSWORD = "correct horse"

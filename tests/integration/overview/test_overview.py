@@ -89,9 +89,8 @@ async def test_a_tick_is_counted_in_its_minute_by_what_became_of_it(
 
 
 async def test_what_began_late_is_told_with_how_late(rig: Rig, overview: Seen) -> None:
-    config = await rig.config()
-    await tick(rig, config, "success", minutes_ago=20, late=1)
-    await tick(rig, config, "success", minutes_ago=20.001, late=9)
+    await tick(rig, await rig.config(), "success", minutes_ago=20, late=1)
+    await tick(rig, await rig.config(), "success", minutes_ago=20, late=9)
 
     found = bin_of(await overview.shown(), 20)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import asyncpg
 import pytest
 
 from horarium.errors import Unavailable
 from horarium.sql import cut_off
-from horarium.sql.database import Database
+from horarium.sql.database import COMMAND_SECONDS, Database
 from tests.support.faulty_proxy import FaultyProxy, Mode, PostgresAnswers
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SUSPECT_SECONDS = 0.3
-SOON_SECONDS = 5.0
-"""A sixth of the deadline of a statement."""
+SOON_SECONDS = COMMAND_SECONDS / 2
+"""Long before a statement's own deadline."""
 
 
 @pytest.fixture
@@ -61,7 +62,10 @@ async def test_a_statement_whose_connection_was_cut_off_in_silence_ends_as_unava
         await is_cut_off_in_the_middle()
 
 
-async def test_what_rested_in_the_pool_meanwhile_is_made_anew(proxy: FaultyProxy, database: Database) -> None:
+async def test_what_rested_in_the_pool_meanwhile_is_made_anew(
+    proxy: FaultyProxy, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to find out once more that it is cut off."""
     async with database.connection() as one, database.connection() as other:
         await one.execute("SELECT 1")
         await other.execute("SELECT 1")
@@ -70,7 +74,8 @@ async def test_what_rested_in_the_pool_meanwhile_is_made_anew(proxy: FaultyProxy
         async with database.connection() as connection:
             await connection.execute("SELECT 1")
 
-    with anyio.fail_after(SUSPECT_SECONDS):
+    monkeypatch.setattr(cut_off, "SUSPECT_SECONDS", 2 * COMMAND_SECONDS)
+    with anyio.fail_after(SOON_SECONDS):
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT 1") == 1
 
@@ -80,18 +85,19 @@ async def test_a_statement_that_takes_long_is_left_alone(database: Database) -> 
         assert await connection.fetchval("SELECT 'done' FROM pg_sleep($1)", SUSPECT_SECONDS * 5) == "done"
 
 
-async def test_a_statement_that_waits_for_a_lock_is_left_alone(database: Database) -> None:
-    async with database.connection() as holder, anyio.create_task_group() as group:
-        await holder.execute("SELECT pg_advisory_lock(1)")
+async def test_a_statement_that_waits_for_a_lock_is_left_alone(database: Database, database_url: str) -> None:
+    holder = await asyncpg.connect(database_url)  # which nobody watches
+    await holder.execute("SELECT pg_advisory_lock(1)")
 
-        async def waits() -> None:
-            async with database.connection() as connection:
-                await connection.execute("SELECT pg_advisory_lock(1)")
+    async with anyio.create_task_group() as group, database.connection() as connection:
+        group.start_soon(unlock_in_a_while, holder)
+        await connection.execute("SELECT pg_advisory_lock(1)")
 
-        group.start_soon(waits)
-        for _ in range(8):  # at work all the while, or it would be taken for cut off itself
-            await holder.execute("SELECT pg_sleep(0.1)")
-        await holder.execute("SELECT pg_advisory_unlock(1)")
+    await holder.close()
+
+
+async def unlock_in_a_while(holder: asyncpg.Connection[asyncpg.Record]) -> None:
+    await holder.execute("SELECT pg_advisory_unlock(1) FROM pg_sleep($1)", SUSPECT_SECONDS * 3)
 
 
 async def test_nothing_is_told_from_a_postgres_that_answers_nobody(proxy: FaultyProxy, database: Database) -> None:

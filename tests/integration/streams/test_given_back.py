@@ -13,6 +13,7 @@ import pytest
 from horarium.tasks import stream_broker
 from horarium.tasks.message import TaskMessage
 from tests.support.streams import ours
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -43,7 +44,7 @@ async def listening(broker: StreamBroker) -> AsyncIterator[AsyncGenerator[Delive
 
 
 async def take(deliveries: AsyncGenerator[Delivery, None]) -> tuple[str, Delivery]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         delivery = await anext(deliveries)
     return str(orjson.loads(delivery.data)["task_id"]), delivery
 

@@ -15,19 +15,8 @@ from redis.exceptions import ResponseError
 from horarium.tasks import stream_upkeep
 from horarium.tasks.delivery import Delivery
 from horarium.tasks.stream_broker import GROUP, StreamBroker
-from tests.support.streams import (
-    KEYS,
-    STREAM,
-    comes,
-    id_of,
-    listening,
-    message,
-    nothing_comes,
-    ours,
-    quick_orphans,
-    stock,
-    take,
-)
+from tests.support.streams import KEYS, STREAM, comes, id_of, listening, message, nothing_comes, ours, stock, take
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,9 +24,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from taskiq import AckableMessage
 
-__all__ = ["quick_orphans"]
-
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_orphans")]
 
 
 @asynccontextmanager
@@ -187,6 +174,6 @@ async def test_a_read_that_was_cancelled_ends_though_the_cancellation_got_lost_o
 
         read.cancel()
 
-        await asyncio.wait([read], timeout=5)
+        await asyncio.wait([read], timeout=WAIT_SECONDS)
         assert lost.is_set()
         assert read.cancelled()

@@ -24,7 +24,6 @@ from tests.support.streams import (
     message,
     nothing_comes,
     ours,
-    quick_orphans,
     stock,
     take,
 )
@@ -35,9 +34,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from taskiq import AckableMessage
 
-__all__ = ["quick_orphans"]
-
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_orphans")]
 
 
 async def take_and_die(url: str) -> str:

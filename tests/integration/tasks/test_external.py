@@ -23,7 +23,7 @@ from horarium.tasks.message import TaskMessage
 from horarium.tasks.shell import Shell
 from horarium.tasks.stream_broker import GROUP, NOBODY
 from tests.support.taskiq_app import an_app, broker_over, keep_results
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 from tests.support.workbench import WORKER, a_workbench
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def app(bench: Workbench) -> App:
 async def test_what_an_app_kicks_is_an_execution_of_its_own(bench: Workbench, app: App) -> None:
     task = await app.kicker("greets", queue="default", priority=7, timeout=9.5).kiq("world")
 
-    result = await task.wait_result(timeout=10)
+    result = await task.wait_result(timeout=WAIT_SECONDS)
 
     row = await bench.kicked(task.task_id)
     assert result.return_value == "hello world"
@@ -218,7 +218,7 @@ async def test_a_claim_whose_answer_was_lost_makes_one_row_and_runs_once(bench: 
 
     task = await app.kicker("greets").kiq("after all")
 
-    assert (await task.wait_result(timeout=10)).return_value == "hello after all"
+    assert (await task.wait_result(timeout=WAIT_SECONDS)).return_value == "hello after all"
     (row,) = await bench.external()
     assert (row["status"], row["attempt"]) == ("success", 1)
 
@@ -255,7 +255,7 @@ async def test_our_own_retries_keep_the_id_and_the_result_comes_with_the_last(
 
     await bench.publisher.step([row["id"]])
 
-    assert (await task.wait_result(timeout=10)).return_value == 2
+    assert (await task.wait_result(timeout=WAIT_SECONDS)).return_value == 2
     assert (await bench.kicked(task.task_id))["attempt"] == 2
     await eventually(bench.all_acknowledged)
 
@@ -267,7 +267,7 @@ async def test_a_retry_of_the_apps_own_is_an_execution_that_names_the_one_before
     labels: dict[str, Any] = {"retry_on_error": True}
     task = await app.kicker("fails_until", **labels).kiq(str(tmp_path / "tries"), 2)
 
-    result = await task.wait_result(timeout=10)
+    result = await task.wait_result(timeout=WAIT_SECONDS)
 
     first, second, third = await bench.external()
     assert result.return_value == 3
@@ -282,7 +282,7 @@ async def test_a_retry_of_the_apps_own_is_an_execution_that_names_the_one_before
 async def test_the_last_failure_of_the_apps_own_retries_is_the_result(bench: Workbench, app: App) -> None:
     task = await app.kicker("fails", retry_on_error=True).kiq("as ever")
 
-    result = await task.wait_result(timeout=10)
+    result = await task.wait_result(timeout=WAIT_SECONDS)
 
     assert result.is_err
     assert "as ever" in str(result.error)
@@ -292,7 +292,7 @@ async def test_the_last_failure_of_the_apps_own_retries_is_the_result(bench: Wor
 async def test_a_requeued_task_runs_again_as_an_execution_of_its_own(bench: Workbench, app: App) -> None:
     task = await app.kicker("requeues_once").kiq()
 
-    assert (await task.wait_result(timeout=10)).return_value == "the second time"
+    assert (await task.wait_result(timeout=WAIT_SECONDS)).return_value == "the second time"
     first, second = await bench.external()
     assert (first["status"], first["reason"]) == ("cancelled", "requeued")
     assert (second["status"], second["retry_of"]) == ("success", first["message_id"])
@@ -316,7 +316,7 @@ async def test_an_app_over_taskiqs_own_stream_broker_is_run_as_it_is(
     async with a_workbench(emptied_ledger, redis_url, redis_prefix, app=app.broker) as bench:
         task = await app.kicker("greets").kiq("stock")
 
-        assert (await task.wait_result(timeout=10)).return_value == "hello stock"
+        assert (await task.wait_result(timeout=WAIT_SECONDS)).return_value == "hello stock"
         assert (await bench.kicked(task.task_id))["status"] == "success"
 
 
@@ -331,7 +331,7 @@ async def test_a_limit_holds_for_what_an_app_kicks_by_itself(bench: Workbench, a
 
     kicked = [await app.kicker("notes").kiq(path, seconds=0.2) for _ in range(3)]
     for task in kicked:
-        assert not (await task.wait_result(timeout=15)).is_err
+        assert not (await task.wait_result(timeout=WAIT_SECONDS)).is_err
 
     rows = sorted(await bench.external(), key=itemgetter("started_at"))
     assert [(row["status"], row["attempt"]) for row in rows] == [("success", 1)] * 3

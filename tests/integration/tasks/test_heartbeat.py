@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,15 +11,15 @@ import anyio
 import pytest
 
 from horarium.actors.timeout_sweeper import GONE_SECONDS
+from horarium.keyspace import pool
 from horarium.keyspace.keys import Keys
 from horarium.keyspace.pool import connect
 from horarium.keyspace.workers import WorkerBeat, Workers
 from horarium.sql.database import Database
-from horarium.sql.migrator import migrate
 from horarium.sql.queries import QUERIES
 from horarium.tasks import heartbeat
 from horarium.tasks.heartbeat import FENCE_SECONDS, LAST_TRY_SECONDS, Heartbeat
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +31,11 @@ WORKER = "a worker"
 NOBODY = "127.0.0.1:1"
 """A port at which nobody listens."""
 
-SHORT_SECONDS = 0.4
+SOON_SECONDS = 0.02
+"""What stands in for pauses, and for the wait for a server that says nothing."""
+
+PATIENT_SECONDS = 20.0
+"""What a server has that answers: a machine that is busy fences nobody here."""
 
 
 @dataclass
@@ -63,9 +66,24 @@ class Scene:
 
     redis: Workers
     postgres: Database
-    beats: Heartbeat
     fence: Fence
+    beats: Heartbeat = field(init=False)
+    now: float = 0.0
+    described: int = 0
     signs: list[datetime] = field(default_factory=list)
+
+    def describe(self) -> WorkerBeat:
+        self.described += 1
+        return WorkerBeat(WORKER, (), 1, 0, "now")
+
+    async def tries_again(self, times: int) -> None:
+        """Wait until it has tried to be heard so often from now on."""
+        enough = self.described + times
+
+        async def so_often() -> bool:
+            return self.described >= enough
+
+        await eventually(so_often)
 
     async def heard_by_redis(self) -> bool:
         return await self.redis.gone([WORKER]) == set()
@@ -83,18 +101,18 @@ class Scene:
 async def scene(
     database_url: str, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    """A worker that is heard, by a clock that runs faster."""
-    for constant in ("BEAT_SECONDS", "TELL_SECONDS", "AGAIN_SECONDS", "LAST_TRY_SECONDS"):
-        monkeypatch.setattr(heartbeat, constant, SHORT_SECONDS / 4)
-    monkeypatch.setattr(heartbeat, "FENCE_SECONDS", SHORT_SECONDS)
+    """A worker that is heard again and again, while the clock by which it is fenced stands still."""
+    for pause in ("BEAT_SECONDS", "AGAIN_SECONDS"):
+        monkeypatch.setattr(heartbeat, pause, SOON_SECONDS)
+    for patience in ("TELL_SECONDS", "LAST_TRY_SECONDS"):
+        monkeypatch.setattr(heartbeat, patience, PATIENT_SECONDS)
     redis = connect(redis_url)
     try:
         async with Database(database_url) as database, anyio.create_task_group() as group:
-            await migrate(database)
-            workers, fence = Workers(redis, Keys(redis_prefix)), Fence()
-            beats = Heartbeat(WORKER, workers, database, lambda: WorkerBeat(WORKER, (), 1, 0, "now"), fence)
-            await group.start(beats.keep, lambda: None)
-            yield Scene(workers, database, beats, fence)
+            scene = Scene(Workers(redis, Keys(redis_prefix)), database, Fence())
+            scene.beats = Heartbeat(WORKER, scene.redis, database, scene.describe, scene.fence, lambda: scene.now)
+            await group.start(scene.beats.keep, lambda: None)
+            yield scene
             group.cancel_scope.cancel()
     finally:
         await redis.aclose()
@@ -132,8 +150,8 @@ async def test_a_worker_that_redis_does_not_hear_is_heard_by_postgres_and_works_
     scene.beats.workers = Workers(connect(f"redis://{NOBODY}/0"), Keys())
 
     for _ in range(3):
+        scene.now += FENCE_SECONDS
         await eventually(scene.heard_by_postgres)
-    await anyio.sleep(SHORT_SECONDS)
 
     assert scene.fence.times == 0
 
@@ -142,28 +160,35 @@ async def test_a_worker_that_nobody_hears_is_fenced_until_somebody_does(scene: S
     redis = scene.beats.workers
     async with await cut_off_from_both(scene) as nowhere:
         scene.beats.database = nowhere
+        await scene.tries_again(2)
+        before = scene.fence.times
+        scene.now += FENCE_SECONDS
         await eventually(scene.fence.is_up)
-        await anyio.sleep(SHORT_SECONDS)
+        await scene.tries_again(3)
         still = (scene.fence.up, scene.fence.times)
 
         scene.beats.workers = redis
         await eventually(scene.fence.is_lifted)
 
-    assert still == (True, 1)
+    assert (before, still) == (0, (True, 1))
 
 
 async def test_a_server_that_says_nothing_does_not_put_the_fence_off(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "TELL_SECONDS", 60.0)
+    monkeypatch.setattr(heartbeat, "TELL_SECONDS", 2 * WAIT_SECONDS)
+    monkeypatch.setattr(heartbeat, "LAST_TRY_SECONDS", SOON_SECONDS)
+    for patience in ("CONNECT_SECONDS", "COMMAND_SECONDS", "CALL_SECONDS"):
+        monkeypatch.setattr(pool, patience, 2 * WAIT_SECONDS)
     async with black_hole() as place, await cut_off_from_both(scene, place) as nowhere:
         scene.beats.database = nowhere
+        scene.now += FENCE_SECONDS
 
-        await eventually(scene.fence.is_up, within=10 * SHORT_SECONDS)
+        await eventually(scene.fence.is_up)
 
 
 async def test_a_worker_that_was_frozen_tries_to_be_heard_before_it_stops_anything(scene: Scene) -> None:
-    time.sleep(2 * SHORT_SECONDS)  # noqa: ASYNC251 - it is the freeze
+    scene.now += 2 * FENCE_SECONDS  # and nothing of it has run meanwhile
 
     await scene.redis.leave(WORKER)
     await eventually(scene.heard_by_redis)

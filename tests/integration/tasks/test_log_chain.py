@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.support.workbench import Workbench
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 EVERY_SECOND = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "* * * * * *"}}
 BY_HAND: dict[str, Any] = {"scheduler_type": "manual", "schedule_config": {}}

@@ -6,16 +6,15 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 from uuid_utils.compat import uuid7
 
-from horarium.tasks import receiver
+from horarium.actors.timeout_sweeper import DEADLINE_GRACE_SECONDS
+from horarium.tasks import receiver, stream_broker
 from horarium.tasks.message import TaskMessage
-from horarium.tasks.stream_broker import ORPHAN_SECONDS
 from tests.support import tasks
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 from tests.support.workbench import WORKER, a_workbench
 
 if TYPE_CHECKING:
@@ -92,14 +91,15 @@ async def test_an_error_that_is_no_unicode_is_kept_as_far_as_it_is(bench: Workbe
     assert (row["status"], row["error"].rpartition("\n")[2]) == ("failed", "ValueError: no file ? here")
 
 
-async def test_a_claim_whose_answer_was_lost_is_claimed_again_and_run_once(bench: Workbench) -> None:
+async def test_a_claim_whose_answer_was_lost_is_claimed_again_and_run_once(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And before its message comes again: by then the ledger may believe that it ran into its timeout."""
+    monkeypatch.setattr(stream_broker, "ORPHAN_SECONDS", 2 * WAIT_SECONDS)
     bench.ledger.claim_answers_lost = 1
-    began = anyio.current_time()
 
     row = await bench.run("echo", {"message": "after all"})
 
-    assert anyio.current_time() - began < ORPHAN_SECONDS / 2
     assert (row["status"], row["attempt"], row["result"]) == ("success", 1, {"message": "after all"})
     await eventually(bench.all_acknowledged)
     assert [event.event for event in bench.events] == ["success"]
@@ -155,12 +155,11 @@ async def test_an_error_of_a_plain_function_is_kept(bench: Workbench) -> None:
     assert "unsupported operand type(s)" in row["error"]
 
 
-@pytest.mark.timeout(40)
 async def test_a_plain_function_past_its_timeout_is_killed_with_its_process(bench: Workbench, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     assert (await bench.run("test.plain_pid"))["status"] == "success", "the process is up"
 
-    row = await bench.run("test.plain_forever", {"mark": str(mark)}, timeout_seconds=1)
+    row = await bench.run("test.plain_forever", {"mark": str(mark)}, timeout_seconds=3)
 
     assert row["status"] == "timeout"
     pid = int(mark.read_text())
@@ -186,7 +185,7 @@ async def test_a_coroutine_past_its_timeout_is_cancelled(bench: Workbench) -> No
     row = await bench.run("sleep", {"seconds": 60}, timeout_seconds=0.2)
 
     assert (row["status"], row["error"]) == ("timeout", "ran longer than 0.2 s")
-    assert 0.2 <= (row["completed_at"] - row["started_at"]).total_seconds() < 1
+    assert 0.2 <= (row["completed_at"] - row["started_at"]).total_seconds() < DEADLINE_GRACE_SECONDS
 
 
 async def test_a_failure_waits_for_its_retry_longer_each_time_until_none_is_left(bench: Workbench) -> None:
@@ -207,7 +206,7 @@ async def test_a_failure_waits_for_its_retry_longer_each_time_until_none_is_left
     assert (row["attempt"], row["status"]) == (3, "failed")
     await eventually(bench.all_acknowledged)  # an ending is told after it is written, and before it is acknowledged
     assert [event.event for event in bench.events] == ["retrying", "retrying", "failed"]
-    assert 0.18 <= (first["retry_at"] - datetime.fromisoformat(earlier[0]["completed_at"])).total_seconds() <= 0.3
+    assert 0.18 <= (first["retry_at"] - datetime.fromisoformat(earlier[0]["completed_at"])).total_seconds() < 0.36
 
 
 # Messages
@@ -352,7 +351,6 @@ async def test_a_plain_function_knows_what_it_is_run_for(bench: Workbench) -> No
         ("test.plain_returns_a_lock", "failed", "it returned a lock, which cannot be sent back"),
     ],
 )
-@pytest.mark.timeout(40)
 async def test_what_cannot_travel_fails_a_plain_function_alone(
     bench: Workbench, task_type: str, status: str, says: str
 ) -> None:

@@ -17,6 +17,7 @@ from horarium.keyspace.keys import Keys
 from horarium.tasks import results as module
 from horarium.tasks.results import RESULT_SECONDS, Results
 from tests.support.tasks import ODD
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +42,7 @@ async def test_who_kicked_a_task_gets_its_result(results: Results) -> None:
     task: AsyncTaskiqTask[Any] = AsyncTaskiqTask("one", results)
 
     await results.set_result("one", succeeded({"sent": 3}))
-    found = await task.wait_result(timeout=5)
+    found = await task.wait_result(timeout=WAIT_SECONDS)
 
     assert (found.is_err, found.return_value, found.labels) == (False, {"sent": 3}, {"queue": "default"})
 

@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from tests.support.workbench import Workbench
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.anyio
 
 ROOT = str(Path(__file__).resolve().parents[3])
 

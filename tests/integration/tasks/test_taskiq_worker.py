@@ -9,13 +9,13 @@ import pytest
 
 from tests.support.taskiq_house import TaskiqHouse, a_taskiq_house
 from tests.support.taskiq_worker import taskiq_worker
-from tests.support.waiting import eventually
+from tests.support.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ async def test_an_app_is_run_as_it_is_and_what_runs_at_the_end_may_end(house: Ta
         await house.reaches(greeted.task_id, "success")
         plain = await house.app.kicker("plain").kiq(0.0)
         retried = await house.app.kicker("fails_until", retry_on_error=True).kiq(str(tmp_path / "tries"), 1)
-        assert (await greeted.wait_result(timeout=10)).return_value == "hello world"
-        assert (await plain.wait_result(timeout=20)).return_value == plain.task_id
-        assert (await retried.wait_result(timeout=10)).return_value == 2
+        assert (await greeted.wait_result(timeout=WAIT_SECONDS)).return_value == "hello world"
+        assert (await plain.wait_result(timeout=WAIT_SECONDS)).return_value == plain.task_id
+        assert (await retried.wait_result(timeout=WAIT_SECONDS)).return_value == 2
 
         last = await house.app.kicker("notes").kiq(str(tmp_path / "notes"), 3.0)
         running = await house.reaches(last.task_id, "running")

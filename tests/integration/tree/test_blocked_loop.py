@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from horarium.http.stand_in import StandIn
 from tests.support.tree import a_tree
-from tests.support.waiting import eventually, until
+from tests.support.waiting import WAIT_SECONDS, eventually, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 LIMIT_SECONDS = 1.0
-PATIENCE_SECONDS = 3.0
+IN_VAIN_SECONDS = 3.0
 
 
-def ask(url: str) -> tuple[int, Any]:
+def ask(url: str, patience: float = WAIT_SECONDS) -> tuple[int, Any]:
     """GET, without any event loop."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=patience)
     try:
         connection.request("GET", parts.path)
         answer = connection.getresponse()
@@ -40,10 +40,10 @@ def ask(url: str) -> tuple[int, Any]:
         connection.close()
 
 
-def block_the_loop_until_answered(url: str) -> tuple[int, Any]:
+def block_the_loop_until_answered(url: str, patience: float = WAIT_SECONDS) -> tuple[int, Any]:
     """Ask from another thread, and wait for it as no coroutine should."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(ask, url).result()
+        return thread.submit(ask, url, patience).result()
 
 
 def block_the_loop_until_answered_and_told(
@@ -88,7 +88,7 @@ async def test_without_the_stand_in_nobody_is_answered_while_the_loop_is_blocked
 
     async with a_tree(emptied_ledger, redis_url, redis_prefix, stall_limit=LIMIT_SECONDS) as house:
         with pytest.raises(TimeoutError):
-            block_the_loop_until_answered(f"{house.url}/livez")
+            block_the_loop_until_answered(f"{house.url}/livez", IN_VAIN_SECONDS)
 
         await eventually(lambda: is_alive(house))
 

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
-from structlog.testing import capture_logs
 
 from horarium import tree as tree_module
-from tests.support.restarts import (
-    ACTORS,
-    BACK,
-    SCHEDULED,
-    assert_back_within_its_backoff,
-    assert_no_tick_was_lost,
-    back,
-    lines_of,
-    ticking,
-    told_of,
-)
+from tests.support.actor_faults import held_back
+from tests.support.restarts import ACTORS, BACK, SCHEDULED, comes_back
 from tests.support.tree import a_tree
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(40)]
+pytestmark = pytest.mark.anyio
 
 
 def node(tree: dict[str, Any], actor: str) -> dict[str, Any]:
@@ -44,32 +34,21 @@ async def test_an_actor_that_is_killed_is_restarted_in_plain_sight_and_no_tick_i
     emptied_ledger: str, redis_url: str, redis_prefix: str, actor: str
 ) -> None:
     async with a_tree(emptied_ledger, redis_url, redis_prefix) as house:
-        # given
-        config = await ticking(house)
-
-        # when
-        with capture_logs() as logs:
-            killed_at = datetime.now(UTC)
+        async with comes_back(house, actor) as log:
             house.supervisor.kill(actor)
-            await back(house, actor, restarts=1)
-            shown = node(await house.get("/system/tree"), actor)
+        shown = node(await house.get("/system/tree"), actor)
 
-        # then
-        await assert_no_tick_was_lost(house, config, killed_at)
-        assert told_of(actor, logs) == [("child.exited", "error"), SCHEDULED, *BACK]
-        assert_back_within_its_backoff(actor, logs)
-        (scheduled,) = lines_of(actor, "child.restart_scheduled", logs)
-        assert (scheduled["attempt"], scheduled["restart_total"]) == (1, 1)
-        assert (shown["state"], shown["restarts"], shown["incarnation"]) == ("running", 1, 2)
-        assert shown["last_exit"]["reason"].startswith("error: ChildKilled(")
-        assert shown["last_exit"]["decision"].startswith("restart in ")
+    assert log.told == [("child.exited", "error"), SCHEDULED, *BACK]
+    (scheduled,) = log.of("child.restart_scheduled")
+    assert (scheduled["attempt"], scheduled["restart_total"]) == (1, 1)
+    assert (shown["state"], shown["restarts"], shown["incarnation"]) == ("running", 1, 2)
+    assert shown["last_exit"]["reason"].startswith("error: ChildKilled(")
+    assert shown["last_exit"]["decision"].startswith("restart in ")
 
 
 async def test_readiness_names_the_actor_that_is_down(emptied_ledger: str, redis_url: str, redis_prefix: str) -> None:
-    async with a_tree(emptied_ledger, redis_url, redis_prefix) as house:
-        for restarts in range(1, 5):  # each restart is waited for twice as long
-            house.supervisor.kill("cleanup")
-            await back(house, "cleanup", restarts=restarts)
+    may_start = anyio.Event()
+    async with a_tree(emptied_ledger, redis_url, redis_prefix, change=held_back("cleanup", may_start)) as house:
         house.supervisor.kill("cleanup")
 
         async def blocked() -> bool:
@@ -77,6 +56,7 @@ async def test_readiness_names_the_actor_that_is_down(emptied_ledger: str, redis
             return answer.status == 503 and answer.body == {"status": "not_ready", "blocked_by": ["cleanup"]}
 
         await eventually(blocked)
+        may_start.set()
 
         async def ready() -> bool:
             return (await house.call("GET", "/readyz", token=None)).status == 200

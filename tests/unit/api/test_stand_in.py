@@ -23,13 +23,13 @@ from horarium.http import stand_in
 from horarium.http.app import make_app
 from horarium.http.liveness import Liveness
 from horarium.http.stand_in import StandIn
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.anyio
 
-WAIT_SECONDS = 10.0
 PROBLEM = {
     "type": "urn:horarium:problem:unavailable",
     "title": "Service Unavailable",

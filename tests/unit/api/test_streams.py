@@ -18,7 +18,7 @@ from horarium.http.connections import PACE_BYTES, PATIENCE_LOOKS, SEND_BUFFER_BY
 from horarium.http.problems import problems
 from horarium.http.streams import STREAMS, Streams
 from tests.support.doors import Server, a_door
-from tests.support.waiting import eventually, report
+from tests.support.waiting import WAIT_SECONDS, eventually, report
 
 if TYPE_CHECKING:
     import asyncio
@@ -110,7 +110,7 @@ async def begun(client: SocketStream) -> bytes:
 
 async def is_over(client: SocketStream) -> bool:
     """Whether the answer has ended."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         try:
             while not (await client.receive()).endswith(b"0\r\n\r\n"):
                 pass
@@ -119,21 +119,11 @@ async def is_over(client: SocketStream) -> bool:
     return True
 
 
-async def is_stuck(server: Server) -> bool:
-    """Wait until the client's connection takes no more."""
-    (connection,) = cast("list[Connection]", server.server.connections)
-
-    async def full() -> bool:
-        return connection._paused
-
-    return await eventually(full)
-
-
 async def test_a_client_that_reads_nothing_is_cut_and_was_sent_no_more_than_buffers_hold() -> None:
     spring = Spring()
     async with serving(spring) as server, await server.connect(receive_buffer=SMALL) as client:
         await begun(client)
-        assert await is_stuck(server)
+        assert await server.is_stuck()
         server.look(1)
 
         taken = spring.taken
@@ -150,7 +140,7 @@ async def test_a_client_that_reads_on_comes_through_all_looks_though_there_is_al
     async with serving(Spring()) as server, await server.connect(receive_buffer=SMALL) as client:
         await begun(client)
         for _ in range(3 * PATIENCE_LOOKS):
-            assert await is_stuck(server)
+            assert await server.is_stuck()
             for _ in range(50):
                 await client.receive(len(TEXT))
             server.look(1)
@@ -187,7 +177,7 @@ async def test_a_stream_with_nothing_to_tell_gives_signs_of_life(monkeypatch: py
     monkeypatch.setattr(streams, "SIGN_SECONDS", 0.01)
     async with serving(Spring(dry=True)) as server, await server.connect() as client:
         received = await begun(client)
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             while received.count(b": here\n\n") < 3:
                 received += await client.receive()
 
@@ -219,7 +209,7 @@ async def test_a_client_that_reads_nothing_is_refused_as_well_when_its_time_has_
     spring = Spring()
     async with serving(spring) as server, await server.connect(receive_buffer=SMALL) as client:
         await begun(client)
-        assert await is_stuck(server)
+        assert await server.is_stuck()
         spring.answers.append(Unauthorized("it is over"))
         assert await is_over(client)
 
@@ -257,7 +247,7 @@ async def test_an_error_of_ours_ends_the_stream_is_logged_and_is_not_written_int
     with capture_logs() as logs:
         async with serving(spring) as server, await server.connect() as client:
             received = await begun(client)
-            with anyio.fail_after(5), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            with anyio.fail_after(WAIT_SECONDS), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 while True:
                     received += await client.receive()
 

@@ -12,8 +12,6 @@ import typer.main
 from horarium.cli import COMMANDS, app
 from tests.support.processes import environment
 
-pytestmark = pytest.mark.timeout(60)
-
 SERVERS = {"aio_pika", "asyncpg", "horarium.resources", "horarium.tree", "redis", "taskiq"}
 HEAVY = SERVERS | {"aiohttp", "pydantic"}
 PROGRAM = """

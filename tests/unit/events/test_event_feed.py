@@ -10,6 +10,7 @@ import pytest
 
 from horarium.event_feed import BRIEF_SECONDS, CHUNKS_HELD, SLACK_EVENTS, TOLD_SINGLY, EventFeed, Subscription, Wanted
 from horarium.keyspace.event_stream import PAGE_EVENTS, Entry, EventId
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,7 +173,7 @@ async def test_whoever_is_told_nothing_for_a_moment_need_not_wait_for_more_to_ha
     feed.extend(entries([2]))
     now += BRIEF_SECONDS - 0.01
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         await brief.news()
 
     assert taken(brief) == executions([2])

@@ -17,7 +17,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from horarium.supervisor import EventRing, LoopRecovered, LoopStalled, StallMonitor, log_event
-from tests.support.hook import WAIT_SECONDS, Hook
+from tests.support.hook import Hook
+from tests.support.waiting import WAIT_SECONDS
 
 pytestmark = pytest.mark.anyio
 

@@ -322,7 +322,7 @@ def _pick(things: list[Any], pick: int) -> Any:
 LONG = settings.get_current_profile_name() == "long"
 
 
-@pytest.mark.timeout(0 if LONG else 60)
+@pytest.mark.timeout(0 if LONG else 180)
 @pytest.mark.parametrize(("backend", "trees", "steps"), [("asyncio", 50, 2_000), ("trio", 20, 600)])
 def test_a_tree_keeps_its_promises_through_any_disturbance(backend, trees, steps):
     """So many steps at least, and every kind of fault met a tree."""

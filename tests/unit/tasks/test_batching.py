@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from horarium.errors import Unavailable
 from horarium.tasks.batching import Batcher
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ async def test_a_flush_that_answers_too_little_leaves_nobody_waiting() -> None:
     async def forgetful(items: Sequence[int]) -> list[int]:
         return [2 * item for item in items[1:]]
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         answers = await submit_all(Batcher(forgetful), range(3))
 
     assert [type(answer) for answer in answers] == [ValueError, ValueError, ValueError]

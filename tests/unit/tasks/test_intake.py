@@ -45,7 +45,7 @@ class Source:
         async def so() -> bool:
             return self.closed
 
-        await eventually(so, within=2)
+        await eventually(so)
 
 
 class Handler:
@@ -68,7 +68,7 @@ class Handler:
         async def so_many() -> bool:
             return len(self.begun) >= count
 
-        await eventually(so_many, within=2)
+        await eventually(so_many)
 
 
 async def test_no_more_is_read_than_there_are_seats_for() -> None:

@@ -216,7 +216,7 @@ def test_a_users_module_adds_its_task_types(tmp_path: Path) -> None:
     module.write_text(USERS_MODULE)
 
     listed = subprocess.run(  # noqa: S603 - ours
-        [sys.executable, "-c", LISTS_TYPES], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=15
+        [sys.executable, "-c", LISTS_TYPES], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=45
     )
 
     names = ["echo", "fail", "http_request", "myapp.tasks:plain", "reports.send_daily", "sleep"]

@@ -26,6 +26,7 @@ from horarium.tracing.derived import derived, made_at_ns
 from horarium.tracing.provider import tracer_provider
 from horarium.tracing.spans import Tracing
 from tests.support.spans import TracedProcess
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from tests.support.spans import Seen
@@ -257,7 +258,7 @@ async def test_a_collector_that_is_away_keeps_no_process_from_ending(monkeypatch
     monkeypatch.setattr(spans, "STOP_SECONDS", 0.05)
     monkeypatch.setattr(process.provider, "shutdown", ended.wait)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         await Tracing(process.provider, ours=True).stop()
 
     assert not ended.is_set()
