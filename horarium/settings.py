@@ -15,18 +15,28 @@ import re
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - a field's type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from horarium.errors import ConfigurationError, InvalidInput
-from horarium.identity.password_rules import check_new_password
-from horarium.notifying.mail_server import MailServer, is_address
+from horarium.errors import ConfigurationError
+from horarium.setting_rules import (
+    all_long_enough,
+    expanded,
+    good_enough,
+    long_enough,
+    mail_address,
+    mail_server,
+    module_attribute,
+    origin,
+    root_of_api,
+    server_url,
+    token68,
+)
 from horarium.tasks.addresses import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Mapping
 
 __all__ = ["TOLD_TO_PROGRAMS", "Settings", "environment_with", "given_by", "load_settings"]
 
@@ -43,117 +53,6 @@ FLAGS = {
     "worker_processes": "--processes",
 }
 """Flags of commands that go before a setting."""
-
-MINIMUM_KEY_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as its hash
-DEFAULT_PORTS = {"http": 80, "https": 443}
-TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1
-MODULE_ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-
-
-def _long_enough(key: SecretStr | None) -> SecretStr | None:
-    if key is not None and len(key.get_secret_value().encode()) < MINIMUM_KEY_BYTES:
-        raise ValueError(f"must be at least {MINIMUM_KEY_BYTES} bytes; make one with `openssl rand -hex 32`")
-    return key
-
-
-def _all_long_enough(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for key in keys:
-        _long_enough(key)
-    return keys
-
-
-def _good_enough(password: SecretStr | None) -> SecretStr | None:
-    """As good as any other account's: it is the first thing that a stranger tries."""
-    try:
-        if password is not None:
-            check_new_password(password.get_secret_value(), username="admin")
-    except InvalidInput as error:
-        raise ValueError(error.errors[0].msg) from None
-    return password
-
-
-def _server(*schemes: str) -> AfterValidator:
-    """The URL of a server that speaks one of these; it may hold a secret, and is not repeated."""
-    beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
-    rule = (
-        f"must be a URL that begins with {beginnings}; its port is a number, and /, ? and # in a password are written "
-        "as %2F, %3F and %23"
-    )
-
-    def check(url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not _is_server(url.get_secret_value(), schemes):
-            raise ValueError(rule)
-        return url
-
-    return AfterValidator(check)
-
-
-def _is_server(url: str, schemes: Sequence[str]) -> bool:
-    scheme, separator, rest = url.partition("://")
-    hosts = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")  # Postgres may have several
-    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
-    return scheme in schemes and separator != "" and all(port == "" or port.isdecimal() for port in ports)
-
-
-def _token68(token: SecretStr | None) -> SecretStr | None:
-    if token is not None and TOKEN68.fullmatch(token.get_secret_value()) is None:
-        raise ValueError("must be a token: letters, digits and -._~+/ only")
-    return token
-
-
-def _root_of_api(url: str | None) -> str | None:
-    """The address without what people copy along: `/api/v1`, a slash at the end."""
-    if url is None:
-        return None
-    root = url.rstrip("/").removesuffix("/api/v1").rstrip("/")
-    if not _is_address(root):
-        raise ValueError("must be an http:// or https:// address, without a user, query or fragment")
-    return root
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # its message repeats the value
-        return False
-    return named and parts.scheme in ("http", "https") and not (set("@?# ") & set(url)) and url.isprintable()
-
-
-def _origin(text: str) -> str:
-    """The origin, exactly as a browser sends it: what differs by a letter would never match."""
-    if _is_address(text):
-        parts = urlsplit(text)
-        port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        if text == f"{parts.scheme}://{host}{port}" and text.isascii() and "*" not in text:
-            return text
-    raise ValueError(
-        "must be origins as browsers send them: http:// or https://, a host in small letters, a port only where it is "
-        "not the scheme's own; no path, no * and no / at the end"
-    )
-
-
-def _module_attribute(spec: str | None) -> str | None:
-    if spec is not None and MODULE_ATTRIBUTE.fullmatch(spec) is None:
-        raise ValueError("must be module:attribute, as `taskiq worker` takes it: myapp.broker:broker")
-    return spec
-
-
-def _mail_address(text: str | None) -> str | None:
-    if text is not None and not is_address(text):
-        raise ValueError("must be a plain address, such as horarium@example.org")
-    return text
-
-
-def _mail_server(url: SecretStr | None) -> SecretStr | None:
-    if url is not None:
-        MailServer.parse(url.get_secret_value())
-    return url
-
-
-def _expanded(path: Path) -> Path:
-    return path.expanduser().absolute()
 
 
 class Settings(BaseSettings):
@@ -172,20 +71,21 @@ class Settings(BaseSettings):
         """Nothing but what `load_settings` hands in: pydantic would read an empty variable as an empty password."""
         return (init_settings,)
 
-    data_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.local/share/horarium")
+    data_dir: Annotated[Path, AfterValidator(expanded)] = Path("~/.local/share/horarium")
     """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
 
-    database_url: Annotated[SecretStr | None, _server("postgresql", "postgres")] = None
+    database_url: Annotated[SecretStr | None, server_url("postgresql", "postgres")] = None
     """`postgresql://` URL of a Postgres 14 or newer; unset: an embedded one."""
 
-    redis_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix")] = None
+    redis_url: Annotated[SecretStr | None, server_url("redis", "rediss", "unix")] = None
     """`redis://`, `rediss://` or `unix://` URL of a Redis 6.2 or newer; unset: an embedded one."""
 
-    broker_url: Annotated[SecretStr | None, _server("redis", "rediss", "unix", "amqp", "amqps")] = None
+    broker_url: Annotated[SecretStr | None, server_url("redis", "rediss", "unix", "amqp", "amqps")] = None
     """`redis://` (streams) or `amqp://` URL that carries task messages; unset: the Redis above."""
 
-    broker: Annotated[str | None, AfterValidator(_module_attribute)] = None
+    broker: Annotated[str | None, AfterValidator(module_attribute)] = None
     """`module:attribute` of an existing taskiq app's broker, adopted as it is: `myapp.broker:broker`."""
+
     amqp_queues: Literal["classic", "quorum"] = "classic"
     """Queues on RabbitMQ: `quorum` ones outlive the loss of a node and cost priorities (docs/brokers.md)."""
 
@@ -198,19 +98,19 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port the API listens on; 0 takes a free one and the banner says which."""
 
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode] = ()
     """Origins whose pages may call the API from a browser, separated by commas: `https://ops.example.org`."""
 
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Networks of the proxies whose `X-Forwarded-For` is believed, separated by commas: `10.0.0.0/8,fd00::/8`."""
 
-    secret_key: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    secret_key: Annotated[SecretStr | None, AfterValidator(long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
 
-    accepted_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AfterValidator(_all_long_enough)] = ()
+    accepted_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AfterValidator(all_long_enough)] = ()
     """Keys whose access tokens are accepted as well, separated by commas: the next `secret_key`, or the last one."""
 
-    admin_password: Annotated[SecretStr | None, AfterValidator(_good_enough)] = None
+    admin_password: Annotated[SecretStr | None, AfterValidator(good_enough)] = None
     """Password of the account `admin` when it is first made; unset: a random one, printed once.
 
     At least 8 characters and none of the most common, as for every account."""
@@ -236,13 +136,13 @@ class Settings(BaseSettings):
     http_allow: Annotated[tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...], NoDecode] = ()
     """Hosts, addresses and networks that `http_request` may reach though they are not public, separated by commas."""
 
-    public_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
+    public_url: Annotated[str | None, AfterValidator(root_of_api)] = None
     """Where people reach the dashboard, for links in notifications: `https://horarium.example.org`; unset: no links."""
 
-    smtp_from: Annotated[str | None, AfterValidator(_mail_address)] = None
+    smtp_from: Annotated[str | None, AfterValidator(mail_address)] = None
     """Address that mail is sent from."""
 
-    smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_server)] = None
+    smtp_url: Annotated[SecretStr | None, AfterValidator(mail_server)] = None
     """`smtp://user:password@host:587` (`?tls=starttls|none`) or `smtps://` URL of a mail server; unset: no mail."""
 
     allow_shell: bool = False
@@ -287,13 +187,13 @@ class Settings(BaseSettings):
     tracing: bool = False
     """Whether requests, ticks and runs are traced, as the OTEL_ variables say; needs the extra `opentelemetry`."""
 
-    api_url: Annotated[str | None, AfterValidator(_root_of_api)] = None
+    api_url: Annotated[str | None, AfterValidator(root_of_api)] = None
     """Where the commands that ask a running Horarium find it; unset: where they are logged in."""
 
-    token: Annotated[SecretStr | None, AfterValidator(_token68)] = None
+    token: Annotated[SecretStr | None, AfterValidator(token68)] = None
     """Access token or API key for these commands; unset: the stored login."""
 
-    config_dir: Annotated[Path, AfterValidator(_expanded)] = Path("~/.config/horarium")
+    config_dir: Annotated[Path, AfterValidator(expanded)] = Path("~/.config/horarium")
     """Where `horarium login` stores a login (mode 0600)."""
 
     @field_validator("broker")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEADLINE_SECONDS", "Examination", "examine"]
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
