@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import expect
 
+from horarium.http.site import FOLDER
 from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
 from tests.support.dashboard import KEPT_MS
 from tests.support.processes import PASSWORD
@@ -197,6 +198,29 @@ def test_durations_are_points_that_lead_to_their_executions(visit: Visit, storie
 
 
 # What is asked
+
+
+@pytest.mark.parametrize(
+    ("seconds", "labels"),
+    [
+        ([0, 3600, 7200, 10800], ["08:00", "09:00", "10:00", "11:00"]),
+        ([0, 2, 4, 6], ["08:00:00", "08:00:02", "08:00:04", "08:00:06"]),
+        ([0, 0, 0, 5], ["08:00:00", "08:00:05"]),
+    ],
+)
+def test_runs_of_one_minute_are_dated_to_the_second_and_none_twice(
+    visit: Visit, seconds: list[int], labels: list[str]
+) -> None:
+    dated = visit.page.evaluate(
+        """async ([path, seconds]) => {
+            const morning = new Date().setHours(8, 0, 0, 0);
+            const items = seconds.map((each) => ({ started_at: new Date(morning + 1000 * each).toISOString() }));
+            return (await import(path)).dated(items);
+        }""",
+        [f"{FOLDER}/durations.js", seconds],
+    )
+
+    assert [label for _, label in dated] == labels
 
 
 def test_a_run_with_other_parameters_takes_them_and_only_json(visit: Visit, admin: Client) -> None:

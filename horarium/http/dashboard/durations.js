@@ -45,7 +45,7 @@ function scatter(items, { name, height, top, levels, tabStop, label, value }) {
       h("span", { class: "scatter-scale", "aria-hidden": "true", style: { "--y": "0%" } }, "0"),
       h("span", { class: "scatter-scale", "aria-hidden": "true", style: { "--y": y(top / ROOM) } }, duration(top / ROOM)),
       apart(levels.filter(([, at]) => at !== null), top).map(([of, at, word]) => h("div", { key: of, class: "scatter-level", "data-of": of, "aria-hidden": "true", style: { "--y": y(at) } }, word && h("span", { title: duration(at) }, word))),
-      marked(items.length).map((number) => h("span", { class: "scatter-time", "aria-hidden": "true", style: { "--x": x(number) } }, shortly(items[number].started_at))),
+      dated(items).map(([place, time]) => h("span", { class: "scatter-time", "aria-hidden": "true", style: { "--x": x(place) } }, time)),
       items.map((run, place) => value(run) !== null && h("a", {
         key: run.task_id, class: "point", href: `/executions/${run.task_id}`, "data-status": run.status, "data-place": place, "aria-label": runInWords(run),
         tabindex: place === tabStop ? "0" : "-1", style: { "--x": x(place), "--y": y(value(run)) },
@@ -68,6 +68,15 @@ function apart(levels, top) {
 // The runs that are dated: the first, the last, and some between.
 function marked(length) {
   return length < TIMES ? [0] : Array.from({ length: TIMES }, (_, number) => Math.round((number * (length - 1)) / (TIMES - 1)));
+}
+
+// Which runs are dated, and how: as shortly as tells them apart, and not twice the same.
+export function dated(items) {
+  const places = marked(items.length);
+  const times = (told) => places.map((place) => told(items[place].started_at));
+  const short = times(shortly);
+  const labels = new Set(short).size < places.length ? times(moment) : short;
+  return places.map((place, number) => [place, labels[number]]).filter(([, label], number) => label !== labels[number - 1]);
 }
 
 // The time of today's runs, the day of older ones.

@@ -184,7 +184,7 @@ async def test_a_worker_that_was_told_nothing_has_all_but_public_addresses_shut(
 
     row = await bench.run("http_request", {"url": receiver.at("/200")})
 
-    assert "which is loopback" in row["error"]
+    assert "127.0.0.1 is loopback" in row["error"]
     assert receiver.seen == []
 
 

@@ -214,7 +214,7 @@ async def test_without_the_guard_the_same_spellings_reach_it(
 async def test_a_redirect_to_what_is_not_public_is_refused_and_named(outside: Place, address: str, kind: str) -> None:
     outside.onward = [f"http://user:hunter2@{address}/latest/hunter2?token=hunter2"]
 
-    with pytest.raises(EgressRefused, match=f"which is {kind}; HORARIUM_HTTP_ALLOW") as refused:
+    with pytest.raises(EgressRefused, match=f" is {kind}; HORARIUM_HTTP_ALLOW") as refused:
         await get(opened(), str(outside.make_url("/")))
 
     assert str(refused.value).startswith(address.strip("[]").replace("::ffff:169.254.169.254", "::ffff:a9fe:a9fe"))
