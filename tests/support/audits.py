@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from horarium.actors import auditor as auditor_module
+from horarium.model import TaskConfigPatch
 
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-__all__ = ["LATER", "audited", "punctual", "without_rest"]
+__all__ = ["DEEDS", "LATER", "audited", "does", "punctual", "without_rest"]
 
 LATER = 40
 """Seconds after which ticks that have no row are late enough to be missed."""
+
+DEEDS = ("pause", "resume", "edit", "stop", "start")
+"""What a user does to a config."""
 
 
 @pytest.fixture
@@ -41,3 +45,19 @@ async def audited(rig: Rig, *, after: float = LATER) -> list[tuple[str, str, int
     await auditor.step()
     rig.clock.passes(-after)
     return [(finding.kind, finding.subject, finding.count) for finding in audit.findings]
+
+
+async def does(rig: Rig, deed: str, config: int, expression: str) -> None:
+    """One of the deeds, where the config's status lets a user do it; an edit gives it this expression."""
+    match deed, await rig.status(config):
+        case "pause", "active":
+            await rig.task_configs.pause(config, reason=None, until=None)
+        case "resume", "paused":
+            await rig.task_configs.resume(config)
+        case "edit", _:
+            patch = TaskConfigPatch(schedule_config={"cron_expression": expression})
+            await rig.task_configs.edit(config, patch, version=None)
+        case "stop", "active" | "paused":
+            await rig.task_configs.stop(config)
+        case "start", "inactive":
+            await rig.task_configs.start(config)

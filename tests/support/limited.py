@@ -13,7 +13,7 @@ from horarium.admission import Key, Kind
 from horarium.audit_log import SYSTEM
 from horarium.limits import Limits
 from horarium.model import LimitPut
-from horarium.outcome import Succeeded, decide
+from horarium.outcome import Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 
 if TYPE_CHECKING:
@@ -24,7 +24,23 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Outcome
     from tests.support.rig import Rig
 
-__all__ = ["Crew", "by_hand", "claimed", "limit", "most_at_once", "over", "sent_next", "started", "states", "unlimit"]
+__all__ = [
+    "ANOTHER",
+    "FAILED",
+    "Crew",
+    "by_hand",
+    "claimed",
+    "limit",
+    "most_at_once",
+    "over",
+    "sent_next",
+    "started",
+    "states",
+    "unlimit",
+]
+
+ANOTHER = {"task_type": "sleep", "parameters": {"seconds": 0}}
+FAILED = Unsuccessful("failed", "no")
 
 
 async def limit(rig: Rig, kind: Kind, name: str, **fields: Any) -> Limit:

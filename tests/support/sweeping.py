@@ -1,6 +1,7 @@
 """Attempts that a sweeper looks after, and the seconds that it counts.
 
 monotonic   function   the clock that it counts by, which the test moves
+real_time   function   the rig stands at the servers' own time, by which deadlines and pauses are measured
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = [
     "late_success",
     "monotonic",
     "past_deadline",
+    "real_time",
     "row_of",
     "swept_after_grace",
     "swept_within",
@@ -66,6 +68,11 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> Monotonic:
     made = Monotonic()
     monkeypatch.setattr(anyio, "current_time", made)
     return made
+
+
+@pytest.fixture
+def real_time(rig: Rig) -> None:
+    rig.clock.is_real()
 
 
 async def beat(rig: Rig, worker: str = WORKER) -> None:

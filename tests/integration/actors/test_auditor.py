@@ -18,6 +18,7 @@ from horarium.keyspace.workers import WorkerBeat
 from horarium.sql.queries import QUERIES
 from horarium.supervisor import ChildContext
 from tests.support.audits import LATER, audited, punctual, without_rest
+from tests.support.plans import planned
 from tests.support.rig import NOON
 from tests.support.waiting import eventually, report
 
@@ -301,25 +302,20 @@ async def test_who_stands_by_audits_nothing_and_forgets_what_it_found(
 
 
 async def test_a_page_of_configs_is_audited_by_index_alone(rig: Rig) -> None:
-    for _ in range(5):
-        await rig.config()
+    ids = [await rig.config() for _ in range(5)]
     await rig.fire_each_second(20)
-    ids = await rig.sql("SELECT array_agg(id) FROM task_configs")
-    async with rig.database.connection() as connection:
-        plan = await connection.fetch(
-            "EXPLAIN " + QUERIES.audit_ledger.sql,
-            *QUERIES.audit_ledger._ordered(
-                {
-                    "ids": ids,
-                    "versions": [1] * len(ids),
-                    "sinces": [NOON] * len(ids),
-                    "untils": [NOON + timedelta(minutes=1)] * len(ids),
-                    "earliest": NOON,
-                    "late_seconds": 30.0,
-                }
-            ),
-        )
-    text = "\n".join(line[0] for line in plan)
+
+    text = await planned(
+        rig.database,
+        QUERIES.audit_ledger,
+        ids[0],
+        ids=ids,
+        versions=[1] * len(ids),
+        sinces=[NOON] * len(ids),
+        untils=[NOON + timedelta(minutes=1)] * len(ids),
+        earliest=NOON,
+        late_seconds=30.0,
+    )
 
     report(text)
     assert "Seq Scan on executions" not in text

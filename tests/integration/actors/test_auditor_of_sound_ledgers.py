@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from horarium.model import BackfillRequest, TaskConfigPatch
-from tests.support.audits import LATER, audited, without_rest
+from horarium.model import BackfillRequest
+from tests.support.audits import DEEDS, LATER, audited, does, without_rest
 from tests.support.rig import NOON
 
 if TYPE_CHECKING:
@@ -91,20 +91,11 @@ async def test_whatever_is_done_to_configs_an_audit_of_what_the_dispatcher_wrote
     ]
     for _ in range(25):
         config = chance.choice(configs)
-        match chance.choice(["pause", "resume", "edit", "stop", "start", "fire", "fire", "fire", "outage"]):
-            case "pause" if await rig.status(config) == "active":
-                await rig.task_configs.pause(config, reason=None, until=None)
-            case "resume" if await rig.status(config) == "paused":
-                await rig.task_configs.resume(config)
-            case "edit":
-                patch = TaskConfigPatch(schedule_config={"cron_expression": chance.choice(expressions)})
-                await rig.task_configs.edit(config, patch, version=None)
-            case "stop" if await rig.status(config) in ("active", "paused"):
-                await rig.task_configs.stop(config)
-            case "start" if await rig.status(config) == "inactive":
-                await rig.task_configs.start(config)
+        match chance.choice([*DEEDS, "fire", "fire", "fire", "outage"]):
             case "outage":
                 rig.clock.passes(chance.choice([30, 600, 5000]))
+            case deed:
+                await does(rig, deed, config, chance.choice(expressions))
         await rig.finish_all()
         await rig.fire(after=chance.random() * 20)
         assert await audited(rig, after=29) == []

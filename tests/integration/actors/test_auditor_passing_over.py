@@ -17,6 +17,7 @@ from horarium.ids import least_id
 from horarium.model import TaskConfigPatch
 from horarium.sql.queries import QUERIES
 from horarium.tree import WATCHDOG_SECONDS
+from tests.support.audits import DEEDS, does, without_rest
 from tests.support.rig import NOON
 from tests.support.waiting import report
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from horarium.findings import Found
     from tests.support.rig import Rig
 
-pytestmark = pytest.mark.anyio
+__all__ = ["without_rest"]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_rest")]
 
 YEARLY = {"schedule_config": {"cron_expression": "0 0 1 1 *"}}
 AT_THREE = {"schedule_config": {"cron_expression": "0 15 * * *"}}
@@ -42,12 +45,6 @@ FROM task_configs WHERE id = $1
 """With an id that is later than any that is made by the clock."""
 
 MADE_AT = "UPDATE executions SET id = $2 WHERE config_id = $1"
-
-
-@pytest.fixture(autouse=True)
-def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auditor_module, "IDLE_SHARE", 0.0)
-    monkeypatch.setattr(auditor_module, "READING_SHARE", 0.0)
 
 
 async def punctual(rig: Rig) -> None:
@@ -247,24 +244,15 @@ async def test_whatever_is_done_to_configs_and_rows_it_finds_what_is_found_by_lo
     seen = passed_over = 0
     for _ in range(20):
         config = chance.choice(configs)
-        match chance.choice(["pause", "resume", "edit", "stop", "start", "lose", "make up", "outage", "fire"]):
-            case "pause" if await rig.status(config) == "active":
-                await rig.task_configs.pause(config, reason=None, until=None)
-            case "resume" if await rig.status(config) == "paused":
-                await rig.task_configs.resume(config)
-            case "edit":
-                patch = TaskConfigPatch(schedule_config={"cron_expression": chance.choice(expressions)})
-                await rig.task_configs.edit(config, patch, version=None)
-            case "stop" if await rig.status(config) in ("active", "paused"):
-                await rig.task_configs.stop(config)
-            case "start" if await rig.status(config) == "inactive":
-                await rig.task_configs.start(config)
+        match chance.choice([*DEEDS, "lose", "make up", "outage", "fire"]):
             case "lose":
                 await rig.sql("DELETE FROM executions WHERE id = (SELECT id FROM executions ORDER BY random() LIMIT 1)")
             case "make up":
                 await rig.sql(f"{EXTRA} ON CONFLICT DO NOTHING", config, rig.clock.now - timedelta(minutes=5))
             case "outage":
                 rig.clock.passes(chance.choice([600, 5000, 20_000]))
+            case deed:
+                await does(rig, deed, config, chance.choice(expressions))
         await rig.fire(after=chance.random() * 900)
         await punctual(rig)
         rig.clock.passes(chance.choice([29, 120]))

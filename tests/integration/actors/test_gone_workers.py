@@ -23,6 +23,7 @@ from tests.support.sweeping import (
     late_success,
     monotonic,
     past_deadline,
+    real_time,
     row_of,
     swept_within,
 )
@@ -30,16 +31,9 @@ from tests.support.sweeping import (
 if TYPE_CHECKING:
     from tests.support.rig import Rig
 
-__all__ = ["monotonic"]
+__all__ = ["monotonic", "real_time"]
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def rig(rig: Rig) -> Rig:
-    """The rig at the servers' own time, by which deadlines are measured."""
-    rig.clock.is_real()
-    return rig
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("real_time")]
 
 
 async def test_a_worker_that_lives_keeps_what_it_runs(rig: Rig, monotonic: Monotonic) -> None:

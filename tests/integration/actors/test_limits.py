@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from horarium.live_events import Moved
-from horarium.outcome import Succeeded, Unsuccessful, decide
+from horarium.outcome import Succeeded, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
-from tests.support.limited import by_hand, claimed, limit, over, sent_next, started, states
+from tests.support.limited import ANOTHER, FAILED, by_hand, claimed, limit, over, sent_next, started, states
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
-
-ANOTHER = {"task_type": "sleep", "parameters": {"seconds": 0}}
-FAILED = Unsuccessful("failed", "no")
 
 
 # How many run at once

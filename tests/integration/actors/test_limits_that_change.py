@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from horarium.outcome import Unsuccessful
 from horarium.tasks.limited import send_limited
-from tests.support.limited import Crew, by_hand, claimed, limit, most_at_once, over, sent_next, started, states, unlimit
+from tests.support.limited import (
+    ANOTHER,
+    Crew,
+    by_hand,
+    claimed,
+    limit,
+    most_at_once,
+    over,
+    sent_next,
+    started,
+    states,
+    unlimit,
+)
 from tests.support.together import at_once
 from tests.support.waiting import eventually
 
@@ -19,9 +30,6 @@ if TYPE_CHECKING:
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
-
-ANOTHER = {"task_type": "sleep", "parameters": {"seconds": 0}}
-FAILED = Unsuccessful("failed", "no")
 
 
 # Limits that change

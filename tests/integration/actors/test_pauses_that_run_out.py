@@ -10,6 +10,7 @@ import pytest
 from horarium.actors.timeout_sweeper import Swept, TimeoutSweeper
 from tests.support.config_actions import delete, pause, resume
 from tests.support.coverage import SOUND
+from tests.support.sweeping import NOTHING, real_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +19,9 @@ if TYPE_CHECKING:
     from tests.support.config_actions import Action
     from tests.support.rig import Rig
 
-pytestmark = pytest.mark.anyio
+__all__ = ["real_time"]
 
-NOTHING = Swept(0, 0, 0)
-
-
-@pytest.fixture
-def rig(rig: Rig) -> Rig:
-    """The rig at the servers' own time, by which deadlines are measured."""
-    rig.clock.is_real()
-    return rig
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("real_time")]
 
 
 async def paused(rig: Rig) -> int:

@@ -25,6 +25,7 @@ from tests.support.sweeping import (
     late_success,
     monotonic,
     past_deadline,
+    real_time,
     row_of,
     swept_after_grace,
     swept_within,
@@ -34,16 +35,9 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt
     from tests.support.rig import Rig
 
-__all__ = ["monotonic"]
+__all__ = ["monotonic", "real_time"]
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def rig(rig: Rig) -> Rig:
-    """The rig at the servers' own time, by which deadlines are measured."""
-    rig.clock.is_real()
-    return rig
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("real_time")]
 
 
 # Deadlines

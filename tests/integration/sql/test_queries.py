@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,9 @@ from aiosql import SQLLoadException, SQLParseException
 
 import horarium
 from horarium.sql.queries import QUERIES, QUERY_DIR, Queries, Query, QueryError
+from tests.support.plans import planned
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from horarium.sql.database import Database
-    from horarium.sql.queries import Connection
     from tests.support.rig import Rig
 
 pytestmark = pytest.mark.anyio
@@ -34,26 +30,7 @@ SELECT
 FROM executions WHERE config_id = $1
 """
 """The rows of a config once more, under ids of their own."""
-ENDED = """
-INSERT INTO executions (
-    id, config_id, task_type, trigger, status, queue, priority, timeout_seconds, max_retries, retry_backoff_seconds,
-    scheduler_type, completed_at
-)
-SELECT gen_random_uuid(), $1, 'echo', 'manual', 'success', 'default', 5, 60, 0, 0, 'manual', now()
-FROM generate_series(1, 2000)
-"""
-"""A past: in an empty ledger the planner may take any index."""
 SELECT = "-- name: {name}({parameters})\n-- Why.\nSELECT 1{more};\n"
-
-
-@asynccontextmanager
-async def undone(database: Database) -> AsyncIterator[Connection]:
-    """A connection whose deeds, and what Postgres learns of them, are taken back."""
-    async with database.connection() as connection:
-        begun = connection.transaction()
-        await begun.start()
-        yield connection
-        await begun.rollback()
 
 
 def written(folder: Path, **files: str) -> Queries:
@@ -85,12 +62,8 @@ async def test_it_prepares_and_takes_the_parameters_it_names(rig: Rig, query: Qu
 async def test_what_is_asked_every_second_reads_indexes_of_nothing_else(rig: Rig, name: str, indexes: set[str]) -> None:
     """Its cost is that of what is paused or in flight, whatever else there is."""
     query = {query.name: query for query in QUERIES.all()}[name]
-    values = [1000] * len(query.parameters)
-    config = await rig.config()
-    async with undone(rig.database) as connection:
-        await connection.execute(ENDED, config)
-        await connection.execute("ANALYZE executions")
-        plan = "\n".join(line[0] for line in await connection.fetch("EXPLAIN " + query.sql, *values))
+
+    plan = await planned(rig.database, query, await rig.config(), **dict.fromkeys(query.parameters, 1000))
 
     assert set(re.findall(r"(?:using|on) (task_configs_\w+|executions_\w+|\w+_pkey)", plan)) == indexes, plan
 
