@@ -145,6 +145,22 @@ def test_what_is_refused_is_told_at_its_field_and_the_first_has_the_focus(visit:
     visit.was_quiet(provokes="422")
 
 
+def test_more_stays_open_though_the_page_is_drawn_before_it_hears_of_it(visit: Visit) -> None:
+    """A browser tells of a toggle some time after the click, and a page that is drawn in between must not undo it."""
+    page = visit.page
+    begin(page, "typed", "echo")
+
+    page.evaluate("""() => {
+        requestAnimationFrame(() => document.querySelector(".more > summary").click());
+        document.querySelector("[name=name]").dispatchEvent(new Event("input"));
+    }""")
+
+    page.get_by_label("Jitter").fill("5")
+    page.locator(".more > summary").click()
+    expect(page.get_by_label("Jitter")).to_be_hidden()
+    give_up(page)
+
+
 def give_up(page: Page) -> None:
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("dialog").get_by_role("button", name="Leave").click()

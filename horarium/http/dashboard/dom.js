@@ -5,7 +5,8 @@
 // way in from a string to markup. A node that is the very same object as last time is not looked into.
 
 const SVG = "http://www.w3.org/2000/svg";
-const AS_PROPERTY = new Set(["value", "checked", "selected", "disabled", "open"]);
+// Set at each drawing, since a person changes them too. Not `open`: a browser tells of that only after the next drawing, maybe.
+const AS_PROPERTY = new Set(["value", "checked", "selected", "disabled"]);
 
 export function h(tag, properties, ...children) {
   const { key, ...rest } = properties ?? {};
