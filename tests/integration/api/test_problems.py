@@ -152,6 +152,35 @@ async def test_of_many_faults_the_first_fifty_are_told(house: House, path: str, 
     assert (answer.status, len(answer.body["errors"])) == (422, 50)
 
 
+FLOOD = {f"x{number}": [number] for number in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("/api/v1/auth/login", FLOOD, ()),
+        (f"{BASE}/apply", {"configs": [GOOD, FLOOD]}, ("configs", 1)),
+        ("/api/v1/notification-rules", {"webhook": FLOOD}, ("webhook",)),
+        (BASE, GOOD | {"parameters": FLOOD}, ("parameters",)),
+    ],
+    ids=["a body", "one of many in it", "a part of it", "parameters of a task"],
+)
+async def test_of_a_flood_of_unknown_fields_nothing_but_the_first_fifty_is_looked_at(
+    house: House, path: str, body: dict[str, Any], place: tuple[str | int, ...]
+) -> None:
+    """An error of each of a million fields would take the event loop away for long enough to be taken for dead."""
+    answer = await house.call("POST", path, body)
+
+    told = [tuple(error["loc"]) for error in answer.body["errors"]]
+    assert (answer.status, told) == (422, [(*place, f"x{number}") for number in range(50)])
+
+
+async def test_a_list_nested_deeper_than_the_stack_in_the_place_of_objects_is_refused(house: House) -> None:
+    body = b'{"configs": ' + b"[" * 1000 + b"]" * 1000 + b"}"
+
+    assert (await house.call("POST", f"{BASE}/apply", body)).status == 400
+
+
 async def test_a_state_that_stands_against_it_is_a_conflict(house: House) -> None:
     config = await house.config()
 
