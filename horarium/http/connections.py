@@ -224,17 +224,23 @@ class Connection(web.RequestHandler):
         """Send the answer; a refusal from before the application's middleware (an odd `Expect`) gets its shape here."""
         if isinstance(resp, web.HTTPException):
             resp = http_problem(resp)
-        broken = request.content.exception() is not None
-        if broken:
+        if _is_dear_to_throw_away(request):
             resp.force_close()
-        if broken or resp.status == HTTPStatus.REQUEST_TIMEOUT:
-            self._lingering_time = 0.0  # the rest of this body cannot be read, or has been waited for
+            self._lingering_time = 0.0
+        if resp.status == HTTPStatus.REQUEST_TIMEOUT:
+            self._lingering_time = 0.0  # the rest of this body has been waited for
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log what ended the connection, unless it is a body that breaks while its rest is thrown away."""
         if not isinstance(kw.get("exc_info"), BROKEN_BODY):
             super().log_exception(*args, **kw)
+
+
+def _is_dear_to_throw_away(request: web.BaseRequest) -> bool:
+    """Whether the rest of a body cannot be read, or grows as it is: a packed one, to a thousand times what is sent."""
+    rest = request.content
+    return rest.exception() is not None or (not rest.is_eof() and "Content-Encoding" in request.headers)
 
 
 class Door:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -193,6 +194,23 @@ async def test_a_body_that_breaks_while_its_rest_is_thrown_away_is_no_error_of_o
 
         assert await is_over(client)
     assert "Unhandled exception" not in caplog.text
+
+
+async def test_a_packed_body_that_nobody_needs_is_not_unpacked_to_be_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred kilobytes would keep the event loop busy for a hundred megabytes, whoever has sent them."""
+    monkeypatch.setattr(connections, "LINGERING_SECONDS", 2 * WAIT_SECONDS)
+    begun = gzip.compress(b" " * MEGABYTE)[:-8]
+    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n"
+
+    async with serving() as server, await server.connect() as client:
+        await client.send(head + begun)
+
+        status, fields, _ = await answer_of(client)
+
+        assert (status, fields["Connection"]) == (404, "close")
+        assert await is_over(client)
 
 
 async def test_an_answer_that_is_not_read_ends_its_connection_though_it_would_wait_for_ever_to_be_sent() -> None:
