@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import anyio
 import pytest
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
@@ -18,6 +19,7 @@ from horarium.model.problems import Problem
 from horarium.resources import Resources
 from horarium.tree import _services
 from tests.support.tree import House
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -270,6 +272,35 @@ async def test_a_server_that_is_away_is_a_503_that_says_when_to_come_back(
     assert which == "broker" or is_problem(answer, 503, "unavailable")
     assert which == "broker" or int(answer.headers["Retry-After"]) >= 1
     assert which != "broker" or answer.status in (200, 404)
+
+
+async def test_a_crowd_that_asks_for_readiness_is_told_of_a_few_looks(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask: a hundred at once would have the servers too busy to answer any of them in time."""
+    looks: list[str] = []
+    answers: list[Answer] = []
+    looked = anyio.Event()
+
+    async def depths() -> dict[str, int]:
+        looks.append("at the broker")
+        await looked.wait()
+        return {}
+
+    async def a_crowd() -> None:
+        answers.extend(await house.at_once(20, "GET", "/readyz"))
+
+    async def somebody_looks() -> bool:
+        return bool(looks)
+
+    monkeypatch.setattr(house.resources.sender, "depths", depths)
+    async with anyio.create_task_group() as group:
+        group.start_soon(a_crowd)
+        await eventually(somebody_looks)
+        looked.set()
+
+    assert [answer.status for answer in answers] == [200] * 20
+    assert len(looks) < 20
 
 
 async def test_readiness_names_what_is_away_and_liveness_does_not_care(without: tuple[str, House]) -> None:
