@@ -195,6 +195,8 @@ class TaskConfigs:
     async def run(self, config_id: int, body: RunRequest, *, idempotency_key: str | None, by: Author = SYSTEM) -> UUID:
         """Run once, now; the row is committed before its message is sent. The same key again answers the same run."""
         async with self._database.transaction() as connection:
+            # held, so that the row is made of the very config whose task type was looked at
+            await QUERIES.task_config_hold.rows(connection, ids=[config_id])
             config = _there(await QUERIES.task_config_get.row(connection, id=config_id), config_id)
             parameters = self._parameters(config, body, by)
             execution_id: UUID | None = await QUERIES.execution_insert_run.value(

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     """Networks of the proxies whose `X-Forwarded-For` is believed, separated by commas: `10.0.0.0/8,fd00::/8`."""
 
+    metrics_need_token: bool = False
+    """Whether `/metrics` takes a token from its own machine, too: for a proxy there that hides whom it asks for."""
+
     secret_key: Annotated[SecretStr | None, AfterValidator(long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
 

@@ -234,4 +234,5 @@ def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Live
         liveness=liveness,
         clock=r.clock,
         trusted_proxies=r.settings.trusted_proxies,
+        metrics_need_token=r.settings.metrics_need_token,
     )

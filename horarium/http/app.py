@@ -85,6 +85,7 @@ def make_app(services: Services, cors_origins: Collection[str] = (), tracing: Tr
     app = web.Application(middlewares=[*outermost, requests, *((preflight,) if cors_origins else ()), problems])
     app[SERVICES] = services
     app[STREAMS] = Streams()
+    app[system.READINESS] = system.readiness(services)
     app.on_shutdown.append(app[STREAMS].end_all)
     app.on_response_prepare.append(complete_before_sending)
     if cors_origins:

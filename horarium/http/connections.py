@@ -25,12 +25,12 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from horarium.http.headers import complete, raw_problem
 from horarium.http.problems import BUSY_SECONDS, http_problem, problem, unexpected
@@ -72,6 +72,9 @@ LINE_BYTES = 8190
 """The request line, and one header field: aiohttp's own default, room for the longest token."""
 MAX_FIELDS = 64
 """Header fields of one request; browsers behind proxies send about 30."""
+
+BROKEN_BODY = (web.RequestPayloadError, HttpProcessingError)
+"""A body that is not what its head says: chunks that are none, no gzip where gzip is named."""
 
 RESET = struct.pack(
     "ii", 1, 0
@@ -221,9 +224,23 @@ class Connection(web.RequestHandler):
         """Send the answer; a refusal from before the application's middleware (an odd `Expect`) gets its shape here."""
         if isinstance(resp, web.HTTPException):
             resp = http_problem(resp)
+        if _is_dear_to_throw_away(request):
+            resp.force_close()
+            self._lingering_time = 0.0
         if resp.status == HTTPStatus.REQUEST_TIMEOUT:
             self._lingering_time = 0.0  # the rest of this body has been waited for
         return await super().finish_response(request, resp, start_time)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log what ended the connection, unless it is a body that breaks while its rest is thrown away."""
+        if not isinstance(kw.get("exc_info"), BROKEN_BODY):
+            super().log_exception(*args, **kw)
+
+
+def _is_dear_to_throw_away(request: web.BaseRequest) -> bool:
+    """Whether the rest of a body cannot be read, or grows as it is: a packed one, to a thousand times what is sent."""
+    rest = request.content
+    return rest.exception() is not None or (not rest.is_eof() and "Content-Encoding" in request.headers)
 
 
 class Door:

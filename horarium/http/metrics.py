@@ -1,7 +1,8 @@
 """Figures for Prometheus: what the process has counted (`measures.py`), and what is read for the asking (`gauges.py`).
 
 Open to this machine, which is where a scraper beside the process sits; from anywhere else it takes a token. A request
-that came through a proxy is from elsewhere, though the proxy is here.
+that came through a proxy is from elsewhere, though the proxy is here; but only the proxy can say so. Where it does not,
+`metrics_need_token` has everybody show one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES", "is_of_this_machine"]
 
-PROXIED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+"""What proxies add to a request; each is enough."""
 
 
 async def get_metrics(call: Call) -> Reply:
     """Everything, in the text format."""
-    if not is_of_this_machine(call.request):
+    if call.services.metrics_need_token or not is_of_this_machine(call.request):
         await call.services.authenticator.authenticate(call.request.headers.get("Authorization"))
     read = _Read(await read_gauges(call.services))
     text = b"".join(map(generate_latest, (_process(), call.services.measures.registry, _only(read))))

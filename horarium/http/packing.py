@@ -37,6 +37,8 @@ def fitting(request: web.BaseRequest, body: bytes | Packed) -> tuple[bytes, dict
 
 
 def takes_gzip(accepted: str) -> bool:
-    """Whether a field Accept-Encoding has gzip, or anything, at a weight that is not nothing (RFC 9110 12.5.3)."""
+    """Whether a field Accept-Encoding has gzip, or else anything, at a weight that is not nothing (RFC 9110 12.5.3)."""
     codings = (each.partition(";") for each in accepted.lower().split(","))
-    return any(name.strip() in ("gzip", "*") and NOTHING.fullmatch(weight) is None for name, _, weight in codings)
+    weights = {name.strip(): weight for name, _, weight in codings}
+    weight = weights.get("gzip", weights.get("*"))
+    return weight is not None and NOTHING.fullmatch(weight) is None

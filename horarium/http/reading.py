@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import orjson
@@ -65,6 +66,7 @@ async def read_body(
         raise Malformed(f"the body is not JSON: {error}") from None
     if b"\\u0000" in raw and _holds_nul(content):
         raise InvalidInput(FieldError(("body",), "text must not hold the NUL character"))
+    _refuse_a_flood(content, model)
     # strictly, and so from JSON: there a date is text, which Python's own strictness would refuse
     return _checked(lambda: model.model_validate_json(raw, strict=True), model)
 
@@ -122,6 +124,39 @@ def _holds_nul(content: Any) -> bool:
             case dict() as members:
                 waiting += [*members.keys(), *members.values()]
     return False
+
+
+def _refuse_a_flood(content: Any, model: type[BaseModel]) -> None:
+    """Refuse what has more unknown fields than are told: pydantic makes an error of each, and that for seconds."""
+    unknown = [*islice(_unknown_members(content, model, ()), MOST_FAULTS + 1)]
+    if len(unknown) > MOST_FAULTS:
+        raise InvalidInput(*unknown[:MOST_FAULTS])
+
+
+def _unknown_members(content: Any, model: type[BaseModel], loc: tuple[str | int, ...]) -> Iterator[FieldError]:
+    """The members of an object that its model does not know, and those of the objects in it that have a model, too."""
+    if not isinstance(content, dict):
+        return
+    yield from (FieldError((*loc, name), _unknown(name, model)) for name in content if name not in model.model_fields)
+    for name, inner in _models_in(model).items():
+        given = content.get(name)
+        if isinstance(given, list):
+            for place, item in enumerate(given):
+                yield from _unknown_members(item, inner, (*loc, name, place))
+        else:
+            yield from _unknown_members(given, inner, (*loc, name))
+
+
+@cache
+def _models_in(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The fields of a model that are, or list, another one."""
+    return {name: found for name, field in model.model_fields.items() if (found := _model_of(field.annotation))}
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_of(each))), None)
 
 
 def _checked(validate: Callable[[], BaseModel], model: type[BaseModel]) -> BaseModel:

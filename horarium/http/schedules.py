@@ -36,9 +36,9 @@ async def list_schedules(call: Call) -> Reply:
     query: PageQuery = call.query
     index = call.services.views.index
     parts = read_cursor(query.cursor, int, int)
-    offset = 0 if parts is None else await index.place_behind(*parts)
-    entries, last = cut(await index.page(offset, query.limit + 1), query.limit)
-    cursor = None if last is None else write_cursor(to_ms(last.tick), last.config_id)
+    after = None if parts is None else (parts[0], parts[1])
+    entries, last = cut(await index.page(after, query.limit + 1), query.limit)
+    cursor = None if last is None else write_cursor(last.config_id, to_ms(last.tick))
     items = [_entry(entry) for entry in entries if entry.spec]
     return Reply(Page[ScheduleEntry](items=items, next_cursor=cursor, total=await index.size()))
 

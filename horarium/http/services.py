@@ -77,6 +77,7 @@ class Services:
     liveness: Liveness
     clock: Callable[[], datetime]
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    metrics_need_token: bool = False
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -1,6 +1,7 @@
 """The system: is it alive, is it ready, what does it do.
 
 What blocks readiness is named; the probes have a deadline, so neither question hangs with the server it asks about.
+Anybody may ask, so all who ask together are told of one look: no crowd keeps the servers too busy to be found well.
 While the event loop itself is blocked none of this can be served: `stand_in.py` answers then.
 """
 
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import structlog
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from horarium.errors import Unavailable
 from horarium.http.routing import Reply, Route
 from horarium.http.supervision import EventAnswer, event_answer
+from horarium.kept import Kept
 from horarium.keyspace.pool import redis_errors
 from horarium.sql.queries import QUERIES
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from horarium.http.services import Services
     from horarium.supervisor import TreeNode
 
-__all__ = ["ROUTES"]
+__all__ = ["READINESS", "ROUTES", "readiness"]
 
 log = structlog.get_logger(__name__)
 
@@ -113,8 +116,21 @@ async def get_liveness(call: Call) -> Reply:
 
 
 async def get_readiness(call: Call) -> Reply:
-    """200, or 503 with what blocks; all servers are asked at once."""
-    services = call.services
+    """200, or 503 with what blocks."""
+    ready = await call.request.app[READINESS].get(None)
+    return Reply(ready, status=503 if ready.blocked_by else None)
+
+
+def readiness(services: Services) -> Kept[None, Ready]:
+    """Looks at what work depends on: one at a time for all who ask, begun after they did."""
+    return Kept(lambda _: _look(services), good_for=lambda _ready, _took: 0.0)
+
+
+READINESS: web.AppKey[Kept[None, Ready]] = web.AppKey("readiness", Kept)
+
+
+async def _look(services: Services) -> Ready:
+    """All servers are asked at once."""
     probes = {"postgres": _ping_postgres(services), "redis": _ping_redis(services), "broker": services.broker.depths()}
     away: list[str] = []
     async with anyio.create_task_group() as group:
@@ -123,8 +139,7 @@ async def get_readiness(call: Call) -> Reply:
     down = [node.id for node in _actors(services.supervisor().snapshot()) if node.state != "running"]
     blocked_by = sorted(away) + down
     blocked_by += ["ledger"] if _ledger_suffers(services) else []
-    ready = Ready(status="not_ready" if blocked_by else "ready", blocked_by=blocked_by)
-    return Reply(ready, status=503 if blocked_by else None)
+    return Ready(status="not_ready" if blocked_by else "ready", blocked_by=blocked_by)
 
 
 async def get_status(call: Call) -> Reply:

@@ -5,7 +5,8 @@ disables the user or gives another role or password; from its commit on every to
 tokens are taken away after it: they are only litter by then.
 
 Whoever changes their own password has to know it, and may guess at it no more often than at a login: an access token
-that was stolen is good for minutes, and a password for years.
+that was stolen is good for minutes, and a password for years. Hashing takes a moment, in which an admin may give the
+account another password: that one stays.
 
 One active admin there is always: who would take the last one away holds all of them, so that of two who each see the
 other one is refused.
@@ -107,7 +108,7 @@ class Accounts:
             raise InvalidInput(FieldError(("current_password",), "is not your password"))
         await self._throttle.forgive(attempt)
         check_new_password(new, username=by.name, field="new_password")
-        await self._change(user_id, {"password_hash": await self._passwords.hash(new)}, by)
+        await self._change(user_id, {"password_hash": await self._passwords.hash(new)}, by, known_hash=known)
 
     async def delete(self, user_id: int, *, by: Author) -> None:
         """Take a user away; what it made stays."""
@@ -119,11 +120,16 @@ class Accounts:
             await note(connection, by, "user.deleted", _target(old), before=shown(old, EDITABLE))
         await self._sweep_up(user_id)
 
-    async def _change(self, user_id: int, changed: Mapping[str, Any], by: Author) -> asyncpg.Record:
+    async def _change(
+        self, user_id: int, changed: Mapping[str, Any], by: Author, *, known_hash: str | None = None
+    ) -> asyncpg.Record:
+        """Change these fields; where a hash is given, only while it is still that of the user's password."""
         await self._users.forget(user_id)
         try:
             async with self._database.transaction() as connection:
                 old, others = await _locked(connection, user_id)
+                if known_hash not in (None, old["password_hash"]):
+                    raise InvalidInput(FieldError(("current_password",), "is not your password any more"))
                 _keep_an_admin(old, others, changed)
                 wanted = {name: changed.get(name, old[name]) for name in (*EDITABLE, "password_hash")}
                 ends = any(wanted[name] != old[name] for name in ENDS_SESSIONS)

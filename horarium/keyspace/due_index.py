@@ -72,6 +72,7 @@ class DueIndex:
         self._redis = redis
         self._keys = keys
         self._read = script(redis, "due_read")
+        self._list = script(redis, "due_list")
         self._upsert = script(redis, "due_upsert")
         self._advance = script(redis, "due_advance")
 
@@ -149,36 +150,23 @@ class DueIndex:
         with redis_errors():
             return [int(member) async for member, _ in self._redis.zscan_iter(self._keys.due, count=SCRIPT_ROWS)]
 
-    async def page(self, offset: int, limit: int) -> list[DueConfig]:
-        """A page of everything in the index, earliest tick first."""
-        with redis_errors():
-            rows = await self._redis.zrange(self._keys.due, offset, offset + limit - 1, withscores=True)
-            pairs = cast("list[tuple[bytes, float]]", rows)
-            ids = [member for member, _ in pairs]
-            specs = cast("list[bytes | None]", await self._redis.hmget(self._keys.spec, ids)) if ids else []
-        return [_due_config(member, tick, spec or b"") for (member, tick), spec in zip(pairs, specs, strict=True)]
+    async def page(self, after: tuple[int, int] | None, limit: int) -> list[DueConfig]:
+        """A page of everything in the index, earliest tick first; at most 1000.
 
-    async def place_behind(self, tick_ms: int, config_id: int) -> int:
-        """Where a list of the index goes on that has come to this config, firing at these Unix milliseconds.
-
-        While it still does, right behind it. Where it has moved on, at the first that fires at that instant, for what
-        came before it may have moved, too: some may be read twice, and none is left out.
+        `after` is the config that was read last and the Unix milliseconds at which it fired then. Where it has moved on
+        since, the page begins at that instant: some may be read twice, and none is left out.
         """
-        member = str(config_id)
+        config_id, tick_ms = ("", 0) if after is None else after
         with redis_errors():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.zscore(self._keys.due, member)
-                pipe.zrank(self._keys.due, member)
-                pipe.zcount(self._keys.due, "-inf", f"({tick_ms}")
-                known, rank, earlier = await pipe.execute()
-        return int(rank) + 1 if known == tick_ms else int(earlier)
+            flat = await self._list(keys=self._pair, args=[config_id, tick_ms, limit])
+        return [_due_config(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
 
     async def firing_before(self, until: datetime, most: int) -> tuple[list[DueConfig], int]:
         """Configs that fire before `until`, earliest first, and how many there are; of many, evenly spread ones."""
         with redis_errors():
             total = int(await self._redis.zcount(self._keys.due, "-inf", f"({to_ms(until)}"))
             if total <= most:
-                return await self.page(0, total) if total else [], total
+                return await self.page(None, total) if total else [], total
             async with self._redis.pipeline(transaction=False) as pipe:
                 for number in range(most):
                     place = number * total // most

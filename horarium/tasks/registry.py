@@ -123,7 +123,8 @@ class TaskType:
     labels: dict[str, str] = field(default_factory=dict)
 
     def check(self, parameters: Mapping[str, object]) -> None:
-        """Raise InvalidInput that names every parameter which does not fit the signature."""
+        """Raise InvalidInput that names the parameters which do not fit the signature, the first fifty of them."""
+        self._refuse_a_flood(parameters)
         try:
             text = orjson.dumps(parameters)
         except orjson.JSONEncodeError as error:  # it reads a thousand levels, and writes a quarter of that
@@ -133,6 +134,14 @@ class TaskType:
             self.parameters.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise InvalidInput(*map(self._field_error, error.errors()[:MOST_FAULTS])) from None
+
+    def _refuse_a_flood(self, parameters: Mapping[str, object]) -> None:
+        """Refuse what has more unknown names than are told: pydantic makes an error of each, and that for seconds."""
+        known = self.parameters.model_fields
+        unknown = [name for name in parameters if name not in known]
+        if len(unknown) > MOST_FAULTS and self.parameters.model_config.get("extra") == "forbid":
+            told = unknown[:MOST_FAULTS]
+            raise InvalidInput(*(FieldError(("parameters", name), unknown_field(name, known)) for name in told))
 
     def _field_error(self, fault: Any) -> FieldError:
         loc, message = fault["loc"], fault["msg"]

@@ -19,12 +19,17 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["WAIT_SECONDS", "eventually", "report", "until"]
+__all__ = ["WAITING_FOR_A_LOCK", "WAIT_SECONDS", "eventually", "report", "until"]
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 30.0
+
+WAITING_FOR_A_LOCK = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+"""How many statements stand before another's lock: more than none, once somebody has come upon what a test holds."""
 
 
 def until(probe: Callable[[], T], *, within: float = WAIT_SECONDS) -> T:

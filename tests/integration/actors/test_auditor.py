@@ -55,7 +55,7 @@ async def test_a_row_that_was_taken_out_of_the_ledger_is_missed(rig: Rig) -> Non
 async def test_a_tick_that_the_cursor_was_moved_past_is_missed(rig: Rig) -> None:
     config = await rig.config()
     await rig.fire_each_second(10)
-    (entry,) = await rig.index.page(0, 1)
+    (entry,) = await rig.index.page(None, 1)
     moved = DueEntry(config, entry.version, NOON + timedelta(seconds=14), entry.spec)
     await rig.index.upsert([moved])
     await rig.fire_each_second(50)

@@ -86,7 +86,7 @@ class DispatcherCatchesUp(OfADispatcher):
         runs, skips = await self.rig.config(catchup="all", **EACH_MINUTE), await self.rig.config(**EACH_MINUTE)
         lags = await self.rig.config(catchup="skip", **EACH_MINUTE)
         self.configs = [runs, skips, lags]
-        (entry,) = [each for each in await self.rig.index.page(0, 3) if each.config_id == lags]
+        (entry,) = [each for each in await self.rig.index.page(None, 3) if each.config_id == lags]
         await self.rig.fire(after=120)
         await self.rig.index.upsert([DueEntry(lags, entry.version, entry.tick, entry.spec)])
         self.rig.clock.passes(513)

@@ -227,7 +227,7 @@ async def test_a_clock_that_steps_back_fires_nothing_twice(rig: Rig) -> None:
 
 async def turn_back(rig: Rig, config: int, seconds: float) -> None:
     """Put the index where it was at that many seconds after noon, as a restored backup would."""
-    (entry,) = await rig.index.page(0, 1)
+    (entry,) = await rig.index.page(None, 1)
     tick = NOON + timedelta(seconds=seconds)
     await rig.index.upsert([DueEntry(config, entry.version, tick, entry.spec)])
 

@@ -146,6 +146,7 @@ ELSEWHERE = [
     pytest.param({"Sec_Fetch_Site": "none"}, id="the address bar"),
     pytest.param({"Sec_Fetch_Site": "", "Origin": "https://evil.example"}, id="another origin, in an old browser"),
     pytest.param({"Sec_Fetch_Site": "", "Origin": "null"}, id="a sandboxed frame"),
+    pytest.param({"Sec_Fetch_Site": "", "Origin": "http://["}, id="an origin that is none"),
     pytest.param({"Sec_Fetch_Site": "", "Origin": ""}, id="no browser at all"),
     pytest.param({"Sec_Fetch_Site": "cross-site", "Origin": "OURS"}, id="a browser that contradicts itself"),
     pytest.param({FIELD.replace("-", "_"): ""}, id="a form of our own origin"),

@@ -45,7 +45,9 @@ async def test_figures_are_open_to_this_machine(house: House) -> None:
     assert "process_resident_memory_bytes" in text
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"]
+)
 async def test_through_a_proxy_they_take_a_token(house: House, header: str) -> None:
     proxied = {header: "203.0.113.9"}
     token = {"Authorization": f"Bearer {await house.token('viewer')}"}

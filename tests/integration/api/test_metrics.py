@@ -175,6 +175,17 @@ async def test_a_server_that_is_away_shows_and_costs_only_its_own_figures(
     assert now("executions_in_flight", status="running") == 0
 
 
+async def test_where_that_is_wanted_this_machine_shows_a_token_too(
+    database_url: str, redis_db: str, redis_prefix: str
+) -> None:
+    """A proxy on this machine need not say that it is one."""
+    async with a_tree(database_url, redis_db, redis_prefix, metrics_need_token="1") as guarded:
+        refused = await guarded.call("GET", "/metrics", token=None)
+        shown = await guarded.call("GET", "/metrics", token=await guarded.token("viewer"))
+
+    assert (refused.status, shown.status) == (401, 200)
+
+
 async def _never() -> None:
     await anyio.sleep_forever()
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import anyio
 import pytest
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
@@ -18,6 +19,7 @@ from horarium.model.problems import Problem
 from horarium.resources import Resources
 from horarium.tree import _services
 from tests.support.tree import House
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -152,6 +154,35 @@ async def test_of_many_faults_the_first_fifty_are_told(house: House, path: str, 
     assert (answer.status, len(answer.body["errors"])) == (422, 50)
 
 
+FLOOD = {f"x{number}": [number] for number in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("/api/v1/auth/login", FLOOD, ()),
+        (f"{BASE}/apply", {"configs": [GOOD, FLOOD]}, ("configs", 1)),
+        ("/api/v1/notification-rules", {"webhook": FLOOD}, ("webhook",)),
+        (BASE, GOOD | {"parameters": FLOOD}, ("parameters",)),
+    ],
+    ids=["a body", "one of many in it", "a part of it", "parameters of a task"],
+)
+async def test_of_a_flood_of_unknown_fields_nothing_but_the_first_fifty_is_looked_at(
+    house: House, path: str, body: dict[str, Any], place: tuple[str | int, ...]
+) -> None:
+    """An error of each of a million fields would take the event loop away for long enough to be taken for dead."""
+    answer = await house.call("POST", path, body)
+
+    told = [tuple(error["loc"]) for error in answer.body["errors"]]
+    assert (answer.status, told) == (422, [(*place, f"x{number}") for number in range(50)])
+
+
+async def test_a_list_nested_deeper_than_the_stack_in_the_place_of_objects_is_refused(house: House) -> None:
+    body = b'{"configs": ' + b"[" * 1000 + b"]" * 1000 + b"}"
+
+    assert (await house.call("POST", f"{BASE}/apply", body)).status == 400
+
+
 async def test_a_state_that_stands_against_it_is_a_conflict(house: House) -> None:
     config = await house.config()
 
@@ -241,6 +272,35 @@ async def test_a_server_that_is_away_is_a_503_that_says_when_to_come_back(
     assert which == "broker" or is_problem(answer, 503, "unavailable")
     assert which == "broker" or int(answer.headers["Retry-After"]) >= 1
     assert which != "broker" or answer.status in (200, 404)
+
+
+async def test_a_crowd_that_asks_for_readiness_is_told_of_a_few_looks(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask: a hundred at once would have the servers too busy to answer any of them in time."""
+    looks: list[str] = []
+    answers: list[Answer] = []
+    looked = anyio.Event()
+
+    async def depths() -> dict[str, int]:
+        looks.append("at the broker")
+        await looked.wait()
+        return {}
+
+    async def a_crowd() -> None:
+        answers.extend(await house.at_once(20, "GET", "/readyz"))
+
+    async def somebody_looks() -> bool:
+        return bool(looks)
+
+    monkeypatch.setattr(house.resources.sender, "depths", depths)
+    async with anyio.create_task_group() as group:
+        group.start_soon(a_crowd)
+        await eventually(somebody_looks)
+        looked.set()
+
+    assert [answer.status for answer in answers] == [200] * 20
+    assert len(looks) < 20
 
 
 async def test_readiness_names_what_is_away_and_liveness_does_not_care(without: tuple[str, House]) -> None:

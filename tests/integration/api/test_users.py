@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from tests.support.tree import PASSWORD, credentials
+from tests.support.waiting import WAITING_FOR_A_LOCK, eventually
 
 if TYPE_CHECKING:
     from tests.support.tree import Answer, House
@@ -221,6 +223,26 @@ async def test_ones_own_password_is_guessed_no_more_often_than_at_a_login(house:
     assert answer.status == 429
     assert 0 < int(answer.headers["Retry-After"]) <= 60
     assert (await log_in(house, user)).status == 429
+
+
+async def test_a_password_that_an_admin_has_set_meanwhile_stays(house: House) -> None:
+    """Whoever had the old one may be whom the new one is to keep out."""
+    user = await house.user()
+    access, _ = await pair_of(house, user)
+    answers: list[Answer] = []
+
+    async def change() -> None:
+        body = {"current_password": PASSWORD, "new_password": ANOTHER}
+        answers.append(await house.call("POST", "/api/v1/auth/password", body, token=access))
+
+    async with anyio.create_task_group() as changing, house.resources.database.transaction() as reset:
+        await reset.execute("UPDATE users SET password_hash = 'set by an admin' WHERE id = $1", user)
+        changing.start_soon(change)
+        await eventually(partial(house.sql, WAITING_FOR_A_LOCK))
+
+    (answer,) = answers
+    assert (answer.status, answer.faults) == (422, {"current_password"})
+    assert await house.sql("SELECT password_hash FROM users WHERE id = $1", user) == "set by an admin"
 
 
 # The last admin

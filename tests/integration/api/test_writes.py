@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
-from tests.support.waiting import eventually
+from tests.support.waiting import WAITING_FOR_A_LOCK, eventually
 
 if TYPE_CHECKING:
-    from tests.support.tree import House
+    from tests.support.tree import Answer, House
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +46,28 @@ async def test_a_run_of_what_no_longer_fits_its_task_is_a_conflict_and_makes_not
     answer = await house.call("POST", f"{BASE}/{config}/run")
 
     assert (answer.status, answer.body["code"]) == (409, code)
+    assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
+
+
+async def test_a_run_has_the_parameters_of_the_task_that_it_runs_though_the_config_is_edited_meanwhile(
+    house: House,
+) -> None:
+    """Who may say with which parameters one task runs has no say in those of the one that takes its place."""
+    config = await house.config()
+    answers: list[Answer] = []
+
+    async def run() -> None:
+        body = {"parameters": {"message": "for echo"}}
+        answers.append(await house.call("POST", f"{BASE}/{config}/run", body))
+
+    async with anyio.create_task_group() as running, house.resources.database.transaction() as edit:
+        await edit.execute("SELECT FROM task_configs WHERE id = $1 FOR UPDATE", config)
+        await edit.execute("UPDATE task_configs SET task_type = 'sleep' WHERE id = $1", config)
+        running.start_soon(run)
+        await eventually(partial(house.sql, WAITING_FOR_A_LOCK))
+
+    (answer,) = answers
+    assert (answer.status, answer.faults) == (422, {"parameters.message", "parameters.seconds"})
     assert await house.sql("SELECT count(*) FROM executions WHERE config_id = $1", config) == 0
 
 

@@ -87,7 +87,7 @@ async def test_without_the_unique_key_two_dispatchers_write_a_tick_twice(
 async def an_index_that_lags_behind_a_stretch(rig: Rig) -> Faults:
     config = await rig.config(catchup="skip", schedule_config={"cron_expression": "* * * * *"})
     await rig.fire(after=630)
-    (entry,) = await rig.index.page(0, 1)
+    (entry,) = await rig.index.page(None, 1)
     rig.clock.now = NOON + timedelta(seconds=302)
     await rig.index.upsert([DueEntry(config, entry.version, NOON + timedelta(seconds=300), entry.spec)])
     await rig.fire()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
 
 pytestmark = pytest.mark.anyio
 
@@ -220,18 +221,32 @@ async def test_a_config_with_half_an_entry_has_no_version(index: DueIndex, redis
     assert await index.versions([]) == {}
 
 
+async def listed(index: DueIndex, after: tuple[int, datetime] | None, limit: int = 10) -> list[int]:
+    """The configs of a page behind this one, which fired then."""
+    place = None if after is None else (after[0], to_ms(after[1]))
+    return [config.config_id for config in await index.page(place, limit)]
+
+
 async def test_the_whole_index_is_paged_by_tick(index: DueIndex) -> None:
     await index.upsert([entry(1, 30), entry(2, 10), entry(3, 20)])
 
-    assert [config.config_id for config in await index.page(0, 2)] == [2, 3]
-    assert [config.config_id for config in await index.page(2, 2)] == [1]
-    assert await index.page(4, 2) == []
+    assert await listed(index, None, 2) == [2, 3]
+    assert await listed(index, (3, at(20)), 2) == [1]
+    assert await listed(index, (1, at(30)), 2) == []
+
+
+async def test_a_page_has_what_it_takes_to_tell_of_a_config(index: DueIndex) -> None:
+    await index.upsert([entry(1, 30)])
+
+    (config,) = await index.page(None, 1)
+
+    assert (config.tick, config.version, config.spec) == (at(30), 1, entry(1, 30).spec)
 
 
 async def test_a_list_goes_on_behind_the_config_it_has_come_to(index: DueIndex) -> None:
     await index.upsert([entry(1, 10), entry(2, 20), entry(3, 20), entry(4, 30)])
 
-    assert [await index.place_behind(to_ms(at(20)), config) for config in (2, 3)] == [2, 3]
+    assert [await listed(index, (config, at(20))) for config in (2, 3)] == [[3, 4], [4]]
 
 
 async def test_a_list_whose_config_has_moved_on_goes_on_where_it_was(index: DueIndex) -> None:
@@ -239,7 +254,24 @@ async def test_a_list_whose_config_has_moved_on_goes_on_where_it_was(index: DueI
     await index.remove([1])
     await index.advance([Advance(2, 1, at(20), at(90))])
 
-    assert [await index.place_behind(to_ms(at(tick)), config) for tick, config in ((10, 1), (20, 2))] == [0, 0]
+    assert [await listed(index, (config, at(tick))) for tick, config in ((10, 1), (20, 2))] == [[3, 4, 2]] * 2
+
+
+async def test_nothing_is_put_out_of_a_list_by_what_moves_on_while_its_page_is_read(
+    index: DueIndex, redis: Redis, redis_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after the first that the page asks of Redis, what was listed first moves on."""
+    await index.upsert([entry(1, 10), entry(2, 20), entry(3, 30)])
+    async with connect(redis_db) as other:
+        answered = redis.connection_pool.release
+
+        async def and_a_tick(connection: AbstractConnection) -> None:
+            await answered(connection)
+            await DueIndex(other, KEYS).advance([Advance(1, 1, at(10), at(90))])
+
+        monkeypatch.setattr(redis.connection_pool, "release", and_a_tick)
+
+        assert await listed(index, (2, at(20))) == [3]
 
 
 async def test_a_flush_takes_the_mark_of_a_full_load_with_it(index: DueIndex, redis: Redis) -> None:

@@ -32,7 +32,7 @@ from horarium.sql.queries import QUERIES
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress
 from tests.support.receivers import LOOPBACK, MailServerDouble, Receiver
-from tests.support.waiting import eventually
+from tests.support.waiting import WAITING_FOR_A_LOCK, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,9 +47,6 @@ pytestmark = pytest.mark.anyio
 EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
 SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
 """Statements by which somebody ends executions on purpose."""
-WAITING_FOR_A_LOCK = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 DAY_SECONDS = 24 * 3600
 MINUTE_SECONDS = 60.0
 

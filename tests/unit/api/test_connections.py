@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,53 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_our
     assert [(line["event"], line["log_level"], line["http_status"]) for line in logs] == [
         ("request.answered", "info", 400)
     ]
+
+
+@pytest.mark.parametrize(
+    "path", [b"/api/v1/auth/login", b"/nowhere"], ids=["a body that is read", "one that nobody reads"]
+)
+async def test_a_body_that_is_not_what_its_head_says_is_no_error_of_ours_and_ends_its_connection(
+    caplog: pytest.LogCaptureFixture, path: bytes
+) -> None:
+    head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" % path
+    async with serving() as server, await server.connect() as client:
+        await client.send(head + b"this is no gzip, 20.")
+
+        _, fields, _ = await answer_of(client)
+
+        assert fields["Connection"] == "close"
+        assert await is_over(client)
+    assert "Unhandled exception" not in caplog.text
+
+
+async def test_a_body_that_breaks_while_its_rest_is_thrown_away_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
+    async with serving() as server, await server.connect() as client:
+        await client.send(head)
+        await answer_of(client)
+        await client.send(b"this is no gzip, 20.")
+
+        assert await is_over(client)
+    assert "Unhandled exception" not in caplog.text
+
+
+async def test_a_packed_body_that_nobody_needs_is_not_unpacked_to_be_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred kilobytes would keep the event loop busy for a hundred megabytes, whoever has sent them."""
+    monkeypatch.setattr(connections, "LINGERING_SECONDS", 2 * WAIT_SECONDS)
+    begun = gzip.compress(b" " * MEGABYTE)[:-8]
+    head = b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n"
+
+    async with serving() as server, await server.connect() as client:
+        await client.send(head + begun)
+
+        status, fields, _ = await answer_of(client)
+
+        assert (status, fields["Connection"]) == (404, "close")
+        assert await is_over(client)
 
 
 async def test_an_answer_that_is_not_read_ends_its_connection_though_it_would_wait_for_ever_to_be_sent() -> None:

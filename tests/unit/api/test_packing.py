@@ -23,7 +23,10 @@ def test_gzip_is_sent_to_whoever_takes_it(accepted: str) -> None:
     assert takes_gzip(accepted)
 
 
-@pytest.mark.parametrize("accepted", ["", "identity", "deflate, br", "gzip;q=0", "gzip; q=0.000", "x-gzip", "*;q=0"])
+@pytest.mark.parametrize(
+    "accepted",
+    ["", "identity", "deflate, br", "gzip;q=0", "gzip; q=0.000", "x-gzip", "*;q=0", "gzip;q=0, *", "*, gzip;q=0"],
+)
 def test_gzip_is_sent_to_nobody_else(accepted: str) -> None:
     assert not takes_gzip(accepted)
 
