@@ -2,7 +2,8 @@
 
 Deciding is one transaction: it locks the rules, takes a batch of notices away, decides (`deciding.py`), and writes
 messages and alerts. So a crash leaves the notices as they were, and two who decide do so one after the other. What
-recovers is asked for when no notice waits any more, since a notice may be about something that was before it.
+recovers is asked for when no notice waits any more, since a notice may be about something that was before it. Where so
+many alerts are open that the search takes long, it is made the less often.
 
 A try is taken before it is made, and settled under its number after: who dies in between leaves a message that the next
 one sends again, under the same id, once its lease is over.
@@ -11,6 +12,7 @@ one sends again, under the same id, once its lease is over.
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from horarium.notifying.deciding import Alert, Notice, Rule, decide, decide_reco
 from horarium.notifying.timetable import GIVE_UP_AFTER, retry_delay
 from horarium.notifying.wording import content, facts_of
 from horarium.sql.queries import QUERIES
+from horarium.views import sums_good_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -90,19 +93,24 @@ class Outbox:
         clock: Callable[[], datetime],
         public_url: str | None = None,
         rand: Callable[[], float] = random.random,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._clock = clock
         self._public_url = public_url
         self._rand = rand
+        self._timer = timer
+        self._search_from = 0.0
 
     async def look(self) -> tuple[Looked, bool]:
         """Decide about what has happened; and whether there is anything to send."""
         async with self._database.connection() as connection:
             there = await QUERIES.notification_look.row(connection, now=self._clock())
             assert there is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
-            decides = there["noticed"] or (there["alerted"] and await _over_now(connection))
-        looked = await self._decide() if decides else Looked()
+            searches = there["alerted"] and self._timer() >= self._search_from
+            # Without any lock first, as nearly always none is over.
+            decides = there["noticed"] or (searches and await self._over_now(connection))
+        looked = await self._decide(searches=searches) if decides else Looked()
         return looked, there["due"] or looked.made > 0
 
     async def take(self, busy: Collection[int], most: int) -> list[Try]:
@@ -130,7 +138,7 @@ class Outbox:
             )
         return None if row is None else settled
 
-    async def _decide(self) -> Looked:
+    async def _decide(self, *, searches: bool) -> Looked:
         async with self._database.transaction() as connection:
             rules = [Rule.of(row) for row in await QUERIES.notification_rule_lock_enabled.rows(connection)]
             rows = await QUERIES.notification_notice_take.rows(connection, max_rows=BATCH_NOTICES)
@@ -138,13 +146,22 @@ class Outbox:
             room = await _room(connection, rules, self._clock())
             decided = decide(rules, notices, await _alerts(connection, notices), room)
             made = await self._write(connection, decided)
-            if more := len(rows) == BATCH_NOTICES:
+            more = len(rows) == BATCH_NOTICES
+            if more or not searches:
                 return Looked(len(rows), *made, more=more)
-            over = await _over_now(connection)
+            over = await self._over_now(connection)
             left = {rule.id: max(room[rule.id] - _made_by(rule, decided.told), 0) for rule in rules}
             recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), left)
             told, _ = await self._write(connection, recovered)
         return Looked(len(rows), made[0] + told, made[1], recovered=told)
+
+    async def _over_now(self, connection: Connection) -> list[asyncpg.Record]:
+        """The alerts that are over."""
+        began = self._timer()
+        over = await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
+        ended = self._timer()
+        self._search_from = ended + sums_good_for(over, ended - began)
+        return over
 
     async def _write(self, connection: Connection, decided: Decided) -> tuple[int, int]:
         """Write what was decided; how many messages are to be sent, and how many are not."""
@@ -174,11 +191,6 @@ async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) ->
     ids = [rule.id for rule in rules]
     rows = await QUERIES.notification_lately.rows(connection, rule_ids=ids, since=now - HOUR)
     return {row["rule_id"]: max(MOST_PER_HOUR - row["made"], 0) for row in rows}
-
-
-async def _over_now(connection: Connection) -> list[asyncpg.Record]:
-    """The alerts that are over; asked without any lock first, as nearly always there is none."""
-    return await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
 
 
 async def _alerts(connection: Connection, notices: Sequence[Notice]) -> list[Alert]:

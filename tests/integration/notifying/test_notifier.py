@@ -8,6 +8,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -282,6 +283,23 @@ async def test_well_again_is_told_once_and_the_next_failure_anew(desk: Desk) -> 
 
     assert desk.receiver.kinds == ["execution.failed", "execution.recovered", "execution.failed"]
     assert desk.receiver.received[1].said["data"]["failures"] == 1
+
+
+async def test_a_search_for_what_is_well_again_that_takes_long_is_made_the_less_often(desk: Desk) -> None:
+    """There may be ten thousand open alerts."""
+    seconds = count(step=1.0)
+    outbox = Outbox(desk.rig.database, clock=desk.rig.clock, timer=lambda: next(seconds))
+    await desk.rule()
+    config = await a_config(desk.rig)
+    await desk.fails(config)
+    await outbox.look()
+    await outbox.look()
+    await desk.succeeds(config)
+
+    looks = [(await outbox.look())[0].recovered for _ in range(25)]
+
+    assert sum(looks) == 1
+    assert looks.index(1) > 10
 
 
 async def test_a_run_that_was_under_way_before_the_failure_does_not_make_it_well(desk: Desk) -> None:
