@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from horarium.notifying.channels import Outcome
-    from horarium.notifying.deciding import Decided, Told
+    from horarium.notifying.deciding import Account, Decided
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection, Row
 
@@ -45,7 +45,9 @@ LOOKED_AT_EXECUTIONS = 1000
 
 HOUR = timedelta(hours=1)
 MOST_PER_HOUR = 60
-"""Messages that a rule makes within an hour: one a minute is read by nobody as it is."""
+"""Messages that a rule makes within an hour, and as many of configs in error: one a minute is read by nobody."""
+COUNTED = ((False, "others"), (True, "of_errors"))
+"""Whether messages are of configs in error, and the column that has counted them."""
 
 LEASE = timedelta(seconds=12)
 """How long a try is left alone, a little more than it may take; what its process took with it is sent again then."""
@@ -150,8 +152,7 @@ class Outbox:
             if more or not searches:
                 return Looked(len(rows), *made, more=more)
             over = await self._over_now(connection)
-            left = {rule.id: max(room[rule.id] - _made_by(rule, decided.told), 0) for rule in rules}
-            recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), left)
+            recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), decided.left)
             told, _ = await self._write(connection, recovered)
         return Looked(len(rows), made[0] + told, made[1], recovered=told)
 
@@ -186,11 +187,12 @@ class Outbox:
         return made, len(rows) - made
 
 
-async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) -> dict[int, int]:
+async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) -> dict[Account, int]:
     """How many more messages each rule may make now."""
     ids = [rule.id for rule in rules]
     rows = await QUERIES.notification_lately.rows(connection, rule_ids=ids, since=now - HOUR)
-    return {row["rule_id"]: max(MOST_PER_HOUR - row["made"], 0) for row in rows}
+    made = {(row["rule_id"], of_errors): row[name] for row in rows for of_errors, name in COUNTED}
+    return {account: max(MOST_PER_HOUR - number, 0) for account, number in made.items()}
 
 
 async def _alerts(connection: Connection, notices: Sequence[Notice]) -> list[Alert]:
@@ -214,10 +216,6 @@ async def _write_alerts(connection: Connection, decided: Decided) -> None:
     if decided.closed:
         rule_ids, config_ids = zip(*decided.closed, strict=True)
         await QUERIES.notification_alert_close.rows(connection, rule_ids=rule_ids, config_ids=config_ids)
-
-
-def _made_by(rule: Rule, told: Sequence[Told]) -> int:
-    return sum(each.rule.id == rule.id and not each.suppressed for each in told)
 
 
 def _notice(row: asyncpg.Record) -> Notice:

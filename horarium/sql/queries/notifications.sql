@@ -10,11 +10,14 @@ SELECT
     EXISTS (SELECT 1 FROM notifications AS n WHERE n.status = 'pending' AND n.next_try_at <= :now::timestamptz) AS due;
 
 -- name: notification_lately(rule_ids, since)
--- How many messages each of these rules has made since then; what was suppressed is none.
-SELECT r.id AS rule_id, n.made
+-- How many messages each of these rules has made since then, of configs in error and else; what was suppressed is none.
+SELECT r.id AS rule_id, n.of_errors, n.others
 FROM unnest(:rule_ids::bigint[]) AS r (id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS made FROM notifications AS m
+    SELECT
+        count(*) FILTER (WHERE m.event = 'config_error') AS of_errors,
+        count(*) FILTER (WHERE m.event <> 'config_error') AS others
+    FROM notifications AS m
     WHERE m.rule_id = r.id AND m.created_at > :since::timestamptz AND m.status <> 'suppressed'
 ) AS n;
 

@@ -45,9 +45,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
+EVERYTHING = ["failed", "timeout", "lost", "missed", "config_error", "recovered"]
 SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
 """Statements by which somebody ends executions on purpose."""
+HOURLY = {"cron_expression": "0 * * * *"}
 WAITING_FOR_A_LOCK = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
@@ -135,6 +136,13 @@ def dies(*_: object) -> str:
 
 async def a_config(rig: Rig, **fields: object) -> int:
     return await rig.config(scheduler_type="manual", schedule_config={}, max_retries=0, **fields)
+
+
+async def a_broken_config(desk: Desk, **fields: object) -> int:
+    """One whose schedule was written by hand, and is none; nobody has looked at it yet."""
+    config = await desk.rig.config(schedule_config=HOURLY, **fields)
+    await desk.rig.sql("UPDATE task_configs SET schedule_config = '{}' WHERE id = $1", config)
+    return config
 
 
 # What is told
@@ -230,6 +238,76 @@ async def test_ticks_without_any_row_are_told_once_the_auditor_has_found_them(de
     (came,) = desk.receiver.received
     assert (came.said["type"], came.said["data"]["reason"]) == ("execution.missed", "no_row")
     assert came.said["data"]["url"] == f"https://horarium.example/configs/{config}"
+
+
+async def test_a_config_that_becomes_an_error_is_told_with_what_is_wrong(desk: Desk) -> None:
+    await desk.rule()
+    config = await a_broken_config(desk, name="nightly-report")
+
+    await desk.rig.loader.reload([config])
+
+    assert await desk.tell() == ["delivered"]
+    (came,) = desk.receiver.received
+    data = came.said["data"]
+    assert (came.said["type"], data["config_name"], data["status"]) == ("config.error", "nightly-report", "error")
+    assert (data["task_id"], data["trigger"]) == (None, None)
+    assert data["error"].startswith("cron_expression: ")
+    assert data["url"] == f"https://horarium.example/configs/{config}"
+
+
+async def test_of_two_processes_that_find_a_config_in_error_one_tells(desk: Desk) -> None:
+    """The other has read it before it was marked; the mark and the notice are one statement."""
+    await desk.rule()
+    config = await a_broken_config(desk)
+    async with desk.rig.database.connection() as connection:
+        (row,) = await QUERIES.task_config_schedules.rows(connection, ids=[config])
+    await desk.rig.loader.reload([config])
+    desk.rig.events()
+
+    assert await desk.rig.loader._entries([row]) == []
+
+    assert (await desk.count("notification_notices"), desk.rig.events()) == (1, [])
+
+
+async def test_a_config_is_an_error_without_a_notice_where_nobody_wants_to_be_told(desk: Desk) -> None:
+    config = await a_broken_config(desk)
+
+    await desk.rig.loader.reload([config])
+
+    assert (await desk.rig.status(config), await desk.count("notification_notices")) == ("error", 0)
+
+
+async def test_what_is_wrong_with_a_config_other_than_its_schedule_is_told_without_its_frames(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("horarium.firing.FiringSpec.of", dies)
+    await desk.rule(errors="kind")
+    config = await a_broken_config(desk)
+
+    await desk.rig.loader.reload([config])
+
+    await desk.tell()
+    assert [each.said["data"]["error"].rpartition(".")[2] for each in desk.receiver.received] == ["Died"]
+
+
+async def test_a_config_in_error_is_well_again_once_it_is_mended_and_started_and_not_by_a_run_by_hand(
+    desk: Desk,
+) -> None:
+    await desk.rule()
+    config = await a_broken_config(desk)
+    await desk.rig.loader.reload([config])
+    await desk.tell()
+    await desk.succeeds(config)
+    await desk.tell()
+    by_hand = list(desk.receiver.kinds)
+
+    await desk.rig.sql("UPDATE task_configs SET schedule_config = $2 WHERE id = $1", config, HOURLY)
+    await desk.rig.task_configs.start(config)
+    await desk.succeeds(config)
+    await desk.tell()
+
+    assert by_hand == ["config.error"]
+    assert desk.receiver.kinds == ["config.error", "execution.recovered"]
 
 
 def test_every_statement_that_ends_executions_notices_it_or_is_named_here() -> None:

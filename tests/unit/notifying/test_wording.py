@@ -83,6 +83,19 @@ def test_an_error_goes_out_without_its_frames_its_secrets_and_its_length() -> No
     assert len(data(error="x" * 5000)["error"]) == MOST_ERROR_CHARS
 
 
+def test_a_config_in_error_says_what_is_wrong_and_that_it_does_not_run() -> None:
+    rule = Rule.of({"id": 1, "events": [], "config_ids": [], "tags": [], "repeat": "first", "errors": "message"})
+    facts = facts_of(dict.fromkeys(ROW), {"trigger": None, "status": "error", "error": "timezone: there is none"})
+    notice = Notice(TASK_ID, "config_error", 5, "nightly", frozenset(), NOON, facts)
+
+    told = content(Told(rule, notice), NOON, "https://h.example")
+
+    said = orjson.loads(told)
+    assert (said["type"], said["data"]["status"], said["data"]["task_id"]) == ("config.error", "error", None)
+    assert (said["data"]["error"], said["data"]["url"]) == ("timezone: there is none", "https://h.example/configs/5")
+    assert mail(told).subject == "[Horarium] nightly is in error, and does not run until it is mended and started"
+
+
 def test_there_is_no_link_where_nobody_has_said_how_the_dashboard_is_reached() -> None:
     assert data(url=None)["url"] is None
 
