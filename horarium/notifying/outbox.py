@@ -83,6 +83,8 @@ class Settled:
     status: str
     error: str | None
     next_try_at: datetime | None = None
+    held_until: datetime | None = None
+    """Before which the receiver wants nothing of any message."""
 
 
 class Outbox:
@@ -128,7 +130,9 @@ class Outbox:
         """Write down what came of a try; None where it was overtaken."""
         now = self._clock()
         settled = _settled(tried, outcome, now, self._rand())
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            if settled.held_until is not None:
+                await _hold(connection, tried, settled.held_until)
             row = await QUERIES.notification_settle.row(
                 connection,
                 id=tried.message.id,
@@ -185,6 +189,14 @@ class Outbox:
         )
         made = sum(row["status"] == "pending" for row in rows)
         return made, len(rows) - made
+
+
+async def _hold(connection: Connection, tried: Try, until: datetime) -> None:
+    """Leave the receiver of a try alone until then, whatever there is to tell it."""
+    url = tried.target.webhook_url
+    held = await QUERIES.notification_rule_hold.value(connection, id=tried.rule_id, webhook_url=url, until=until)
+    if held is not None:
+        await QUERIES.notification_hold.rows(connection, rule_id=tried.rule_id, until=until)
 
 
 async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) -> dict[Account, int]:
@@ -244,6 +256,9 @@ def _settled(tried: Try, outcome: Outcome, now: datetime, spread: float) -> Sett
     if isinstance(outcome, Delivered):
         return Settled("delivered", outcome.note)
     next_try_at = now + retry_delay(tried.number, spread)
+    held_until = None if outcome.wants_rest is None else now + outcome.wants_rest
     if outcome.gone or next_try_at > tried.give_up_at:
-        return Settled("failed", outcome.reason)
-    return Settled("pending", outcome.reason, next_try_at)
+        return Settled("failed", outcome.reason, held_until=held_until)
+    if held_until is not None:
+        next_try_at = max(next_try_at, min(held_until, tried.give_up_at))
+    return Settled("pending", outcome.reason, next_try_at, held_until)

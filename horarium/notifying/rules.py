@@ -108,6 +108,8 @@ class Notifications:
                 _check_recovery(wanted)
                 await _check_configs(connection, wanted["config_ids"], known=old["config_ids"])
                 await QUERIES.notification_rule_update.value(connection, id=rule_id, **wanted)
+                if wanted["webhook_url"] != old["webhook_url"]:
+                    await QUERIES.notification_hasten.rows(connection, rule_id=rule_id, now=self._clock())
                 if any(wanted[name] != old[name] for name in ANEW):
                     await QUERIES.notification_alert_close_all.rows(connection, rule_id=rule_id)
                 if not wanted["enabled"]:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from horarium.audit_log import SYSTEM
 from horarium.errors import Conflict
 from horarium.measures import Measures
 from horarium.model import NotificationRuleCreate, NotificationRulePatch
-from horarium.notifying.channels import Channels
+from horarium.notifying.channels import Channels, Undelivered
 from horarium.notifying.mail import Mailer
 from horarium.notifying.mail_server import MailServer
 from horarium.notifying.outbox import LEASE, MOST_PER_HOUR, Outbox
@@ -52,7 +53,14 @@ HOURLY = {"cron_expression": "0 * * * *"}
 WAITING_FOR_A_LOCK = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
+ANOTHER_MESSAGE = """
+INSERT INTO notifications (
+    id, rule_id, subject, event, config_id, config_name, content, status, created_at, next_try_at, give_up_at
+)
+SELECT $1, rule_id, $1, event, -1, 'another', content, 'pending', created_at, created_at, give_up_at FROM notifications
+"""
 DAY_SECONDS = 24 * 3600
+HOUR_SECONDS = 3600.0
 MINUTE_SECONDS = 60.0
 
 
@@ -583,6 +591,94 @@ async def test_a_receiver_that_says_it_is_gone_is_not_asked_again(desk: Desk) ->
 
     assert await desk.tell() == ["failed"]
     assert await desk.rig.sql("SELECT last_error FROM notifications") == "answered 410"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_receiver_that_asks_for_time_is_sent_nothing_of_any_config_before_it_is_over(
+    desk: Desk, status: int
+) -> None:
+    desk.receiver.answers, desk.receiver.headers = [status], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.fails(await a_config(desk.rig))
+
+    first = await desk.tell()
+    desk.rig.clock.passes(60)
+    await desk.fails(await a_config(desk.rig))
+    too_early = await desk.tell()
+    desk.rig.clock.passes(61)
+
+    assert (first, too_early) == (["pending"], [])
+    assert await desk.tell() == ["delivered"] * 3
+
+
+async def test_a_receiver_that_asks_for_time_while_it_is_decided_what_to_tell_it_is_not_told_that_either(
+    desk: Desk,
+) -> None:
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    notifier = desk.new_notifier()
+    (tried,) = (await notifier.step()).tries
+    busy = Undelivered("answered 429", wants_rest=timedelta(seconds=120))
+
+    async with anyio.create_task_group() as settling, desk.rig.database.transaction() as deciding:
+        await QUERIES.notification_rule_lock_enabled.rows(deciding)
+        settling.start_soon(notifier.settle, tried, busy)
+        await eventually(partial(desk.rig.sql, WAITING_FOR_A_LOCK))
+        await deciding.execute(ANOTHER_MESSAGE, uuid7())
+
+    assert await desk.tell() == []
+    desk.rig.clock.passes(121)
+    assert await desk.tell() == ["delivered", "delivered"]
+
+
+async def test_only_a_receiver_that_is_busy_is_given_the_time_that_it_asks_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [500], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    desk.rig.clock.passes(5)
+
+    assert await desk.tell() == ["delivered"]
+
+
+async def test_a_receiver_that_asks_for_time_beyond_the_day_is_tried_at_its_end(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [503, 503], {}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    desk.rig.clock.passes(DAY_SECONDS - HOUR_SECONDS / 2)
+    desk.receiver.headers = {"Retry-After": "3600"}
+
+    statuses = await desk.tell()
+
+    assert statuses == ["pending"]
+    assert await desk.rig.sql("SELECT next_try_at = give_up_at FROM notifications")
+
+
+async def test_a_webhook_that_moves_is_tried_at_once_whatever_the_old_receiver_has_asked_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [429], {"Retry-After": "120"}
+    rule = await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    moved = NotificationRulePatch.model_validate({"webhook": {"url": f"{desk.receiver.url}/moved"}})
+
+    await desk.rules.edit(rule["id"], moved, version=None, by=SYSTEM)
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["delivered", "delivered"]
+
+
+async def test_a_message_is_sent_by_hand_whatever_the_receiver_has_asked_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [429], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    await desk.rules.retry(await desk.rig.sql("SELECT id FROM notifications"), by=SYSTEM)
+
+    assert await desk.tell() == ["delivered"]
 
 
 async def test_an_address_that_is_not_public_is_not_reached_and_the_reason_says_how_it_could_be(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from horarium.notifying.deciding import Notice, Rule, Told
 from horarium.notifying.mail import Mailer
 from horarium.notifying.mail_server import MailServer, is_address
 from horarium.notifying.signing import is_secret, new_secret, signed_headers
-from horarium.notifying.timetable import retry_delay
+from horarium.notifying.timetable import asked_delay, retry_delay
 from horarium.notifying.webhook import is_webhook_url, without_path
 from horarium.notifying.wording import MOST_ERROR_CHARS, content, content_of_test, facts_of, mail
 
@@ -166,6 +166,21 @@ def test_retries_double_from_five_seconds_to_a_quarter_of_an_hour() -> None:
 
     assert delays == [5, 10, 20, 640, 900, 900]
     assert retry_delay(1, 0.0) == timedelta(seconds=4.5)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("120", 120), ("0", None), ("3601", 3600), ("9" * 5000, 3600), ("-5", None), ("1.5", None), ("٣", None),
+        ("Wed, 08 May 2024 12:02:00 GMT", 120), ("Wed, 08 May 2024 12:02:00 -0000", 120),
+        ("Wed, 08 May 2024 11:59:00 GMT", None), ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+        ("Wed, 08 May 2024 12:02:00 +99999999999999999", None), ("soon", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_receiver_may_ask_for_an_hour_at_most_in_seconds_or_up_to_a_date(
+    retry_after: str, seconds: float | None
+) -> None:
+    assert asked_delay(retry_after, NOON) == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
