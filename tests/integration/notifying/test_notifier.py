@@ -25,7 +25,7 @@ from horarium.notifying.channels import Channels, Undelivered
 from horarium.notifying.mail import Mailer
 from horarium.notifying.mail_server import MailServer
 from horarium.notifying.outbox import LEASE, MOST_PER_HOUR, Outbox
-from horarium.notifying.rules import Notifications
+from horarium.notifying.rules import NotificationFilter, Notifications
 from horarium.notifying.webhook import Webhooks
 from horarium.outcome import Ending, Succeeded, Unsuccessful, decide
 from horarium.sql import executions
@@ -758,6 +758,24 @@ async def test_a_mail_that_is_refused_waits_and_one_that_one_address_takes_has_a
     assert (refused, said) == (["pending"], "the mail server answered 550 not here")
     assert taken == ["delivered"]
     assert await desk.rig.sql("SELECT last_error FROM notifications") == "not taken for b@example.org"
+
+
+async def test_the_total_of_a_long_list_of_messages_is_counted_once_for_all_who_ask(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("horarium.notifying.rules.total_good_for", lambda _total, _took: HOUR_SECONDS)
+    rules, everything = desk.rules, NotificationFilter()
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    _, before = await rules.messages(everything, before=None, limit=10)
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    rows, total = await rules.messages(everything, before=None, limit=10)
+    _, delivered = await rules.messages(NotificationFilter(status="delivered"), before=None, limit=10)
+
+    assert (before, len(rows), total, delivered) == (1, 2, 1, 2)
 
 
 # Retention
