@@ -64,8 +64,9 @@ class Notifier:
         self._freed = anyio.Event()
 
     async def run(self, context: ChildContext, *, task_status: TaskStatus[None]) -> None:
-        """Look every two seconds, and whenever a send has ended."""
+        """Look every two seconds, and take what is next whenever a send has ended."""
         self._busy.clear()
+        next_look = anyio.current_time()
         task_status.started()
         async with anyio.create_task_group() as sending:
             while True:
@@ -73,23 +74,32 @@ class Notifier:
                     await context.sleep(LOOK_SECONDS)
                     continue
                 self._freed = anyio.Event()
-                done = await patiently(context, self.step, "what is to be told")
+                looks = anyio.current_time() >= next_look
+                done = await patiently(context, self.step if looks else self.go_on, "what is to be told")
                 for each in done.tries:
                     sending.start_soon(self._make, context, each)
                 if done.looked != Looked():
                     _tell_looked(done.looked)
-                if not done.looked.more:
-                    with context.idle(), anyio.move_on_after(LOOK_SECONDS):
-                        await self._freed.wait()
+                if looks and not done.looked.more:
+                    next_look = anyio.current_time() + LOOK_SECONDS
+                with context.idle(), anyio.move_on_at(next_look):
+                    await self._freed.wait()
 
     async def step(self) -> Notified:
         """Make messages of what has happened, and take as many tries as there is room for."""
         looked, due = await self._outbox.look()
         self._measures.notified("suppressed", looked.suppressed)
+        return Notified(looked, await self._take() if due else ())
+
+    async def go_on(self) -> Notified:
+        """Take what there is room for, now that a send has ended."""
+        return Notified(Looked(), await self._take())
+
+    async def _take(self) -> Sequence[Try]:
         room = MOST_SENDS - len(self._busy)
-        tries = await self._outbox.take(self._busy, room) if due and room else []
+        tries = await self._outbox.take(self._busy, room) if room else []
         self._busy.update(each.rule_id for each in tries)
-        return Notified(looked, tries)
+        return tries
 
     async def send(self, tried: Try) -> Outcome:
         """Make a try."""

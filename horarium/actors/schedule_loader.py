@@ -10,8 +10,8 @@ cursor that can be made again from them at any time. Four things bring a change 
    have cost it what was written last, and leads to a comparison of everything;
 4. a comparison, a page of configs at a time, of every version in Postgres with the one in the index.
 
-A config that cannot be understood (its schedule was written by hand, say) becomes `error`, and says why in its history;
-the others are loaded all the same.
+A config that cannot be understood (its schedule was written by hand, say) becomes `error`, says why in its history, and
+tells whoever wants to be told; the others are loaded all the same.
 
 Where several processes share the index, each brings in the changes that it makes and those that it hears of (the first
 two), so that an edit is answered when the index shows it. Healing and comparing (the last two) are the leader's.
@@ -19,12 +19,14 @@ two), so that an edit is answered when the index shows it. Healing and comparing
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from uuid_utils.compat import uuid7
 
 from horarium.actors.gathering import gather
 from horarium.actors.patience import patiently
@@ -35,6 +37,8 @@ from horarium.keyspace.due_index import DueEntry
 from horarium.keyspace.history import HistoryEvent
 from horarium.leadership import ALONE
 from horarium.messages import Nudge, Reload
+from horarium.schedule import ScheduleError
+from horarium.sql.executions import storable_text
 from horarium.sql.queries import QUERIES
 
 if TYPE_CHECKING:
@@ -272,5 +276,14 @@ class ScheduleLoader:
     async def _refuse(self, row: asyncpg.Record, error: Exception) -> None:
         log.warning("schedule.unreadable", config_id=row["id"], exc_info=error)
         async with self._database.connection() as connection:
-            await QUERIES.task_config_mark_error.rows(connection, id=row["id"], version=row["version"])
-        self._mailboxes.record(HistoryEvent.now(row["id"], "task_execution_failed", error=str(error)))
+            marked = await QUERIES.task_config_mark_error.value(
+                connection, id=row["id"], version=row["version"], subject=uuid7(), details=_details(error)
+            )
+        if marked is not None:
+            self._mailboxes.record(HistoryEvent.now(row["id"], "task_execution_failed", error=str(error)))
+
+
+def _details(error: Exception) -> dict[str, str | None]:
+    """What there is to tell of a config that makes no sense; another error than of its schedule, with its frames."""
+    why = str(error) if isinstance(error, ScheduleError) else "".join(traceback.format_exception(error))
+    return {"trigger": None, "status": "error", "error": storable_text(why)}

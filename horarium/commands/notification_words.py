@@ -16,7 +16,7 @@ __all__ = ["EVENTS", "MESSAGE_HEADINGS", "RULE_HEADINGS", "message_words", "rule
 
 RULE_HEADINGS = ("ID", "RULE", "LAST", "TELLS", "ABOUT", "TO")
 MESSAGE_HEADINGS = ("ID", "STATUS", "RULE", "ERROR", "MADE", "TRIES", "EVENT", "CONFIG")
-EVENTS = ("failed", "timeout", "lost", "missed", "recovered")
+EVENTS = ("failed", "timeout", "lost", "missed", "config_error", "recovered")
 
 
 def rule_words(now: datetime) -> Callable[[dict[str, Any]], Sequence[str | Text]]:

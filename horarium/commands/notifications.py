@@ -31,7 +31,7 @@ EXIT_NOT_DELIVERED = 1
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
 
 
-@app.command("rules")
+@app.command("list")
 def list_rules(as_json: LinesOption = False, url: UrlOption = None, token: TokenOption = None) -> None:
     """Show all rules, with what came of the last message of each."""
     with refusals():

@@ -30,14 +30,14 @@ __all__ = [
     "SignedNotificationRule",
 ]
 
-NotificationEvent = Literal["failed", "timeout", "lost", "missed", "recovered"]
+NotificationEvent = Literal["failed", "timeout", "lost", "missed", "config_error", "recovered"]
 NotificationStatus = Literal["pending", "delivered", "failed", "suppressed"]
 NotificationRepeat = Literal["first", "every"]
 NotificationErrors = Literal["message", "kind"]
 Address = Annotated[str, StringConstraints(max_length=MOST_ADDRESS_CHARS, pattern=ADDRESS)]
 Url = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[!-~]+$")]
 Secret = Annotated[str, StringConstraints(max_length=100)]
-Events = Annotated[list[NotificationEvent], Field(min_length=1, max_length=5)]
+Events = Annotated[list[NotificationEvent], Field(min_length=1, max_length=6)]
 ConfigIds = Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=200)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 
@@ -72,7 +72,7 @@ class NotificationRuleCreate(Request):
             "examples": [
                 {
                     "name": "nightly runs",
-                    "events": ["failed", "timeout", "lost", "missed", "recovered"],
+                    "events": ["failed", "timeout", "lost", "missed", "config_error", "recovered"],
                     "tags": ["nightly"],
                     "webhook": {"url": "https://ops.example/hooks/horarium"},
                 }
@@ -178,7 +178,7 @@ class NotificationTest(Answer):
 
 
 class Notification(Answer):
-    """A message. `task_id` is null where ticks have no execution; `next_try_at` while it is `pending`."""
+    """A message. `task_id` is null where there is no execution; `next_try_at` unless it is `pending`."""
 
     id: UUID
     rule_id: int

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from horarium.notifying.mail import Mailer
@@ -64,10 +64,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """The receiver has it not, or has not said so; `gone`: it never will, so that there is nothing to try again."""
+    """The receiver has it not, or has not said so; `gone`: it never will, so that there is nothing to try again.
+
+    `wants_rest`: how long the receiver asks to be sent nothing at all.
+    """
 
     reason: str
     gone: bool = False
+    wants_rest: timedelta | None = None
 
 
 Outcome = Delivered | Undelivered

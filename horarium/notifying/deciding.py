@@ -2,16 +2,18 @@
 
 An alert is a rule's memory of a config: something bad was told, and nothing good has been since. Under `first` what
 is bad while it is open is counted and not told. So a config that fails a thousand times in a row is one message, and
-one more when it is well again, in whatever batches the thousand come.
+one more when it is well again, in whatever batches the thousand come. That a config is in error is told all the same:
+it runs no more until somebody mends it, so nothing else would say so.
 
 A rule makes so many messages an hour and no more. What is past that is written down as suppressed, and opens no alert:
-the config's next failure is told, once there is room. The last message before says that it is the last.
+the config's next failure is told, once there is room. The last message before says that it is the last. What is told of
+configs in error is counted apart, since no next failure follows it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
 
     from horarium.sql.queries import Row
 
-__all__ = ["BAD_EVENTS", "Alert", "Decided", "Errors", "Event", "Notice", "Rule", "Told", "decide", "decide_recovered"]
+__all__ = ["Alert", "Decided", "Errors", "Event", "Notice", "Rule", "Told", "decide", "decide_recovered"]
 
-Event = Literal["failed", "timeout", "lost", "missed", "recovered"]
-BAD_EVENTS = get_args(Event)[:-1]
+Event = Literal["failed", "timeout", "lost", "missed", "config_error", "recovered"]
 Repeat = Literal["first", "every"]
 Errors = Literal["message", "kind"]
 Key = tuple[int, int]
 """A rule and a config, by their ids."""
+Account = tuple[int, bool]
+"""What messages of an hour are counted under: a rule, by its id, and whether they are of configs in error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +104,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Messages to make; alerts to write, to close."""
+    """Messages to make; alerts to write, to close; how many more messages may be made after that."""
 
     told: Sequence[Told]
+    left: Mapping[Account, int]
     opened: Sequence[Alert] = ()
     closed: Sequence[Key] = ()
 
 
 def decide(
-    rules: Sequence[Rule], notices: Iterable[Notice], alerts: Iterable[Alert], room: Mapping[int, int]
+    rules: Sequence[Rule], notices: Iterable[Notice], alerts: Iterable[Alert], room: Mapping[Account, int]
 ) -> Decided:
     """What to tell of `notices`, in their order; `room` is how many more messages each rule may make."""
     known = {alert.key: alert for alert in alerts}
@@ -119,7 +123,7 @@ def decide(
     for notice in notices:
         for rule in (rule for rule in rules if rule.wants(notice)):
             alert = known.get((rule.id, notice.config_id))
-            if alert is None or rule.repeat == "every":
+            if alert is None or rule.repeat == "every" or notice.event == "config_error":
                 told.append(_told(rule, notice, left))
             if alert is not None:
                 alert = alert.with_another(notice)
@@ -127,11 +131,11 @@ def decide(
                 alert = Alert(rule.id, notice.config_id, notice.at, notice.subject, notice.at)
             if alert is not None:
                 known[alert.key] = changed[alert.key] = alert
-    return Decided(told, opened=tuple(changed.values()))
+    return Decided(told, left, opened=tuple(changed.values()))
 
 
 def decide_recovered(
-    rules: Mapping[int, Rule], over: Iterable[tuple[Key, Notice | None]], room: Mapping[int, int]
+    rules: Mapping[int, Rule], over: Iterable[tuple[Key, Notice | None]], room: Mapping[Account, int]
 ) -> Decided:
     """What to tell of alerts that are over, each with what ended it, None where the config is gone.
 
@@ -143,15 +147,20 @@ def decide_recovered(
     for key, notice in over:
         rule = rules.get(key[0])
         if rule is not None and notice is not None and notice.event in rule.events:
-            if not left[rule.id]:
+            if not left[_account(rule, notice)]:
                 continue
             told.append(_told(rule, notice, left))
         closed.append(key)
-    return Decided(told, closed=closed)
+    return Decided(told, left, closed=closed)
 
 
-def _told(rule: Rule, notice: Notice, left: dict[int, int]) -> Told:
+def _account(rule: Rule, notice: Notice) -> Account:
+    return rule.id, notice.event == "config_error"
+
+
+def _told(rule: Rule, notice: Notice, left: dict[Account, int]) -> Told:
     """A message, and what room is left after it."""
-    before = left[rule.id]
-    left[rule.id] = max(before - 1, 0)
+    account = _account(rule, notice)
+    before = left[account]
+    left[account] = max(before - 1, 0)
     return Told(rule, notice, suppressed=before == 0, last=before == 1)

@@ -2,7 +2,8 @@
 
 Deciding is one transaction: it locks the rules, takes a batch of notices away, decides (`deciding.py`), and writes
 messages and alerts. So a crash leaves the notices as they were, and two who decide do so one after the other. What
-recovers is asked for when no notice waits any more, since a notice may be about something that was before it.
+recovers is asked for when no notice waits any more, since a notice may be about something that was before it. Where so
+many alerts are open that the search takes long, it is made the less often.
 
 A try is taken before it is made, and settled under its number after: who dies in between leaves a message that the next
 one sends again, under the same id, once its lease is over.
@@ -11,6 +12,7 @@ one sends again, under the same id, once its lease is over.
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from horarium.notifying.deciding import Alert, Notice, Rule, decide, decide_reco
 from horarium.notifying.timetable import GIVE_UP_AFTER, retry_delay
 from horarium.notifying.wording import content, facts_of
 from horarium.sql.queries import QUERIES
+from horarium.views import sums_good_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from horarium.notifying.channels import Outcome
-    from horarium.notifying.deciding import Decided, Told
+    from horarium.notifying.deciding import Account, Decided
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection, Row
 
@@ -42,7 +45,9 @@ LOOKED_AT_EXECUTIONS = 1000
 
 HOUR = timedelta(hours=1)
 MOST_PER_HOUR = 60
-"""Messages that a rule makes within an hour: one a minute is read by nobody as it is."""
+"""Messages that a rule makes within an hour, and as many of configs in error: one a minute is read by nobody."""
+COUNTED = ((False, "others"), (True, "of_errors"))
+"""Whether messages are of configs in error, and the column that has counted them."""
 
 LEASE = timedelta(seconds=12)
 """How long a try is left alone, a little more than it may take; what its process took with it is sent again then."""
@@ -78,6 +83,8 @@ class Settled:
     status: str
     error: str | None
     next_try_at: datetime | None = None
+    held_until: datetime | None = None
+    """Before which the receiver wants nothing of any message."""
 
 
 class Outbox:
@@ -90,19 +97,24 @@ class Outbox:
         clock: Callable[[], datetime],
         public_url: str | None = None,
         rand: Callable[[], float] = random.random,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._clock = clock
         self._public_url = public_url
         self._rand = rand
+        self._timer = timer
+        self._search_from = 0.0
 
     async def look(self) -> tuple[Looked, bool]:
         """Decide about what has happened; and whether there is anything to send."""
         async with self._database.connection() as connection:
             there = await QUERIES.notification_look.row(connection, now=self._clock())
             assert there is not None, "a SELECT without FROM always answers a row"  # noqa: S101 - SQL's own promise
-            decides = there["noticed"] or (there["alerted"] and await _over_now(connection))
-        looked = await self._decide() if decides else Looked()
+            searches = there["alerted"] and self._timer() >= self._search_from
+            # Without any lock first, as nearly always none is over.
+            decides = there["noticed"] or (searches and await self._over_now(connection))
+        looked = await self._decide(searches=searches) if decides else Looked()
         return looked, there["due"] or looked.made > 0
 
     async def take(self, busy: Collection[int], most: int) -> list[Try]:
@@ -118,7 +130,9 @@ class Outbox:
         """Write down what came of a try; None where it was overtaken."""
         now = self._clock()
         settled = _settled(tried, outcome, now, self._rand())
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            if settled.held_until is not None:
+                await _hold(connection, tried, settled.held_until)
             row = await QUERIES.notification_settle.row(
                 connection,
                 id=tried.message.id,
@@ -130,7 +144,7 @@ class Outbox:
             )
         return None if row is None else settled
 
-    async def _decide(self) -> Looked:
+    async def _decide(self, *, searches: bool) -> Looked:
         async with self._database.transaction() as connection:
             rules = [Rule.of(row) for row in await QUERIES.notification_rule_lock_enabled.rows(connection)]
             rows = await QUERIES.notification_notice_take.rows(connection, max_rows=BATCH_NOTICES)
@@ -138,13 +152,21 @@ class Outbox:
             room = await _room(connection, rules, self._clock())
             decided = decide(rules, notices, await _alerts(connection, notices), room)
             made = await self._write(connection, decided)
-            if more := len(rows) == BATCH_NOTICES:
+            more = len(rows) == BATCH_NOTICES
+            if more or not searches:
                 return Looked(len(rows), *made, more=more)
-            over = await _over_now(connection)
-            left = {rule.id: max(room[rule.id] - _made_by(rule, decided.told), 0) for rule in rules}
-            recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), left)
+            over = await self._over_now(connection)
+            recovered = decide_recovered({rule.id: rule for rule in rules}, map(_over, over), decided.left)
             told, _ = await self._write(connection, recovered)
         return Looked(len(rows), made[0] + told, made[1], recovered=told)
+
+    async def _over_now(self, connection: Connection) -> list[asyncpg.Record]:
+        """The alerts that are over."""
+        began = self._timer()
+        over = await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
+        ended = self._timer()
+        self._search_from = ended + sums_good_for(over, ended - began)
+        return over
 
     async def _write(self, connection: Connection, decided: Decided) -> tuple[int, int]:
         """Write what was decided; how many messages are to be sent, and how many are not."""
@@ -169,16 +191,20 @@ class Outbox:
         return made, len(rows) - made
 
 
-async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) -> dict[int, int]:
+async def _hold(connection: Connection, tried: Try, until: datetime) -> None:
+    """Leave the receiver of a try alone until then, whatever there is to tell it."""
+    url = tried.target.webhook_url
+    held = await QUERIES.notification_rule_hold.value(connection, id=tried.rule_id, webhook_url=url, until=until)
+    if held is not None:
+        await QUERIES.notification_hold.rows(connection, rule_id=tried.rule_id, until=until)
+
+
+async def _room(connection: Connection, rules: Sequence[Rule], now: datetime) -> dict[Account, int]:
     """How many more messages each rule may make now."""
     ids = [rule.id for rule in rules]
     rows = await QUERIES.notification_lately.rows(connection, rule_ids=ids, since=now - HOUR)
-    return {row["rule_id"]: max(MOST_PER_HOUR - row["made"], 0) for row in rows}
-
-
-async def _over_now(connection: Connection) -> list[asyncpg.Record]:
-    """The alerts that are over; asked without any lock first, as nearly always there is none."""
-    return await QUERIES.notification_alert_over.rows(connection, looked_at=LOOKED_AT_EXECUTIONS)
+    made = {(row["rule_id"], of_errors): row[name] for row in rows for of_errors, name in COUNTED}
+    return {account: max(MOST_PER_HOUR - number, 0) for account, number in made.items()}
 
 
 async def _alerts(connection: Connection, notices: Sequence[Notice]) -> list[Alert]:
@@ -202,10 +228,6 @@ async def _write_alerts(connection: Connection, decided: Decided) -> None:
     if decided.closed:
         rule_ids, config_ids = zip(*decided.closed, strict=True)
         await QUERIES.notification_alert_close.rows(connection, rule_ids=rule_ids, config_ids=config_ids)
-
-
-def _made_by(rule: Rule, told: Sequence[Told]) -> int:
-    return sum(each.rule.id == rule.id and not each.suppressed for each in told)
 
 
 def _notice(row: asyncpg.Record) -> Notice:
@@ -234,6 +256,9 @@ def _settled(tried: Try, outcome: Outcome, now: datetime, spread: float) -> Sett
     if isinstance(outcome, Delivered):
         return Settled("delivered", outcome.note)
     next_try_at = now + retry_delay(tried.number, spread)
+    held_until = None if outcome.wants_rest is None else now + outcome.wants_rest
     if outcome.gone or next_try_at > tried.give_up_at:
-        return Settled("failed", outcome.reason)
-    return Settled("pending", outcome.reason, next_try_at)
+        return Settled("failed", outcome.reason, held_until=held_until)
+    if held_until is not None:
+        next_try_at = max(next_try_at, min(held_until, tried.give_up_at))
+    return Settled("pending", outcome.reason, next_try_at, held_until)

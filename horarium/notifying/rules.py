@@ -17,12 +17,14 @@ from uuid_utils.compat import uuid7
 from horarium.audit_log import Target as Changed
 from horarium.audit_log import note, shown, what_changed
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
+from horarium.kept import Kept
 from horarium.notifying.channels import Message, Target
 from horarium.notifying.signing import SECRET_RULE, is_secret, new_secret
 from horarium.notifying.timetable import GIVE_UP_AFTER
 from horarium.notifying.webhook import MOST_URL_CHARS, is_webhook_url, without_path
 from horarium.notifying.wording import content_of_test
 from horarium.sql.queries import QUERIES
+from horarium.views import total_good_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -70,6 +72,7 @@ class Notifications:
         self._channels = channels
         self._clock = clock
         self._public_url = public_url
+        self._totals = Kept(self._count, good_for=total_good_for)
 
     async def page(self, *, after: int, limit: int) -> tuple[list[asyncpg.Record], int]:
         """A page of rules, in the order they were made, and how many there are in all."""
@@ -108,6 +111,8 @@ class Notifications:
                 _check_recovery(wanted)
                 await _check_configs(connection, wanted["config_ids"], known=old["config_ids"])
                 await QUERIES.notification_rule_update.value(connection, id=rule_id, **wanted)
+                if wanted["webhook_url"] != old["webhook_url"]:
+                    await QUERIES.notification_hasten.rows(connection, rule_id=rule_id, now=self._clock())
                 if any(wanted[name] != old[name] for name in ANEW):
                     await QUERIES.notification_alert_close_all.rows(connection, rule_id=rule_id)
                 if not wanted["enabled"]:
@@ -155,10 +160,15 @@ class Notifications:
         self, wanted: NotificationFilter, *, before: UUID | None, limit: int
     ) -> tuple[list[asyncpg.Record], int]:
         """A page of messages, newest first, and how many there are in all."""
-        filters = asdict(wanted)
         async with self._database.connection() as connection:
-            rows = await QUERIES.notification_list.rows(connection, **filters, id=None, before=before, max_rows=limit)
-            return rows, int(await QUERIES.notification_count.value(connection, **filters))
+            rows = await QUERIES.notification_list.rows(
+                connection, **asdict(wanted), id=None, before=before, max_rows=limit
+            )
+        return rows, await self._totals.get(wanted)
+
+    async def _count(self, wanted: NotificationFilter) -> int:
+        async with self._database.connection() as connection:
+            return int(await QUERIES.notification_count.value(connection, **asdict(wanted)))
 
     async def retry(self, message_id: UUID, *, by: Author) -> asyncpg.Record:
         """Try a message that has not arrived at once, and for another day."""

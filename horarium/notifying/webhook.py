@@ -2,9 +2,10 @@
 
 A rule is written by an admin, and still leads to where a stranger may have the say: so addresses are judged by the
 socket, as for `http_request` (docs/decisions/0021), and what is not public is reached only where
-`HORARIUM_HTTP_ALLOW` opens it. Of the answer the status counts, and nothing else of it is read, kept or shown. By 410 a
-receiver says that it is gone for good, as the specification has it: that message is not tried again. The rule stays as
-it is, for nobody would be told that it went quiet.
+`HORARIUM_HTTP_ALLOW` opens it. Of the answer the status counts, beside 429 and 503 also for how long the receiver wants
+to be left alone (`Retry-After`), and nothing else of it is read, kept or shown. By 410 a receiver says that it is gone
+for good, as the specification has it: that message is not tried again. The rule stays as it is, for nobody would be
+told that it went quiet.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import aiohttp
 
 from horarium.notifying.channels import SEND_SECONDS, Delivered, Undelivered
 from horarium.notifying.signing import signed_headers
+from horarium.notifying.timetable import asked_delay
 from horarium.tasks.addresses import is_host
 from horarium.tasks.egress import EgressRefused
 from horarium.troubles import reason
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_URL_CHARS", "Webhooks", "is_webhook_url", "without_path"]
 
 MOST_URL_CHARS = 2000
+BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 FIXED_HEADERS = {"Content-Type": "application/json", "User-Agent": "Horarium"}
 
 
@@ -49,7 +52,7 @@ class Webhooks:
                 self._egress.session(timeout_seconds=self._seconds) as session,
                 session.post(url, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                status = response.status
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
         except EgressRefused as refused:
             return Undelivered(str(refused))
         except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
@@ -59,7 +62,8 @@ class Webhooks:
         if 200 <= status < 300:
             return Delivered()
         redirected = ", and redirects are not followed" if 300 <= status < 400 else ""
-        return Undelivered(f"answered {status}{redirected}", gone=status == HTTPStatus.GONE)
+        rest = asked_delay(retry_after, message.at) if status in BUSY else None
+        return Undelivered(f"answered {status}{redirected}", gone=status == HTTPStatus.GONE, wants_rest=rest)
 
 
 def is_webhook_url(url: str) -> bool:

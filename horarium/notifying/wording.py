@@ -27,11 +27,13 @@ __all__ = ["MOST_ERROR_CHARS", "Mail", "content", "content_of_test", "facts_of",
 
 MOST_ERROR_CHARS = 1000
 TEST = "notification.test"
+CONFIG_ERROR = "config.error"
 VERBS = {
     "execution.failed": "failed",
     "execution.timeout": "ran past its timeout",
     "execution.lost": "was lost with its worker",
     "execution.missed": "did not run",
+    CONFIG_ERROR: "is in error, and does not run until it is mended and started",
     "execution.recovered": "is well again",
 }
 LINES = (
@@ -62,7 +64,7 @@ class Mail:
 
 
 def facts_of(row: Row, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What there is to say of an execution, or by `details` of ticks that have none."""
+    """What there is to say of an execution, or by `details` of what has none."""
     started, completed = row["started_at"], row["completed_at"]
     facts = {
         "task_id": None if row["id"] is None else str(row["id"]),
@@ -92,7 +94,7 @@ def content(told: Told, now: datetime, public_url: str | None) -> str:
     data = {**config, **facts, "error": error, "url": _link(notice.config_id, facts["task_id"], public_url)}
     if told.last:
         data["last_of_the_hour"] = True
-    return _body(f"execution.{notice.event}", now, data)
+    return _body(CONFIG_ERROR if notice.event == "config_error" else f"execution.{notice.event}", now, data)
 
 
 def content_of_test(rule_name: str, now: datetime, public_url: str | None) -> str:

@@ -484,7 +484,7 @@ def test_a_rule_is_made_its_secret_shown_once_and_a_test_says_what_came_of_it(vi
     expect(page.locator("dialog code")).to_have_text(re.compile("^whsec_"))
     page.get_by_role("button", name="I have it").click()
     row = page.get_by_role("row", name=re.compile(name))
-    expect(row).to_contain_text("failed, lost, missed, well again")
+    expect(row).to_contain_text("failed, lost, missed, config in error, well again")
     expect(row).to_contain_text(config)
     page.get_by_role("button", name=f"Test {name}").click()
     told = page.get_by_role("status").filter(has_text="HORARIUM_HTTP_ALLOW")

@@ -40,7 +40,7 @@ class Received:
 
 
 class Receiver(TestServer):
-    """Answers 204, or what stands in `answers` first; while `holds` is clear, it lets who asks wait."""
+    """Answers 204, or what stands in `answers` first, with `headers`; while `holds` is clear, it lets who asks wait."""
 
     def __init__(self) -> None:
         app = web.Application()
@@ -48,6 +48,7 @@ class Receiver(TestServer):
         super().__init__(app, host=LOOPBACK)
         self.received: list[Received] = []
         self.answers: list[int] = []
+        self.headers: dict[str, str] = {"Location": "/elsewhere"}
         self.holds = asyncio.Event()
         self.holds.set()
         self.came = asyncio.Event()
@@ -66,8 +67,7 @@ class Receiver(TestServer):
         self.received.append(Received(headers, await request.read()))
         self.came.set()
         await self.holds.wait()
-        status = self.answers.pop(0) if self.answers else 204
-        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 307 else {})
+        return web.Response(status=self.answers.pop(0) if self.answers else 204, headers=self.headers)
 
 
 class MailServerDouble:

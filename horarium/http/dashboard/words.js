@@ -10,7 +10,7 @@ export const STATUS = {
 };
 
 // What rules tell of.
-export const EVENTS = { failed: "Failed", timeout: "Timeout", lost: "Lost", missed: "Missed", recovered: "Well again" };
+export const EVENTS = { failed: "Failed", timeout: "Timeout", lost: "Lost", missed: "Missed", config_error: "Config in error", recovered: "Well again" };
 
 export const UNSUCCESSFUL = new Set(["failed", "timeout", "lost"]);
 export const FINAL = new Set(["success", "failed", "timeout", "lost", "cancelled", "skipped"]);

@@ -17,7 +17,8 @@ RETURNING a.rule_id;
 -- name: notification_alert_over(looked_at)
 -- Alerts whose config has succeeded since, with the first success; and those whose config is gone, without one. What
 -- succeeds has to have been made, and to have ended, after the newest bad one: a run that was under way beside it says
--- nothing. Of what was made since, the newest rows are looked at, so that no alert costs more for having been open long.
+-- nothing, nor does one by hand of a config that is in error. Of what was made since, the newest rows are looked at, so
+-- that no alert costs more for having been open long.
 SELECT
     a.rule_id, a.config_id, a.since, a.notices, c.name AS config_name, c.tags,
     s.id AS subject, s.id, s.task_type, s.trigger, s.status, s.reason, s.tick_at, s.tick_until, s.tick_count, s.attempt,
@@ -31,7 +32,7 @@ LEFT JOIN LATERAL (
             w.id, w.task_type, w.trigger, w.status, w.reason, coalesce(w.tick_at, w.for_tick) AS tick_at, w.tick_until,
             w.tick_count, w.attempt, w.worker, w.started_at, w.completed_at, w.error
         FROM executions AS w
-        WHERE w.config_id = a.config_id AND w.id > a.subject
+        WHERE w.config_id = a.config_id AND w.id > a.subject AND c.status <> 'error'
         ORDER BY w.id DESC LIMIT :looked_at::integer
     ) AS x
     WHERE x.status = 'success' AND x.completed_at > a.at

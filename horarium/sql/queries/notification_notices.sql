@@ -1,5 +1,6 @@
 -- What has happened and no rule has been asked about yet. Rows come by the statements that end
--- executions, each in the transaction of its ending (`execution_noticed`, migration 0018), and from the auditor.
+-- executions, each in the transaction of its ending (`execution_noticed`, migration 0018), by the one that marks a config as
+-- `error` (`task_config_mark_error`), and from the auditor.
 
 -- name: notification_notice_insert(subjects, config_ids, details)
 -- Ticks that have no row at all, where somebody wants to be told.

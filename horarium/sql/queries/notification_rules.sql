@@ -61,8 +61,15 @@ UPDATE notification_rules SET
     name = :name::text, events = :events::text[], config_ids = :config_ids::bigint[], tags = :tags::text[],
     repeat = :repeat::text, errors = :errors::text, webhook_url = :webhook_url::text,
     recipients = :recipients::text[], enabled = :enabled::boolean,
+    held_until = CASE WHEN webhook_url = :webhook_url::text THEN held_until END,
     version = version + 1, updated_at = clock_timestamp()
 WHERE id = :id::bigint
+RETURNING id;
+
+-- name: notification_rule_hold(id, webhook_url, until)$
+-- The receiver wants nothing before then, so what comes waits. No row back: the rule has another receiver by now.
+UPDATE notification_rules SET held_until = :until::timestamptz
+WHERE id = :id::bigint AND webhook_url = :webhook_url::text
 RETURNING id;
 
 -- name: notification_rule_rotate(id, secret, previous_until)$

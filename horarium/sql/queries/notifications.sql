@@ -10,28 +10,33 @@ SELECT
     EXISTS (SELECT 1 FROM notifications AS n WHERE n.status = 'pending' AND n.next_try_at <= :now::timestamptz) AS due;
 
 -- name: notification_lately(rule_ids, since)
--- How many messages each of these rules has made since then; what was suppressed is none.
-SELECT r.id AS rule_id, n.made
+-- How many messages each of these rules has made since then, of configs in error and else; what was suppressed is none.
+SELECT r.id AS rule_id, n.of_errors, n.others
 FROM unnest(:rule_ids::bigint[]) AS r (id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS made FROM notifications AS m
+    SELECT
+        count(*) FILTER (WHERE m.event = 'config_error') AS of_errors,
+        count(*) FILTER (WHERE m.event <> 'config_error') AS others
+    FROM notifications AS m
     WHERE m.rule_id = r.id AND m.created_at > :since::timestamptz AND m.status <> 'suppressed'
 ) AS n;
 
 -- name: notification_insert(ids, rule_ids, subjects, events, config_ids, config_names, contents, statuses, now, give_up_at)
--- Messages to be sent; what a rule has told of an execution and an event already is not told again.
+-- Messages to be sent, once the receiver wants any; what a rule has told of an execution and an event already is not told
+-- again.
 INSERT INTO notifications (
     id, rule_id, subject, event, config_id, config_name, content, status, created_at, next_try_at, give_up_at, ended_at
 )
 SELECT
     m.id, m.rule_id, m.subject, m.event, m.config_id, m.config_name, m.content, m.status, :now::timestamptz,
-    CASE WHEN m.status = 'pending' THEN :now::timestamptz END,
+    CASE WHEN m.status = 'pending' THEN greatest(:now::timestamptz, r.held_until) END,
     :give_up_at::timestamptz,
     CASE WHEN m.status <> 'pending' THEN :now::timestamptz END
 FROM unnest(
     :ids::uuid[], :rule_ids::bigint[], :subjects::uuid[], :events::text[], :config_ids::bigint[],
     :config_names::text[], :contents::text[], :statuses::text[]
 ) AS m (id, rule_id, subject, event, config_id, config_name, content, status)
+JOIN notification_rules AS r ON r.id = m.rule_id
 ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
 RETURNING status;
 
@@ -75,6 +80,18 @@ UPDATE notifications SET
     status = :status::text, last_error = :error::text, next_try_at = :next_try_at::timestamptz,
     ended_at = :ended_at::timestamptz
 WHERE id = :id::uuid AND attempts = :attempts::integer AND status = 'pending'
+RETURNING id;
+
+-- name: notification_hold(rule_id, until)
+-- The receiver wants nothing before then; whoever holds its rule (`notification_rule_hold`) sees what waits for it.
+UPDATE notifications SET next_try_at = :until::timestamptz
+WHERE rule_id = :rule_id::bigint AND status = 'pending' AND next_try_at < :until::timestamptz
+RETURNING id;
+
+-- name: notification_hasten(rule_id, now)
+-- There is another receiver: what waits is tried now.
+UPDATE notifications SET next_try_at = :now::timestamptz
+WHERE rule_id = :rule_id::bigint AND status = 'pending' AND next_try_at > :now::timestamptz
 RETURNING id;
 
 -- name: notification_lock(id)^

@@ -130,11 +130,20 @@ FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
 WHERE c.id = x.id AND c.version = x.version AND c.status = 'active'
 RETURNING c.id;
 
--- name: task_config_mark_error(id, version)
--- A config that cannot be understood is taken out of the schedule until somebody mends and starts it.
-UPDATE task_configs SET status = 'error', version = version + 1, updated_at = now()
-WHERE id = :id::bigint AND version = :version::bigint AND status = 'active'
-RETURNING id;
+-- name: task_config_mark_error(id, version, subject, details)$
+-- A config that cannot be understood is taken out of the schedule until somebody mends and starts it. Whoever wants to be
+-- told of it is, by the same statement. No row back: it has changed meanwhile, or another process was faster.
+WITH marked AS (
+    UPDATE task_configs SET status = 'error', version = version + 1, updated_at = now()
+    WHERE id = :id::bigint AND version = :version::bigint AND status = 'active'
+    RETURNING id
+),
+noticed AS (
+    INSERT INTO notification_notices (subject, config_id, event, details)
+    SELECT :subject::uuid, m.id, 'config_error', :details::jsonb FROM marked AS m
+    WHERE EXISTS (SELECT 1 FROM notification_rules AS r WHERE r.enabled)
+)
+SELECT id FROM marked;
 
 -- name: task_config_schedules(ids)
 -- What the due index is made of, for these configs: those missing from the answer are not to be scheduled.

@@ -20,7 +20,7 @@ URL = "http://127.0.0.1:9/hooks"
 
 async def test_a_rule_is_made_listed_tested_and_removed(login: Path) -> None:
     made = await run("notifications", "add", "ops", "--webhook", URL, "--tag", "nightly", config_dir=login)
-    listed = await run("notifications", "rules", config_dir=login)
+    listed = await run("notifications", "list", config_dir=login)
     tested = await run("notifications", "test", "ops", config_dir=login)
     removed = await run("notifications", "remove", "ops", config_dir=login)
 
@@ -35,7 +35,7 @@ async def test_a_rule_is_made_listed_tested_and_removed(login: Path) -> None:
 async def test_a_rule_is_disabled_enabled_and_given_another_secret(login: Path) -> None:
     made = await run("notifications", "add", "quiet", "--webhook", URL, "--event", "lost", "--every", config_dir=login)
     disabled = await run("notifications", "disable", "quiet", config_dir=login)
-    listed = await run("notifications", "rules", config_dir=login)
+    listed = await run("notifications", "list", config_dir=login)
     enabled = await run("notifications", "enable", "quiet", config_dir=login)
     rotated = await run("notifications", "rotate-secret", "quiet", config_dir=login)
     await run("notifications", "remove", "quiet", config_dir=login)

@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,11 +21,11 @@ from horarium.audit_log import SYSTEM
 from horarium.errors import Conflict
 from horarium.measures import Measures
 from horarium.model import NotificationRuleCreate, NotificationRulePatch
-from horarium.notifying.channels import Channels
+from horarium.notifying.channels import Channels, Undelivered
 from horarium.notifying.mail import Mailer
 from horarium.notifying.mail_server import MailServer
 from horarium.notifying.outbox import LEASE, MOST_PER_HOUR, Outbox
-from horarium.notifying.rules import Notifications
+from horarium.notifying.rules import NotificationFilter, Notifications
 from horarium.notifying.webhook import Webhooks
 from horarium.outcome import Ending, Succeeded, Unsuccessful, decide
 from horarium.sql import executions
@@ -44,10 +46,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-EVERYTHING = ["failed", "timeout", "lost", "missed", "recovered"]
+EVERYTHING = ["failed", "timeout", "lost", "missed", "config_error", "recovered"]
 SILENT = {"execution_cancel", "execution_cancel_others", "execution_cancel_waiting", "execution_insert_skipped"}
 """Statements by which somebody ends executions on purpose."""
+HOURLY = {"cron_expression": "0 * * * *"}
+ANOTHER_MESSAGE = """
+INSERT INTO notifications (
+    id, rule_id, subject, event, config_id, config_name, content, status, created_at, next_try_at, give_up_at
+)
+SELECT $1, rule_id, $1, event, -1, 'another', content, 'pending', created_at, created_at, give_up_at FROM notifications
+"""
 DAY_SECONDS = 24 * 3600
+HOUR_SECONDS = 3600.0
 MINUTE_SECONDS = 60.0
 
 
@@ -131,6 +141,13 @@ def dies(*_: object) -> str:
 
 async def a_config(rig: Rig, **fields: object) -> int:
     return await rig.config(scheduler_type="manual", schedule_config={}, max_retries=0, **fields)
+
+
+async def a_broken_config(desk: Desk, **fields: object) -> int:
+    """One whose schedule was written by hand, and is none; nobody has looked at it yet."""
+    config = await desk.rig.config(schedule_config=HOURLY, **fields)
+    await desk.rig.sql("UPDATE task_configs SET schedule_config = '{}' WHERE id = $1", config)
+    return config
 
 
 # What is told
@@ -228,6 +245,76 @@ async def test_ticks_without_any_row_are_told_once_the_auditor_has_found_them(de
     assert came.said["data"]["url"] == f"https://horarium.example/configs/{config}"
 
 
+async def test_a_config_that_becomes_an_error_is_told_with_what_is_wrong(desk: Desk) -> None:
+    await desk.rule()
+    config = await a_broken_config(desk, name="nightly-report")
+
+    await desk.rig.loader.reload([config])
+
+    assert await desk.tell() == ["delivered"]
+    (came,) = desk.receiver.received
+    data = came.said["data"]
+    assert (came.said["type"], data["config_name"], data["status"]) == ("config.error", "nightly-report", "error")
+    assert (data["task_id"], data["trigger"]) == (None, None)
+    assert data["error"].startswith("cron_expression: ")
+    assert data["url"] == f"https://horarium.example/configs/{config}"
+
+
+async def test_of_two_processes_that_find_a_config_in_error_one_tells(desk: Desk) -> None:
+    """The other has read it before it was marked; the mark and the notice are one statement."""
+    await desk.rule()
+    config = await a_broken_config(desk)
+    async with desk.rig.database.connection() as connection:
+        (row,) = await QUERIES.task_config_schedules.rows(connection, ids=[config])
+    await desk.rig.loader.reload([config])
+    desk.rig.events()
+
+    assert await desk.rig.loader._entries([row]) == []
+
+    assert (await desk.count("notification_notices"), desk.rig.events()) == (1, [])
+
+
+async def test_a_config_is_an_error_without_a_notice_where_nobody_wants_to_be_told(desk: Desk) -> None:
+    config = await a_broken_config(desk)
+
+    await desk.rig.loader.reload([config])
+
+    assert (await desk.rig.status(config), await desk.count("notification_notices")) == ("error", 0)
+
+
+async def test_what_is_wrong_with_a_config_other_than_its_schedule_is_told_without_its_frames(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("horarium.firing.FiringSpec.of", dies)
+    await desk.rule(errors="kind")
+    config = await a_broken_config(desk)
+
+    await desk.rig.loader.reload([config])
+
+    await desk.tell()
+    assert [each.said["data"]["error"].rpartition(".")[2] for each in desk.receiver.received] == ["Died"]
+
+
+async def test_a_config_in_error_is_well_again_once_it_is_mended_and_started_and_not_by_a_run_by_hand(
+    desk: Desk,
+) -> None:
+    await desk.rule()
+    config = await a_broken_config(desk)
+    await desk.rig.loader.reload([config])
+    await desk.tell()
+    await desk.succeeds(config)
+    await desk.tell()
+    by_hand = list(desk.receiver.kinds)
+
+    await desk.rig.sql("UPDATE task_configs SET schedule_config = $2 WHERE id = $1", config, HOURLY)
+    await desk.rig.task_configs.start(config)
+    await desk.succeeds(config)
+    await desk.tell()
+
+    assert by_hand == ["config.error"]
+    assert desk.receiver.kinds == ["config.error", "execution.recovered"]
+
+
 def test_every_statement_that_ends_executions_notices_it_or_is_named_here() -> None:
     """Who adds one is asked whether anybody wants to be told."""
     writes = re.compile(
@@ -279,6 +366,23 @@ async def test_well_again_is_told_once_and_the_next_failure_anew(desk: Desk) -> 
 
     assert desk.receiver.kinds == ["execution.failed", "execution.recovered", "execution.failed"]
     assert desk.receiver.received[1].said["data"]["failures"] == 1
+
+
+async def test_a_search_for_what_is_well_again_that_takes_long_is_made_the_less_often(desk: Desk) -> None:
+    """There may be ten thousand open alerts."""
+    seconds = count(step=1.0)
+    outbox = Outbox(desk.rig.database, clock=desk.rig.clock, timer=lambda: next(seconds))
+    await desk.rule()
+    config = await a_config(desk.rig)
+    await desk.fails(config)
+    await outbox.look()
+    await outbox.look()
+    await desk.succeeds(config)
+
+    looks = [(await outbox.look())[0].recovered for _ in range(25)]
+
+    assert sum(looks) == 1
+    assert looks.index(1) > 10
 
 
 async def test_a_run_that_was_under_way_before_the_failure_does_not_make_it_well(desk: Desk) -> None:
@@ -486,6 +590,94 @@ async def test_a_receiver_that_says_it_is_gone_is_not_asked_again(desk: Desk) ->
     assert await desk.rig.sql("SELECT last_error FROM notifications") == "answered 410"
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_receiver_that_asks_for_time_is_sent_nothing_of_any_config_before_it_is_over(
+    desk: Desk, status: int
+) -> None:
+    desk.receiver.answers, desk.receiver.headers = [status], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.fails(await a_config(desk.rig))
+
+    first = await desk.tell()
+    desk.rig.clock.passes(60)
+    await desk.fails(await a_config(desk.rig))
+    too_early = await desk.tell()
+    desk.rig.clock.passes(61)
+
+    assert (first, too_early) == (["pending"], [])
+    assert await desk.tell() == ["delivered"] * 3
+
+
+async def test_a_receiver_that_asks_for_time_while_it_is_decided_what_to_tell_it_is_not_told_that_either(
+    desk: Desk,
+) -> None:
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    notifier = desk.new_notifier()
+    (tried,) = (await notifier.step()).tries
+    busy = Undelivered("answered 429", wants_rest=timedelta(seconds=120))
+
+    async with anyio.create_task_group() as settling, desk.rig.database.transaction() as deciding:
+        await QUERIES.notification_rule_lock_enabled.rows(deciding)
+        settling.start_soon(notifier.settle, tried, busy)
+        await eventually(partial(desk.rig.sql, WAITING_FOR_A_LOCK))
+        await deciding.execute(ANOTHER_MESSAGE, uuid7())
+
+    assert await desk.tell() == []
+    desk.rig.clock.passes(121)
+    assert await desk.tell() == ["delivered", "delivered"]
+
+
+async def test_only_a_receiver_that_is_busy_is_given_the_time_that_it_asks_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [500], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    desk.rig.clock.passes(5)
+
+    assert await desk.tell() == ["delivered"]
+
+
+async def test_a_receiver_that_asks_for_time_beyond_the_day_is_tried_at_its_end(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [503, 503], {}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    desk.rig.clock.passes(DAY_SECONDS - HOUR_SECONDS / 2)
+    desk.receiver.headers = {"Retry-After": "3600"}
+
+    statuses = await desk.tell()
+
+    assert statuses == ["pending"]
+    assert await desk.rig.sql("SELECT next_try_at = give_up_at FROM notifications")
+
+
+async def test_a_webhook_that_moves_is_tried_at_once_whatever_the_old_receiver_has_asked_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [429], {"Retry-After": "120"}
+    rule = await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    moved = NotificationRulePatch.model_validate({"webhook": {"url": f"{desk.receiver.url}/moved"}})
+
+    await desk.rules.edit(rule["id"], moved, version=None, by=SYSTEM)
+    await desk.fails(await a_config(desk.rig))
+
+    assert await desk.tell() == ["delivered", "delivered"]
+
+
+async def test_a_message_is_sent_by_hand_whatever_the_receiver_has_asked_for(desk: Desk) -> None:
+    desk.receiver.answers, desk.receiver.headers = [429], {"Retry-After": "120"}
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    await desk.rules.retry(await desk.rig.sql("SELECT id FROM notifications"), by=SYSTEM)
+
+    assert await desk.tell() == ["delivered"]
+
+
 async def test_an_address_that_is_not_public_is_not_reached_and_the_reason_says_how_it_could_be(desk: Desk) -> None:
     desk.openings = ()
     await desk.rule()
@@ -563,6 +755,24 @@ async def test_a_mail_that_is_refused_waits_and_one_that_one_address_takes_has_a
     assert (refused, said) == (["pending"], "the mail server answered 550 not here")
     assert taken == ["delivered"]
     assert await desk.rig.sql("SELECT last_error FROM notifications") == "not taken for b@example.org"
+
+
+async def test_the_total_of_a_long_list_of_messages_is_counted_once_for_all_who_ask(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("horarium.notifying.rules.total_good_for", lambda _total, _took: HOUR_SECONDS)
+    rules, everything = desk.rules, NotificationFilter()
+    await desk.rule()
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+    _, before = await rules.messages(everything, before=None, limit=10)
+    await desk.fails(await a_config(desk.rig))
+    await desk.tell()
+
+    rows, total = await rules.messages(everything, before=None, limit=10)
+    _, delivered = await rules.messages(NotificationFilter(status="delivered"), before=None, limit=10)
+
+    assert (before, len(rows), total, delivered) == (1, 2, 1, 2)
 
 
 # Retention

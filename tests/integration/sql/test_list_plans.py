@@ -70,6 +70,15 @@ INSERT INTO api_keys (name, prefix, digest, role)
 SELECT 'key ' || n, 'hk_', sha256(n::text::bytea), 'viewer' FROM generate_series(1, 1000) AS n;
 INSERT INTO execution_reports (execution_id, attempt, version, progress)
 SELECT id, 1, 1, 0.5 FROM executions;
+INSERT INTO notification_rules (name, events, repeat, errors, recipients, enabled)
+SELECT 'rule ' || n, ARRAY['failed'], 'every', 'kind', ARRAY['a@example.org'], true FROM generate_series(1, 5) AS n;
+INSERT INTO notifications (
+    id, rule_id, subject, event, config_id, config_name, content, status, created_at, give_up_at, ended_at
+)
+SELECT
+    gen_random_uuid(), 1 + n % 5, gen_random_uuid(), 'failed', 1, 'config 1', '{}',
+    CASE WHEN n % 200 = 0 THEN 'failed' ELSE 'suppressed' END, now(), now(), now()
+FROM generate_series(1, 5000) AS n;
 INSERT INTO limits (kind, name, max_running, updated_by)
 SELECT 'queue', 'queue ' || n, 5, 'nobody' FROM generate_series(1, 500) AS n;
 ANALYZE
@@ -289,6 +298,17 @@ async def test_a_page_of_the_audit_log_is_read_in_the_order_of_an_index(
             "overview_failures", {"made_since": least_id(since(7 * DAY))},
             {"executions_with_errors", "task_configs_pkey"}, 2 * PAGE + 2,
         ),
+        ("notification_list", {}, {"notifications_pkey", "notification_rules_pkey"}, 2 * PAGE),
+        (
+            "notification_list", {"status": "failed"},
+            {"notifications_by_status", "notification_rules_pkey"}, 2 * PAGE,
+        ),
+        ("notification_count", {"status": "failed"}, {"notifications_by_status"}, 25),
+        (
+            "notification_lately", {"rule_ids": [1, 2], "since": since(60)},
+            {"notifications_not_suppressed"}, 25,
+        ),
+        ("notification_expire", {"before": UUID(int=0)}, {"notifications_pkey"}, 0),
         ("task_config_named", {"ids": [7, 8]}, {"task_configs_pkey"}, 2),
         ("execution_outcomes", {"config_ids": [7, 8], "each": 5}, {"executions_by_config"}, 10),
         ("execution_stats", {"config_id": 7}, {"executions_by_config"}, EACH),

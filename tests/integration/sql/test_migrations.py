@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SECOND = Migration(len(migrations()) + 1, "second", "CREATE TABLE second_thing (id integer)")
+RULES = """
+INSERT INTO notification_rules (name, events, repeat, errors, recipients, enabled)
+VALUES ('all', $1, 'first', 'kind', '{a@example.org}', true), ('some', $2, 'first', 'kind', '{a@example.org}', true)
+"""
 BROKEN = Migration(len(migrations()) + 1, "broken", "CREATE TABLE half_a_thing (id integer); SELECT no_such_column")
 
 
@@ -68,6 +73,19 @@ async def test_a_later_migration_is_applied_to_the_schema_before_it(database: Da
 
     assert await migrate(database, (*migrations(), SECOND)) == [SECOND]
     assert await has_table(database, "second_thing")
+
+
+async def test_a_rule_that_told_of_everything_tells_of_configs_in_error_as_well(database: Database) -> None:
+    await migrate(database, tuple(takewhile(lambda each: each.name != "config_errors_are_told", migrations())))
+    everything, some = ["failed", "timeout", "lost", "missed", "recovered"], ["failed", "recovered"]
+    async with database.connection() as connection:
+        await connection.execute(RULES, everything, some)
+
+    await migrate(database)
+
+    async with database.connection() as connection:
+        rules = await connection.fetch("SELECT events, version FROM notification_rules ORDER BY id")
+    assert [tuple(rule) for rule in rules] == [([*everything, "config_error"], 2), (some, 1)]
 
 
 async def test_of_several_that_start_at_once_one_migrates_and_all_find_it_done(

@@ -285,7 +285,7 @@ def test_a_status_says_in_words_what_keeps_work_from_being_done() -> None:
 
 def test_a_list_of_rules_says_first_whether_they_are_heard() -> None:
     heard = {"webhook": {"url": "https://h/hooks"}, "email": None, "enabled": True, "repeat": "first", "tags": ["a"]}
-    told = {"events": ["lost", "failed", "timeout", "missed", "recovered"], "config_ids": [7]}
+    told = {"events": ["lost", "failed", "timeout", "missed", "config_error", "recovered"], "config_ids": [7]}
     quiet = {"webhook": None, "email": {"to": ["a@b", "c@d"]}, "tags": [], "config_ids": [], "last": None}
     rules = [
         {"id": 1, "name": "ops", "last": {"status": "failed", "at": at(minutes=-3)}, **heard, **told},

@@ -10,7 +10,7 @@ import pytest
 from horarium.notifying.deciding import Alert, Decided, Event, Notice, Rule, decide, decide_recovered
 
 NOON = datetime(2024, 5, 8, 12, tzinfo=UTC)
-ROOM = {1: 60, 2: 60}
+ROOM = {(rule_id, config_error): 60 for rule_id in (1, 2) for config_error in (False, True)}
 
 
 def rule(rule_id: int = 1, **fields: object) -> Rule:
@@ -86,10 +86,29 @@ def test_each_rule_and_each_config_has_an_alert_of_its_own() -> None:
 def test_past_its_room_a_rule_suppresses_and_opens_no_alert_so_the_next_failure_is_told() -> None:
     flood = [notice(number, config_id=number) for number in (1, 2, 3)]
 
-    decided = decide([rule()], flood, [], {1: 2})
+    decided = decide([rule()], flood, [], {(1, False): 2})
 
     assert told(decided) == [(1, 1, "told"), (1, 2, "last"), (1, 3, "suppressed")]
     assert [alert.config_id for alert in decided.opened] == [1, 2]
+
+
+def test_a_config_in_error_is_told_while_its_alert_is_open_and_moves_it() -> None:
+    """It fails no more, so that nothing else would ever tell of it."""
+    open_one = Alert(1, 7, NOON, UUID(int=1), NOON)
+
+    decided = decide([rule(events=["failed", "config_error"])], [notice(2, "config_error")], [open_one], ROOM)
+
+    assert told(decided) == [(1, 2, "told")]
+    assert decided.opened == (Alert(1, 7, NOON, UUID(int=2), notice(2).at, notices=2),)
+
+
+def test_a_rule_that_has_no_room_for_failures_has_some_for_configs_in_error() -> None:
+    wants = rule(events=["failed", "config_error"])
+
+    decided = decide([wants], [notice(1), notice(2, "config_error")], [], {(1, False): 0, (1, True): 2})
+
+    assert told(decided) == [(1, 1, "suppressed"), (1, 2, "told")]
+    assert decided.left == {(1, False): 0, (1, True): 1}
 
 
 def test_what_is_well_again_is_told_once_and_closes_its_alert() -> None:
@@ -113,6 +132,6 @@ def test_an_alert_that_nobody_wants_the_end_of_is_closed_in_silence(
 
 
 def test_a_recovery_that_there_is_no_room_for_waits_with_its_alert_open() -> None:
-    decided = decide_recovered({1: rule()}, [((1, 7), notice(9, "recovered"))], {1: 0})
+    decided = decide_recovered({1: rule()}, [((1, 7), notice(9, "recovered"))], {(1, False): 0})
 
     assert (told(decided), decided.closed) == ([], [])

@@ -17,7 +17,7 @@ from horarium.notifying.deciding import Notice, Rule, Told
 from horarium.notifying.mail import Mailer
 from horarium.notifying.mail_server import MailServer, is_address
 from horarium.notifying.signing import is_secret, new_secret, signed_headers
-from horarium.notifying.timetable import retry_delay
+from horarium.notifying.timetable import asked_delay, retry_delay
 from horarium.notifying.webhook import is_webhook_url, without_path
 from horarium.notifying.wording import MOST_ERROR_CHARS, content, content_of_test, facts_of, mail
 
@@ -81,6 +81,19 @@ def test_an_error_goes_out_without_its_frames_its_secrets_and_its_length() -> No
     assert data()["error"] == "ValueError: no rows, password=***"
     assert data(errors="kind")["error"] == "ValueError"
     assert len(data(error="x" * 5000)["error"]) == MOST_ERROR_CHARS
+
+
+def test_a_config_in_error_says_what_is_wrong_and_that_it_does_not_run() -> None:
+    rule = Rule.of({"id": 1, "events": [], "config_ids": [], "tags": [], "repeat": "first", "errors": "message"})
+    facts = facts_of(dict.fromkeys(ROW), {"trigger": None, "status": "error", "error": "timezone: there is none"})
+    notice = Notice(TASK_ID, "config_error", 5, "nightly", frozenset(), NOON, facts)
+
+    told = content(Told(rule, notice), NOON, "https://h.example")
+
+    said = orjson.loads(told)
+    assert (said["type"], said["data"]["status"], said["data"]["task_id"]) == ("config.error", "error", None)
+    assert (said["data"]["error"], said["data"]["url"]) == ("timezone: there is none", "https://h.example/configs/5")
+    assert mail(told).subject == "[Horarium] nightly is in error, and does not run until it is mended and started"
 
 
 def test_there_is_no_link_where_nobody_has_said_how_the_dashboard_is_reached() -> None:
@@ -153,6 +166,21 @@ def test_retries_double_from_five_seconds_to_a_quarter_of_an_hour() -> None:
 
     assert delays == [5, 10, 20, 640, 900, 900]
     assert retry_delay(1, 0.0) == timedelta(seconds=4.5)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("120", 120), ("0", None), ("3601", 3600), ("9" * 5000, 3600), ("-5", None), ("1.5", None), ("٣", None),
+        ("Wed, 08 May 2024 12:02:00 GMT", 120), ("Wed, 08 May 2024 12:02:00 -0000", 120),
+        ("Wed, 08 May 2024 11:59:00 GMT", None), ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+        ("Wed, 08 May 2024 12:02:00 +99999999999999999", None), ("soon", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_receiver_may_ask_for_an_hour_at_most_in_seconds_or_up_to_a_date(
+    retry_after: str, seconds: float | None
+) -> None:
+    assert asked_delay(retry_after, NOON) == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
