@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -45,7 +46,7 @@ def tell_ending(
 ) -> None:
     """Log how an attempt ended that `worker` had, and record it; `seconds` is how long it ran, where that is known.
 
-    An attempt that was handed back is no event of its config's history.
+    An attempt that was handed back is no event of its config's history: what is told is that the next one waits.
     """
     log.log(
         logging.INFO if ending.ended_as == "success" else logging.WARNING,
@@ -65,10 +66,13 @@ def tell_ending(
             error=error_kind(ending.error),
         ),
     )
-    if attempt.config_id is not None and finished.status != "pending":
-        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
-    else:
+    if finished.status == "pending":
+        waits = replace(attempt, attempt=finished.attempt, lateness_seconds=None)
+        record(Moved.now("pending", (waits,), reason=finished.reason))
+    elif attempt.config_id is None:
         record(Moved.now(finished.status, (attempt,), reason=finished.reason))
+    else:
+        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
 
 
 def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> None:
