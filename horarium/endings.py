@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from horarium.keyspace.history import HistoryEvent
-from horarium.live_events import Moved
+from horarium.keyspace.history import HistoryEvent, ending_details
+from horarium.live_events import LiveEvent, Moved
 from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from horarium.live_events import Told
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.sql.queries import Row
@@ -39,7 +40,7 @@ def tell_ending(
     attempt: Attempt,
     ending: Ending,
     finished: Finished,
-    record: Callable[[HistoryEvent | Moved], None],
+    record: Callable[[Told], None],
     *,
     worker: str,
     seconds: float | None = None,
@@ -70,7 +71,7 @@ def tell_ending(
         waits = replace(attempt, attempt=finished.attempt, lateness_seconds=None)
         record(Moved.now("pending", (waits,), reason=finished.reason))
     elif attempt.config_id is None:
-        record(Moved.now(finished.status, (attempt,), reason=finished.reason))
+        record(LiveEvent.of_kicked(finished.status, ending_details(attempt, ending, finished)))
     else:
         record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
 
