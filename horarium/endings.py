@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from horarium.keyspace.history import HistoryEvent, ending_details
+from horarium.keyspace.history import ERROR_CHARS, HistoryEvent, ending_details
 from horarium.live_events import LiveEvent, Moved
 from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from horarium.live_events import Told
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.sql.queries import Row
 
-__all__ = ["error_in_short", "error_kind", "tell_cancelled", "tell_ending"]
+__all__ = ["error_in_short", "error_kind", "tell_cancelled", "tell_ending", "tell_not_sendable"]
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,23 @@ def tell_ending(
         record(LiveEvent.of_kicked(finished.status, ending_details(attempt, ending, finished)))
     else:
         record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
+
+
+def tell_not_sendable(message: TaskMessage, error: str, completed_at: datetime, record: Callable[[Told], None]) -> None:
+    """Log and record that an execution has failed because its message can never be sent."""
+    log.error("execution.not_sendable", task_id=str(message.task_id), config_id=message.config_id)
+    details = {
+        "task_id": str(message.task_id),
+        "tick_at": message.tick_at,
+        "attempt": message.attempt,
+        "completed_at": completed_at,
+        "reason": "not_sendable",
+        "error": error[-ERROR_CHARS:],
+    }
+    if message.config_id is None:
+        record(LiveEvent.of_kicked("failed", details))
+    else:
+        record(HistoryEvent.now(message.config_id, "failed", **details))
 
 
 def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> None:

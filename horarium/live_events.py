@@ -130,11 +130,11 @@ Told = HistoryEvent | Moved | LiveEvent
 """What may be recorded in the background."""
 
 
-Tell = Callable[[Moved | LiveEvent], None]
+Tell = Callable[[Told], None]
 """Where a change of state is recorded: `Mailboxes.record`."""
 
 
-def untold(told: Moved | LiveEvent) -> None:
+def untold(told: Told) -> None:
     """Record nothing."""
 
 

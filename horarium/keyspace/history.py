@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
 
-__all__ = ["HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName", "ending_details"]
+__all__ = ["ERROR_CHARS", "HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName", "ending_details"]
 
 HistoryEventName = Literal[
     "task_loaded", "task_scheduled", "task_updated", "task_deleted", "task_started", "task_stopped", "task_paused",

@@ -196,7 +196,9 @@ SET
     buffered = false
 FROM refused AS r
 WHERE e.id = r.id
-RETURNING e.id, CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
+RETURNING
+    e.id, e.completed_at,
+    CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
 
 -- name: execution_any_open()$
 -- Whether any execution has not ended; null if none. The order is for the planner: it reads the index of what is in flight
