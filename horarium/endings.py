@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from horarium.keyspace.history import HistoryEvent
-from horarium.live_events import Moved
+from horarium.keyspace.history import ERROR_CHARS, HistoryEvent, ending_details
+from horarium.live_events import LiveEvent, Moved
 from horarium.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
+    from horarium.live_events import Told
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.sql.queries import Row
 
-__all__ = ["error_in_short", "error_kind", "tell_cancelled", "tell_ending"]
+__all__ = ["error_in_short", "error_kind", "tell_cancelled", "tell_ending", "tell_not_sendable"]
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +41,14 @@ def tell_ending(
     attempt: Attempt,
     ending: Ending,
     finished: Finished,
-    record: Callable[[HistoryEvent | Moved], None],
+    record: Callable[[Told], None],
     *,
     worker: str,
     seconds: float | None = None,
 ) -> None:
     """Log how an attempt ended that `worker` had, and record it; `seconds` is how long it ran, where that is known.
 
-    An attempt that was handed back is no event of its config's history.
+    An attempt that was handed back is no event of its config's history: what is told is that the next one waits.
     """
     log.log(
         logging.INFO if ending.ended_as == "success" else logging.WARNING,
@@ -65,10 +68,30 @@ def tell_ending(
             error=error_kind(ending.error),
         ),
     )
-    if attempt.config_id is not None and finished.status != "pending":
-        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
+    if finished.status == "pending":
+        waits = replace(attempt, attempt=finished.attempt, lateness_seconds=None)
+        record(Moved.now("pending", (waits,), reason=finished.reason))
+    elif attempt.config_id is None:
+        record(LiveEvent.of_kicked(finished.status, ending_details(attempt, ending, finished)))
     else:
-        record(Moved.now(finished.status, (attempt,), reason=finished.reason))
+        record(HistoryEvent.of_ending(attempt.config_id, attempt, ending, finished))
+
+
+def tell_not_sendable(message: TaskMessage, error: str, completed_at: datetime, record: Callable[[Told], None]) -> None:
+    """Log and record that an execution has failed because its message can never be sent."""
+    log.error("execution.not_sendable", task_id=str(message.task_id), config_id=message.config_id)
+    details = {
+        "task_id": str(message.task_id),
+        "tick_at": message.tick_at,
+        "attempt": message.attempt,
+        "completed_at": completed_at,
+        "reason": "not_sendable",
+        "error": error[-ERROR_CHARS:],
+    }
+    if message.config_id is None:
+        record(LiveEvent.of_kicked("failed", details))
+    else:
+        record(HistoryEvent.now(message.config_id, "failed", **details))
 
 
 def tell_cancelled(row: Row, record: Callable[[HistoryEvent | Moved], None]) -> None:

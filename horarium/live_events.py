@@ -69,6 +69,12 @@ class LiveEvent:
         return cls("config", config_id, told)
 
     @classmethod
+    def of_kicked(cls, status: str, details: Mapping[str, Any]) -> LiveEvent:
+        """What has become of an execution that an app has kicked: it has no config, and so no history."""
+        common = {"config_id": None, "status": status, "timestamp": datetime.now(UTC)}
+        return cls("execution", None, {"tick_at": None, **_known(details), **common})
+
+    @classmethod
     def reset(cls, reason: str) -> LiveEvent:
         """Something is missing here: a client reads its lists anew."""
         return cls("reset", None, {"reason": reason, "timestamp": datetime.now(UTC)})
@@ -124,11 +130,11 @@ Told = HistoryEvent | Moved | LiveEvent
 """What may be recorded in the background."""
 
 
-Tell = Callable[[Moved | LiveEvent], None]
+Tell = Callable[[Told], None]
 """Where a change of state is recorded: `Mailboxes.record`."""
 
 
-def untold(told: Moved | LiveEvent) -> None:
+def untold(told: Told) -> None:
     """Record nothing."""
 
 
@@ -145,7 +151,7 @@ def live_events(told: Iterable[Told]) -> Iterator[LiveEvent]:
 
 
 def _of_history(event: HistoryEvent) -> LiveEvent:
-    known = {name: value for name, value in event.details.items() if value is not None}
+    known = _known(event.details)
     common = {"config_id": event.config_id, "timestamp": event.timestamp}
     action = CONFIG_ACTIONS.get(event.event)
     if action is not None:
@@ -153,6 +159,10 @@ def _of_history(event: HistoryEvent) -> LiveEvent:
     status = "pending" if event.event == "task_executed" else event.event
     first = {"task_id": None, "attempt": 1, "tick_at": None}
     return LiveEvent("execution", event.config_id, {**first, **known, **common, "status": status})
+
+
+def _known(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def _short(value: Any) -> Any:

@@ -34,7 +34,7 @@ JITTER = 0.1
 class Attempt:
     """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures.
 
-    `lateness_seconds` is told of the first attempt of a tick, when it is claimed.
+    `lateness_seconds` is told of the first attempt of what the schedule started, when it is claimed.
     `message_id` is that of the message which an app has kicked by itself.
     """
 

@@ -78,9 +78,10 @@ def execution_page(execution: dict[str, Any], now: datetime) -> list[Text]:
         ("Trigger", execution["trigger"]),
         ("Repeats", execution.get("retry_of") or ""),
         ("Tick", _tick(execution)),
+        ("Late by", "" if execution["lateness_seconds"] is None else seconds(execution["lateness_seconds"])),
         ("Reason", _reason(execution)),
         ("Created", f"{moment(execution['created_at'])}  {age(execution['created_at'], now)}"),
-        ("Started", _started(execution)),
+        ("Started", _or_nothing(execution["started_at"])),
         ("Ended", _ended(execution)),
         ("Deadline", "" if execution["completed_at"] else _or_nothing(execution["deadline_at"])),
         ("Cancelling", _or_nothing(execution["cancel_requested_at"])),
@@ -106,13 +107,6 @@ def _tick(execution: dict[str, Any]) -> str:
         return ""
     until = "" if execution["tick_until"] is None else f" to {moment(execution['tick_until'])}"
     return f"{moment(execution['tick_at'])}{until}"
-
-
-def _started(execution: dict[str, Any]) -> str:
-    if execution["started_at"] is None:
-        return ""
-    late = execution["lateness_seconds"]
-    return moment(execution["started_at"]) + ("" if late is None else f"  {seconds(late)} after its tick")
 
 
 def _ended(execution: dict[str, Any]) -> str:

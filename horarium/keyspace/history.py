@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
 
-__all__ = ["HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName"]
+__all__ = ["ERROR_CHARS", "HISTORY_EVENTS", "History", "HistoryEvent", "HistoryEventName", "ending_details"]
 
 HistoryEventName = Literal[
     "task_loaded", "task_scheduled", "task_updated", "task_deleted", "task_started", "task_stopped", "task_paused",
@@ -57,24 +57,28 @@ class HistoryEvent:
     @classmethod
     def of_ending(cls, config_id: int, attempt: Attempt, ending: Ending, finished: Finished) -> HistoryEvent:
         """How an attempt ended: as the ledger has it, which knows of a cancel."""
-        completed_at = finished.completed_at
-        return cls.now(
-            config_id,
-            cast("HistoryEventName", finished.status),  # final states and retrying are names of events
-            task_id=str(attempt.execution_id),
-            tick_at=attempt.tick_at,
-            attempt=attempt.attempt,
-            started_at=attempt.started_at,
-            completed_at=completed_at,
-            duration_seconds=(completed_at - attempt.started_at).total_seconds() if completed_at else None,
-            reason=finished.reason,
-            error=ending.error[-ERROR_CHARS:] if ending.error else None,
-        )
+        name = cast("HistoryEventName", finished.status)  # final states and retrying are names of events
+        return cls.now(config_id, name, **ending_details(attempt, ending, finished))
 
     def to_json(self) -> bytes:
         """As it is kept and served; details that are None are left out."""
         known = {name: value for name, value in self.details.items() if value is not None}
         return orjson.dumps({"event": self.event, "timestamp": self.timestamp, **known}, default=str)
+
+
+def ending_details(attempt: Attempt, ending: Ending, finished: Finished) -> dict[str, Any]:
+    """What is told of the end of an attempt, whether its execution has a config or not."""
+    completed_at = finished.completed_at
+    return {
+        "task_id": str(attempt.task_id),
+        "tick_at": attempt.tick_at,
+        "attempt": attempt.attempt,
+        "started_at": attempt.started_at,
+        "completed_at": completed_at,
+        "duration_seconds": (completed_at - attempt.started_at).total_seconds() if completed_at else None,
+        "reason": finished.reason,
+        "error": ending.error[-ERROR_CHARS:] if ending.error else None,
+    }
 
 
 class History:

@@ -52,8 +52,9 @@ class Execution(Answer):
 
     `retry_of` is the execution that this one repeats, or makes up for; `for_tick` the tick that it is about, whose own
     row that one is. `buffered`: it waits for the other executions of its config to end. While it waits for room under a
-    limit its `reason` is `limited`. `lateness_seconds` is null but for what the schedule started. `progress`, from 0 to
-    1, and `progress_message` are what the present attempt has said of itself.
+    limit its `reason` is `limited`. `started_at` and `duration_seconds` are of the present attempt, or of the last one;
+    `lateness_seconds` is from the tick to the start of the first, and null but for what the schedule started.
+    `progress`, from 0 to 1, and `progress_message` are what the present attempt has said of itself.
     """
 
     task_id: UUID
@@ -92,13 +93,15 @@ class Execution(Answer):
         derived = {
             "task_id", "message_id", "attempts", "duration_seconds", "lateness_seconds", "progress", "progress_message",
         }  # fmt: skip
+        attempts = _attempts(row)
+        began = attempts[0].started_at if attempts else None
         return cls(
             **{name: row[name] for name in cls.model_fields if name not in derived},
             task_id=row["message_id"] or row["id"],
             message_id=row["message"]["task_id"] if row["message_id"] else None,
-            attempts=_attempts(row),
+            attempts=attempts,
             duration_seconds=_seconds(row["started_at"], row["completed_at"]),
-            lateness_seconds=_seconds(row["tick_at"], row["started_at"]) if row["trigger"] == "schedule" else None,
+            lateness_seconds=_seconds(row["tick_at"], began) if row["trigger"] == "schedule" else None,
             progress=None if said is None else said["progress"],
             progress_message=None if said is None else said["progress_message"],
         )

@@ -43,7 +43,10 @@ class ConfigCalendar(Answer):
 
 
 class RunDuration(Answer):
-    """A run that is over; `lateness_seconds` is null but for what the schedule started."""
+    """A run that is over; `started_at` and `duration_seconds` are of its last attempt.
+
+    `lateness_seconds` is from the tick to the start of the first, and null but for what the schedule started.
+    """
 
     task_id: UUID
     status: ExecutionStatus

@@ -12,7 +12,7 @@ __all__ = ["FailedExecution", "InFlight", "InFlightExecution", "Lane", "Mark", "
 
 
 class OverviewBin(Answer):
-    """The ticks and runs of one bin of time, and how late they began, in seconds.
+    """The ticks and runs of one bin of time, and how late their first attempts began, in seconds.
 
     `failed` are those that failed, ran past their timeout or were lost; `planned` is an estimate where many are.
     """

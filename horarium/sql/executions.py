@@ -154,15 +154,19 @@ async def mark_queued(connection: Connection, claims: Sequence[Claim]) -> None:
     )
 
 
-async def refuse(connection: Connection, errors: Mapping[Claim, str]) -> None:
-    """End attempts that cannot be sent as failed, each with its error; what is not waiting any more stays as it is."""
+async def refuse(connection: Connection, errors: Mapping[Claim, str]) -> dict[UUID, datetime]:
+    """End attempts that cannot be sent as failed, each with its error; answers which have ended, and when.
+
+    What is not waiting any more stays as it is.
+    """
     ordered = sorted(errors)
-    await QUERIES.execution_refuse.rows(
+    rows = await QUERIES.execution_refuse.rows(
         connection,
         ids=[c.execution_id for c in ordered],
         attempts=[c.attempt for c in ordered],
         errors=[storable_text(errors[c]) for c in ordered],
     )
+    return {row["id"]: row["completed_at"] for row in rows}
 
 
 async def claim(connection: Connection, worker: str, claims: Sequence[Claim]) -> list[Attempt | None]:

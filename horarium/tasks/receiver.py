@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     from taskiq import AsyncBroker
     from taskiq.decor import AsyncTaskiqDecoratedTask
 
-    from horarium.keyspace.history import HistoryEvent
-    from horarium.live_events import Moved
+    from horarium.live_events import Told
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
     from horarium.tasks.ledger import Ledger
@@ -86,7 +85,7 @@ class LedgerReceiver(TaskiqReceiver):
         broker: AsyncBroker,
         ledger: Ledger,
         sync_pool: SyncPool,
-        on_event: Callable[[HistoryEvent | Moved], None],
+        on_event: Callable[[Told], None],
         *,
         concurrency: int,
         drain_seconds: float,

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from horarium.crashpoints import crashpoint
+from horarium.endings import tell_not_sendable
 from horarium.live_events import Moved, Tell, untold
 from horarium.sql.executions import Claim, mark_queued, refuse, release_buffered
 from horarium.stages import tell_published
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from horarium.tasks.broker import Publisher
 
 __all__ = ["send", "send_next"]
-
-log = structlog.get_logger(__name__)
 
 
 async def send(database: Database, broker: Publisher, rows: Sequence[Row], tell: Tell = untold) -> None:
@@ -67,10 +64,10 @@ async def _refuse(database: Database, messages: Sequence[TaskMessage], errors: M
     if not messages:
         return
     async with database.connection() as connection:
-        await refuse(connection, {Claim(m.execution_id, m.attempt): errors[m.execution_id] for m in messages})
+        ended = await refuse(connection, {Claim(m.execution_id, m.attempt): errors[m.execution_id] for m in messages})
     for message in messages:
-        log.error("execution.not_sendable", task_id=str(message.task_id), config_id=message.config_id)
-    tell(Moved.now("failed", messages, reason="not_sendable"))
+        if message.execution_id in ended:  # a worker may have had it all the same
+            tell_not_sendable(message, errors[message.execution_id], ended[message.execution_id], tell)
 
 
 async def send_next(database: Database, broker: Publisher, config_ids: Sequence[int], tell: Tell = untold) -> int:

@@ -218,7 +218,9 @@ class Tracing:
 def _described(message: TaskMessage) -> dict[str, Any]:
     """An execution, as far as its message knows it."""
     tick_at = message.tick_at
-    made_at = made_at_ns(message.execution_id) / 1e9
+    late = None
+    if tick_at is not None and message.begins:  # without the config's name it may be a backfill, which is not late
+        late = max(made_at_ns(message.execution_id) / 1e9 - tick_at.timestamp(), 0.0)
     return _known(
         {
             "horarium.execution.id": str(message.execution_id),
@@ -227,7 +229,7 @@ def _described(message: TaskMessage) -> dict[str, Any]:
             "horarium.config.name": message.begins or None,
             "horarium.scheduler_type": message.scheduler_type,
             "horarium.tick_at": None if tick_at is None else tick_at.isoformat(),
-            "horarium.lateness_seconds": None if tick_at is None else max(made_at - tick_at.timestamp(), 0.0),
+            "horarium.lateness_seconds": late,
         }
     )
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import asyncpg
     from taskiq import AsyncBroker
 
-    from horarium.live_events import Moved
+    from horarium.live_events import Told
     from horarium.outcome import Attempt, Ending
     from horarium.sql.executions import Finished
 
@@ -253,7 +253,7 @@ async def a_workbench(
                 await app.startup()
             ledger = FaultyLedger(database, broker, TimeoutIndex(redis, keys), WORKER)
 
-            def note(told: HistoryEvent | Moved) -> None:
+            def note(told: Told) -> None:
                 if isinstance(told, HistoryEvent):
                     events.append(told)
 

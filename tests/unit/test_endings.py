@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
 
 from horarium.endings import error_in_short, error_kind, tell_ending
-from horarium.outcome import Attempt, Unsuccessful, decide
+from horarium.live_events import live_events
+from horarium.outcome import Attempt, HandBack, Refused, Unsuccessful, decide
 from horarium.sql.executions import Finished
 
 if TYPE_CHECKING:
@@ -123,3 +124,28 @@ def test_an_attempt_that_is_tried_again_says_of_which_worker_how_long_and_when()
             "error": "no luck",
         }
     ]
+
+
+def test_of_an_attempt_that_was_handed_back_it_is_told_that_the_next_one_waits() -> None:
+    """Of one attempt `pending` comes before `running`: told of the old one, it would be taken for old news."""
+    attempt = Attempt(UUID(int=1), 1, 7, "test", NOON, 60, 2, 10, NOON, NOON, lateness_seconds=0.5)
+    told: list[Any] = []
+
+    finished = Finished("pending", "worker_stopped", 2, 7, None, awaited=False)
+    tell_ending(attempt, decide(attempt, HandBack("worker_stopped")), finished, told.append, worker="w1")
+
+    (event,) = live_events(told)
+    assert (event.data["status"], event.data["attempt"]) == ("pending", 2)
+    assert "lateness_seconds" not in event.data
+
+
+def test_the_end_of_what_an_app_has_kicked_says_when_it_was_and_how_long_it_took() -> None:
+    attempt = Attempt(UUID(int=1), 1, None, "test", None, 60, 2, 10, NOON, NOON, message_id=UUID(int=2))
+    told: list[Any] = []
+
+    finished = Finished("failed", None, 1, None, NOON + timedelta(seconds=2), awaited=False)
+    tell_ending(attempt, decide(attempt, Refused("no luck", "rejected")), finished, told.append, worker="w1")
+
+    (event,) = live_events(told)
+    assert (event.field, event.data["task_id"], event.data["status"]) == ("execution", str(UUID(int=2)), "failed")
+    assert (event.data["started_at"], event.data["duration_seconds"], event.data["error"]) == (NOON, 2.0, "no luck")

@@ -149,4 +149,14 @@ def test_an_execution_shows_earlier_attempts_and_then_its_own() -> None:
     shown = Execution.of(ROW | times | {"earlier_attempts": [earlier], "status": "success"})
 
     assert [(each.attempt, each.status) for each in shown.attempts] == [(1, "failed"), (2, "success")]
-    assert (shown.duration_seconds, shown.lateness_seconds) == (2.5, 1.5)
+    assert (shown.started_at, shown.duration_seconds) == (NOON + timedelta(seconds=1.5), 2.5)
+
+
+def test_an_execution_is_as_late_as_its_first_attempt_was_and_no_later_for_its_retries() -> None:
+    earlier = {"attempt": 1, "status": "failed", "error": "no", "started_at": "2024-05-08T12:00:00.25+00:00"}
+    row = ROW | {"earlier_attempts": [earlier]}
+
+    waits = Execution.of(row | {"status": "retrying"})
+    runs = Execution.of(row | {"started_at": NOON + timedelta(seconds=40)})
+
+    assert (waits.lateness_seconds, runs.lateness_seconds) == (0.25, 0.25)

@@ -196,7 +196,9 @@ SET
     buffered = false
 FROM refused AS r
 WHERE e.id = r.id
-RETURNING e.id, CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
+RETURNING
+    e.id, e.completed_at,
+    CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e.config_id, e.status) END AS noticed;
 
 -- name: execution_any_open()$
 -- Whether any execution has not ended; null if none. The order is for the planner: it reads the index of what is in flight
@@ -242,7 +244,9 @@ WHERE e.id = m.id AND e.attempt = m.attempt
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
-    CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - e.tick_at)::double precision END AS lateness_seconds,
+    CASE WHEN e.attempt = 1 AND e.trigger = 'schedule'
+        THEN date_part('epoch', e.started_at - e.tick_at)
+    END AS lateness_seconds,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
@@ -556,13 +560,16 @@ CROSS JOIN LATERAL (
 ORDER BY c.id, e.id DESC;
 
 -- name: execution_durations(config_id, newest_rows, max_rows)
--- The newest runs of a config that are over, newest first, among its newest rows: what was skipped has not run.
+-- The newest runs of a config that are over, newest first, among its newest rows: what was skipped has not run. How long
+-- a run took is told of its last attempt, how late it was of its first.
 SELECT
     e.id AS task_id, e.status, e.trigger, e.started_at,
     date_part('epoch', e.completed_at - e.started_at) AS duration_seconds,
-    CASE WHEN e.trigger = 'schedule' THEN date_part('epoch', e.started_at - e.tick_at) END AS lateness_seconds
+    CASE WHEN e.trigger = 'schedule'
+        THEN date_part('epoch', coalesce((e.earlier_attempts -> 0 ->> 'started_at')::timestamptz, e.started_at) - e.tick_at)
+    END AS lateness_seconds
 FROM (
-    SELECT x.id, x.status, x.trigger, x.tick_at, x.started_at, x.completed_at
+    SELECT x.id, x.status, x.trigger, x.tick_at, x.started_at, x.completed_at, x.earlier_attempts
     FROM executions AS x
     WHERE x.config_id = :config_id::bigint
     ORDER BY x.id DESC LIMIT :newest_rows::integer

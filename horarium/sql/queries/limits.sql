@@ -171,7 +171,9 @@ WHERE e.id = m.id
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, e.queue, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
-    CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - e.tick_at)::double precision END AS lateness_seconds,
+    CASE WHEN e.attempt = 1 AND e.trigger = 'schedule'
+        THEN date_part('epoch', e.started_at - e.tick_at)
+    END AS lateness_seconds,
     extract(epoch FROM e.started_at - clock_timestamp())::double precision AS starts_in,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'

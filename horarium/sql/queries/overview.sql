@@ -3,7 +3,8 @@
 -- a lock or takes one.
 
 -- name: overview_bins(made_since, since, until, bin_seconds, late_seconds)
--- The ticks and runs of a stretch of time, counted by what became of them. What waits is as late as it has waited.
+-- The ticks and runs of a stretch of time, counted by what became of them. What the schedule started is as late as its
+-- first attempt began, or as it has waited for that so far; what never began and is over was not late.
 SELECT
     x.bin,
     count(*) FILTER (WHERE x.status = 'success') AS success,
@@ -20,10 +21,12 @@ FROM (
             date_part('epoch', coalesce(e.tick_at, e.created_at) - :since::timestamptz) / :bin_seconds::double precision
         )::integer AS bin,
         e.status,
-        CASE
-            WHEN e.trigger <> 'schedule' OR e.status = 'skipped' THEN NULL
-            WHEN e.started_at IS NOT NULL THEN date_part('epoch', e.started_at - e.tick_at)
-            WHEN e.completed_at IS NULL THEN date_part('epoch', clock_timestamp() - e.tick_at)
+        CASE WHEN e.trigger = 'schedule'
+            THEN date_part('epoch', coalesce(
+                (e.earlier_attempts -> 0 ->> 'started_at')::timestamptz,
+                e.started_at,
+                CASE WHEN e.completed_at IS NULL THEN clock_timestamp() END
+            ) - e.tick_at)
         END AS lateness
     FROM executions AS e
     WHERE e.id >= :made_since::uuid
@@ -50,6 +53,7 @@ LIMIT :max_rows::integer;
 
 -- name: overview_marks(config_ids, made_since, since, bin_seconds, late_seconds)
 -- The same stretch for a few configs, a mark for each outcome of each bin: one that stands alone has its exact instant.
+-- They are late as above.
 SELECT
     x.config_id, x.status, min(x.at) AS at, count(*) AS number, sum(x.tick_count) AS ticks,
     count(*) FILTER (WHERE x.lateness > :late_seconds::double precision) AS late,
@@ -57,8 +61,12 @@ SELECT
 FROM (
     SELECT
         e.id, e.config_id, e.status, e.tick_count, coalesce(e.tick_at, e.created_at) AS at,
-        CASE WHEN e.trigger = 'schedule' AND e.status <> 'skipped'
-            THEN date_part('epoch', coalesce(e.started_at, clock_timestamp()) - e.tick_at)
+        CASE WHEN e.trigger = 'schedule'
+            THEN date_part('epoch', coalesce(
+                (e.earlier_attempts -> 0 ->> 'started_at')::timestamptz,
+                e.started_at,
+                CASE WHEN e.completed_at IS NULL THEN clock_timestamp() END
+            ) - e.tick_at)
         END AS lateness
     FROM unnest(:config_ids::bigint[]) AS c (id)
     JOIN executions AS e ON e.config_id = c.id AND e.id >= :made_since::uuid

@@ -10,6 +10,7 @@ from horarium import backfill as backfill_module
 from horarium.errors import Conflict, InvalidInput, NotFound
 from tests.support.backfills import at, backfill, backfilled, counts, faults_of_schedule, seconds_of, states
 from tests.support.coverage import SOUND
+from tests.support.limited import claimed, limit
 from tests.support.together import at_once
 
 if TYPE_CHECKING:
@@ -101,6 +102,18 @@ async def test_a_backfill_runs_what_the_config_says_now(rig: Rig) -> None:
 
     (row,) = await backfilled(rig, config)
     assert (row["parameters"], row["queue"], row["timeout_seconds"]) == ({"message": "now"}, "other", 7)
+
+
+@pytest.mark.parametrize("queue", ["default", "limited"])
+async def test_a_backfill_is_not_late_for_being_about_the_past(rig: Rig, queue: str) -> None:
+    await limit(rig, "queue", "limited", max_running=1)
+    config = await rig.config(queue=queue)
+    await backfill(rig, config, -1, -1)
+    (row,) = await backfilled(rig, config)
+
+    got = await claimed(rig, row["id"])
+
+    assert [(each.tick_at, each.lateness_seconds) for each in got.values() if each] == [(row["tick_at"], None)]
 
 
 # The schedule is not disturbed

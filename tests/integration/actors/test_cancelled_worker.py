@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskiq import AckableMessage
 
-    from horarium.live_events import Moved
+    from horarium.live_events import Told
     from horarium.outcome import Attempt
     from tests.support.rig import Rig
 
@@ -124,7 +124,7 @@ class ReceiverWorks(OnARig):
     """A message is claimed, run, finished and acknowledged."""
 
     broker: StreamBroker
-    events: list[HistoryEvent | Moved] = field(default_factory=list)
+    events: list[Told] = field(default_factory=list)
 
     async def prepare(self) -> None:
         self.ledger = Ledger(self.rig.database, self.rig.broker, self.rig.timeouts, WORKER)

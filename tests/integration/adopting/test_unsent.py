@@ -78,10 +78,27 @@ async def test_a_claim_that_was_faster_than_the_refusal_stands(rig: Rig) -> None
     broker.refuses = config_id
     (row,) = await rows_to_publish(rig, execution_id)
     await rig.claimed(execution_id)
+    rig.told()
 
-    await send(rig.database, broker, [row])
+    await send(rig.database, broker, [row], rig.mailboxes.record)
 
     assert (await rig.row(execution_id))["status"] == "running"
+    assert rig.told() == []
+
+
+async def test_what_can_never_be_sent_is_in_the_history_of_its_config(rig: Rig) -> None:
+    config_id, execution_id = await waiting(rig)
+    broker = PickyBroker()
+    broker.refuses = config_id
+    (row,) = await rows_to_publish(rig, execution_id)
+    rig.told()
+
+    await send(rig.database, broker, [row], rig.mailboxes.record)
+
+    (event,) = rig.events()
+    assert (event.config_id, event.event) == (config_id, "failed")
+    assert (event.details["task_id"], event.details["error"]) == (str(execution_id), "no such letter")
+    assert event.details["completed_at"] == (await rig.row(execution_id))["completed_at"]
 
 
 async def test_to_the_dispatcher_the_broker_is_away_and_the_publisher_sees_to_the_rest(rig: Rig) -> None:

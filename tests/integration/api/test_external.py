@@ -80,11 +80,13 @@ async def test_a_retry_kicks_it_once_more_once_for_each_key(house: House) -> Non
     assert other.body["task_id"] != again["task_id"]
 
 
-async def test_its_live_events_bear_the_same_id(house: House) -> None:
+async def test_its_live_events_bear_the_same_id_and_the_last_of_them_how_long_it_took(house: House) -> None:
     async with listening(house, types="executions") as heard:
         task_id = await kick(house, "sleep", seconds=60)
         running = await heard.hears("execution", task_id=task_id, status="running")
         await house.call("POST", f"{BASE}/{task_id}/cancel")
-        await heard.hears("execution", task_id=task_id, status="cancelled")
+        ended = await heard.hears("execution", task_id=task_id, status="cancelled")
 
     assert running.data["config_id"] is None
+    assert ended.data["reason"] == "requested"
+    assert ended.data["duration_seconds"] > 0

@@ -104,6 +104,23 @@ async def test_what_a_schedule_started_says_how_late_it_began_and_what_was_skipp
     assert [(each["task_id"], each["lateness_seconds"]) for each in answer["items"]] == [(made, 2.0)]
 
 
+async def test_a_run_that_was_tried_again_is_as_late_as_its_first_attempt(house: House) -> None:
+    config = await house.config(
+        task_type="fail", parameters={"message": "no"}, max_retries=1, retry_backoff_seconds=0.1
+    )
+    (made,) = await ran(house, config, 1)
+    await house.sql(
+        "UPDATE executions SET trigger = 'schedule',"
+        " tick_at = (earlier_attempts -> 0 ->> 'started_at')::timestamptz - interval '2 s' WHERE id = $1",
+        made,
+    )
+
+    answer = await house.get(f"/task-configs/{config}/durations")
+
+    assert [(each["task_id"], each["lateness_seconds"]) for each in answer["items"]] == [(made, 2.0)]
+    assert (await house.get(f"/executions/{made}"))["lateness_seconds"] == 2.0
+
+
 @pytest.mark.parametrize("path", ["calendar", "durations"])
 async def test_a_config_that_is_not_there_has_neither(house: House, path: str) -> None:
     assert (await house.call("GET", f"{BASE}/999999999/{path}")).status == 404

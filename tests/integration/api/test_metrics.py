@@ -217,6 +217,16 @@ def test_every_panel_of_the_dashboard_has_a_place_of_its_own() -> None:
     assert len({(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels}) == len(panels)
 
 
+def test_an_alert_of_an_increase_tells_a_whole_number() -> None:
+    """Prometheus extrapolates: one within an hour is 1.0169491525423728 of them."""
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+    counting = [rule for rule in rules if "increase(" in rule["expr"]]
+
+    assert [rule["alert"] for rule in counting if "{{ $value }}" in rule["annotations"]["summary"]] == []
+    assert len(counting) > 2
+
+
 def test_every_alert_fires_at_what_it_is_for_and_is_silent_before() -> None:
     """By Prometheus' own arithmetic."""
     alerts = {rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}

@@ -69,4 +69,4 @@ async def test_what_a_worker_gives_back_when_it_stops_is_heard(
             await heard.hears("execution", task_id=run.body["task_id"], status="running")
         given_back = await heard.hears("execution", task_id=run.body["task_id"], reason="worker_stopped")
 
-    assert given_back.data["status"] == "pending"
+    assert (given_back.data["status"], given_back.data["attempt"]) == ("pending", 2)

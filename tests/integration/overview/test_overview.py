@@ -105,6 +105,34 @@ async def test_a_tick_that_still_waits_is_as_late_as_it_has_waited(rig: Rig, ove
     assert (found["late"], found["lateness_worst"]) == (1, pytest.approx(600, abs=30))
 
 
+RETRIED = (
+    "UPDATE executions SET attempt = 2, earlier_attempts = jsonb_build_array(jsonb_build_object("
+    "'attempt', 1, 'status', 'failed', 'started_at', tick_at + interval '1 s')) WHERE id = $1"
+)
+
+
+@pytest.mark.parametrize(("status", "late"), [("success", 40.0), ("running", 40.0), ("retrying", None)])
+async def test_what_began_on_time_is_not_late_for_being_tried_again(
+    rig: Rig, overview: Seen, status: str, late: float | None
+) -> None:
+    await rig.sql(RETRIED, await tick(rig, await rig.config(), status, minutes_ago=10, late=late))
+
+    shown = await overview.shown()
+
+    assert (bin_of(shown, 10)["late"], bin_of(shown, 10)["lateness_worst"]) == (0, pytest.approx(1))
+    assert shown["lanes"][0]["marks"][0]["late"] == 0
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+async def test_what_is_over_and_never_began_is_not_late(rig: Rig, overview: Seen, status: str) -> None:
+    await tick(rig, await rig.config(), status, minutes_ago=10, late=None)
+
+    shown = await overview.shown()
+
+    assert bin_of(shown, 10)["lateness_worst"] is None
+    assert shown["lanes"][0]["marks"][0]["late"] == 0
+
+
 async def test_what_was_skipped_is_not_late(rig: Rig, overview: Seen) -> None:
     await tick(rig, await rig.config(), "skipped", minutes_ago=10, late=None)
 

@@ -132,6 +132,16 @@ def test_spans_say_which_execution_it_is_and_what_became_of_it_and_never_what_wi
     assert "hunter2" not in "".join(span.to_json() for span in process.finished)
 
 
+def test_a_backfill_is_not_late() -> None:
+    process = TracedProcess()
+
+    sent(process, tick(begins=""))
+
+    (first,) = [span for span in process.spans if span.name.startswith("tick")]
+    assert first.attributes["horarium.tick_at"] == "2030-01-31T09:00:00+00:00"
+    assert "horarium.lateness_seconds" not in first.attributes
+
+
 def test_a_ratio_of_the_traces_is_kept_and_each_of_them_whole() -> None:
     """Ids are UUIDs, whose lower half begins with two bits that never change: taken as they are, none is kept."""
     dispatcher, publisher, worker = (TracedProcess(ParentBased(TraceIdRatioBased(0.1))) for _ in range(3))
