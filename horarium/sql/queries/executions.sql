@@ -208,8 +208,8 @@ SELECT true FROM executions WHERE completed_at IS NULL ORDER BY config_id LIMIT 
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
--- The queues that hold executions nobody has claimed, how many, and since when.
-SELECT queue, count(*) AS waiting, min(queued_at) AS oldest FROM executions
+-- The queues that hold executions nobody has claimed, how many, and since when, by the clock that says `asked_at`.
+SELECT queue, count(*) AS waiting, min(queued_at) AS oldest, clock_timestamp() AS asked_at FROM executions
 WHERE completed_at IS NULL AND status = 'queued'
 GROUP BY queue;
 
