@@ -26,9 +26,11 @@ from taskiq.utils import maybe_awaitable
 from horarium.errors import Unavailable
 from horarium.outcome import Cancelled, HandBack, Refused, Succeeded, Unsuccessful
 from horarium.sql.executions import storable_text
+from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.message import REQUEUES
 from horarium.tasks.packed import RaisedThere
 from horarium.tasks.results import Results
+from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt, Outcome
 
-__all__ = ["Ran", "acknowledge", "before", "described", "read", "save", "settle"]
+__all__ = ["Ran", "acknowledge", "before", "changes_what_is_sent", "described", "read", "save", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +115,11 @@ def read(broker: AsyncBroker, data: bytes) -> TaskiqMessage:
     except Exception as error:
         raise ValueError("not a message") from error
     return message
+
+
+def changes_what_is_sent(broker: AsyncBroker) -> bool:
+    """Whether middlewares have a say in what Horarium sends through it; our own brokers send past them."""
+    return not isinstance(broker, StreamBroker | AmqpBroker) and any(_has(m, "pre_send") for m in broker.middlewares)
 
 
 async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:

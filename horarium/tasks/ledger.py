@@ -13,7 +13,7 @@ What an attempt has said of itself (`reports`) is written before its finish: who
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -105,11 +105,6 @@ class Ledger:
         if self._limited.concern(attempt.execution_id):
             await self._rooms.submit(attempt.execution_id)
         return finished
-
-    async def ordered(self, attempt: Attempt) -> dict[str, Any]:
-        """With which parameters the execution is to be run. Raises Unavailable."""
-        async with self._database.connection() as connection:
-            return dict(await QUERIES.execution_parameters.value(connection, id=attempt.execution_id))
 
     async def to_stop(self, claims: Sequence[Claim]) -> dict[Claim, Outcome]:
         """Which of these running attempts are to be stopped, and as what they end then. Raises Unavailable."""

@@ -5,8 +5,8 @@ plain functions. This subclass keeps taskiq's fetching and its dependency inject
 a message:
 
 1. *Claim* the attempt in Postgres, and try again for as long as Postgres is away: the claim that was not answered may
-   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge. The claim of what an
-   app has kicked by itself (`kicked.py`) makes its row.
+   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge. A config's is run as its
+   row says, whatever is in the message. The claim of what an app has kicked by itself (`kicked.py`) makes its row.
 2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
    asks for the execution to be stopped, when the attempt was ended without this worker, and when the worker may be
    taken for gone (`fence`). Then the app's middlewares are told (`app_side.py`).
@@ -37,7 +37,7 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
-from horarium.tasks.app_side import Ran, acknowledge, before, read, save, settle
+from horarium.tasks.app_side import Ran, acknowledge, before, changes_what_is_sent, read, save, settle
 from horarium.tasks.context import contexts
 from horarium.tasks.giving_back import give_back
 from horarium.tasks.intake import Intake
@@ -273,15 +273,15 @@ class LedgerReceiver(TaskiqReceiver):
         if work.kick is not None:
             return await self._ledger.claim_kicked(work.kick.row)
         attempt = await self._ledger.claim(cast("Claim", work.claim))
-        if attempt is not None and self._is_left_to_administrators(work.message.task_name):
-            parameters = await self._ledger.ordered(attempt)
-            told = {"task_name": attempt.task_type, "args": [], "kwargs": parameters}
-            work.message = work.message.model_copy(update=told)
+        if attempt is not None:
             work.is_external = attempt.config_id is None
+            counts = changes_what_is_sent(self.broker) and not self._is_left_to_administrators(work.message.task_name)
+            if attempt.parameters is not None and not counts:
+                work.run_as(attempt.task_type, attempt.parameters)
         return attempt
 
     def _is_left_to_administrators(self, task_name: str) -> bool:
-        """Whether only a row says with what it is run: whoever may write to the broker is no administrator."""
+        """Whether it is run by configs alone, as rows say: whoever may write to the broker is no administrator."""
         task = self.broker.find_task(task_name)
         return task is not None and bool(task.labels.get("admin_only"))
 

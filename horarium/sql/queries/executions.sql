@@ -229,7 +229,8 @@ RETURNING id, message_id;
 -- name: execution_claim(ids, attempts, worker)
 -- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not
 -- come. A worker may claim again what it claimed before: the answer can be lost after the commit, and it knows itself
--- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither.
+-- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither. The answer
+-- says with which parameters a config's is run: no message is believed about that.
 UPDATE executions AS e
 SET
     status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
@@ -242,14 +243,11 @@ WHERE e.id = m.id AND e.attempt = m.attempt
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
+    CASE WHEN e.config_id IS NOT NULL THEN e.parameters END AS parameters,
     CASE WHEN e.attempt = 1 THEN extract(epoch FROM e.started_at - e.tick_at)::double precision END AS lateness_seconds,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
-
--- name: execution_parameters(id)$
--- With which parameters it is to be run: what is left to administrators takes nobody else's word for that.
-SELECT parameters FROM executions WHERE id = :id::uuid;
 
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's

@@ -40,6 +40,16 @@ async def test_a_result_is_kept_and_its_message_acknowledged(bench: Workbench) -
 
 
 async def test_an_error_is_kept_with_its_traceback_and_without_values(bench: Workbench) -> None:
+async def test_a_config_is_run_as_its_row_says_whatever_is_in_the_message(bench: Workbench) -> None:
+    row = await bench.read(await bench.row("echo", {"message": "as ordered"}))
+    forged = TaskMessage(row["id"], 1, row["config_id"], "fail", "manual", None, {"message": "no"}, "default", 5)
+
+    await bench.broker.publish([forged])
+    ended = await bench.ended(row["id"])
+
+    assert (ended["status"], ended["result"]) == ("success", {"message": "as ordered"})
+
+
     row = await bench.run("test.raises", {"secret": "swordfish"})
 
     assert (row["status"], row["result"]) == ("failed", None)
