@@ -39,7 +39,7 @@ from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
 from horarium.tasks.app_side import Ran, acknowledge, before, changes_what_is_sent, read, save, settle
 from horarium.tasks.context import contexts
-from horarium.tasks.giving_back import give_back
+from horarium.tasks.giving_back import drop, give_back
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
@@ -182,7 +182,7 @@ class LedgerReceiver(TaskiqReceiver):
             await give_back(message)
             return
         if work is None or first is not None:
-            await acknowledge(ack)
+            await drop(ack)
             return
         self._in_hand[work.key] = work
         try:
