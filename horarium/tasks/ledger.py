@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from horarium.crashpoints import crashpoint
-from horarium.errors import Unavailable
 from horarium.live_events import Moved, untold
 from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
@@ -30,6 +29,7 @@ from horarium.tasks.deadlines import Deadlines
 from horarium.tasks.limited import LimitedClaims
 from horarium.tasks.reports import Reports
 from horarium.tasks.sending import send_next
+from horarium.troubles import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,10 +169,13 @@ class Ledger:
         return ended
 
     async def _next_turns(self, config_ids: Sequence[int]) -> list[None]:
-        """Let go what waited for its turn; what cannot be sent now is the publisher's."""
+        """Let go what waited for its turn; what cannot be sent now is the publisher's.
+
+        Whatever goes wrong: those who ask have ended, and that is written.
+        """
         awaited = sorted(set(config_ids))
         try:
             await send_next(self._database, self._broker, awaited, self._tell)
-        except Unavailable as error:
-            log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=str(error))
+        except Exception as error:  # noqa: BLE001 - not swallowed: the publisher meets it within a second, and fails of it
+            log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=reason(error))
         return [None] * len(config_ids)
