@@ -169,10 +169,15 @@ class Worker:
 
 
 async def _repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Do `step` again and again; what Postgres is away for is done the next time."""
+    """Do `step` again and again; what a server is away for is done the next time, and said once."""
+    waited = False
     while True:
         try:
             await step()
         except Unavailable as error:
-            log.warning("ledger.unheard", error=str(error))
+            if not waited:
+                log.warning("ledger.unheard", error=str(error))
+            waited = True
+        else:
+            waited = False
         await anyio.sleep(seconds)

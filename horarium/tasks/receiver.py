@@ -389,11 +389,14 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """Finish, and try again for as long as Postgres is away; a stopping worker leaves it to the sweeper."""
+        waited = False
         while True:
             try:
                 return await self._ledger.finish(attempt, ending)
             except Unavailable as error:
-                log.warning("finish.waits", task_id=str(attempt.task_id), attempt=attempt.attempt, error=str(error))
+                if not waited:
+                    log.warning("finish.waits", task_id=str(attempt.task_id), attempt=attempt.attempt, error=str(error))
+                waited = True
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)
