@@ -132,8 +132,8 @@ async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
 
 async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResult[Any] | None:
     """Tell the middlewares, and settle what the attempt has come to; the result to be kept, if there is to be one."""
-    if not broker.middlewares and not _keeps_result(broker, ran.message):
-        return None
+    if not broker.middlewares:
+        return _untold(broker, ran)
     result = _result(ran)
     try:
         async with asyncio.timeout(STOPPED_SECONDS if ran.was_stopped else MIDDLEWARES_SECONDS):
@@ -155,6 +155,13 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
         ran.outcome = Refused(ran.outcome.error, "retried_by_app", ran.outcome.status)
         return None
     log.warning("retry.left_to_config", task_type=ran.message.task_name, task_id=ran.message.task_id)
+    return _result(ran)
+
+
+def _untold(broker: AsyncBroker, ran: Ran) -> TaskiqResult[Any] | None:
+    """The result to be kept, where there is nobody to be told of it first."""
+    if not _keeps_result(broker, ran.message) or isinstance(ran.error, NoResultError):
+        return None
     return _result(ran)
 
 

@@ -235,7 +235,7 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _claim(self, work: Work) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
-        claiming = asyncio.ensure_future(self._won(work))
+        claiming = work.execution.get_loop().create_task(self._won(work))
         try:
             await ended(claiming)
         except asyncio.CancelledError:
