@@ -30,6 +30,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.errors import Unavailable
+from horarium.keyspace.packing import pack_quickly
 from horarium.pools import PoolUse
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def connect(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url, max_connections=MAX_CONNECTIONS, timeout=ACQUIRE_SECONDS, **connection_options()
     )
+    pack_quickly(pool)
     return Redis.from_pool(pool)
 
 

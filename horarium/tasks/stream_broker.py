@@ -37,6 +37,7 @@ from taskiq_redis import RedisStreamBroker
 
 from horarium.errors import Unavailable
 from horarium.keyspace.due_index import from_ms
+from horarium.keyspace.packing import pack_quickly
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.tasks.batching import Batcher
@@ -114,6 +115,7 @@ class StreamBroker(RedisStreamBroker):
             timeout=5.0,
             **cast("dict[str, Any]", connection_options()),
         )
+        pack_quickly(self.connection_pool)
         self.formatter = Formatter(self)
         self._redis = Redis(connection_pool=self.connection_pool)
         self._publish = script(self._redis, "queue_publish")
