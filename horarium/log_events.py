@@ -78,6 +78,7 @@ EVENTS: Mapping[str, str] = {
     "limited.left": "Executions that a limit has room for could not be sent now; the publisher sends them.",
     "line.unwritable": "A line of the log could not be made, for example because its arguments do not fit its text.",
     "message.not_acknowledged": "The app's broker could not acknowledge a message; it comes again and is dropped.",
+    "message.not_dropped": "Its broker is away, so a message that nobody is to handle was left there; it comes again.",
     "message.not_handled": "A server is away, so a message was left unacknowledged; it comes again.",
     "message.not_sent": "The app's broker did not take a message; the publisher sends it again.",
     "message.refused": "A message cannot be sent, whoever tries it; its execution fails.",

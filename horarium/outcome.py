@@ -34,8 +34,8 @@ JITTER = 0.1
 class Attempt:
     """A claimed attempt: what the ledger answered; `handed_back` is how many before it were no failures.
 
-    `lateness_seconds` is told of the first attempt of what the schedule started, when it is claimed.
-    `message_id` is that of the message which an app has kicked by itself.
+    `lateness_seconds` is told of the first attempt of what the schedule started, when it is claimed; `parameters` of
+    what has a config; `message_id` is that of the message which an app has kicked by itself.
     """
 
     execution_id: UUID
@@ -51,6 +51,7 @@ class Attempt:
     handed_back: int = 0
     lateness_seconds: float | None = None
     message_id: UUID | None = None
+    parameters: dict[str, Any] | None = None
 
     @property
     def task_id(self) -> UUID:

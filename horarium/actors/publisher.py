@@ -8,7 +8,8 @@ It lets buffered executions have their turn (`tasks/sending.py`), where the work
 under limits have their room (`tasks/limited.py`). Where a rate is what they wait for, it wakes when that lets them go.
 
 It also looks for `queued` rows whose message the broker has lost (a flushed Redis, a deleted queue): the broker says
-before which instant no unacknowledged message is left, and rows queued before it are sent again.
+how old what is lost must be, and rows that were queued longer ago are sent again. Each age is told by one clock, the
+broker's or Postgres', and the latter is read first, so that a slow answer makes nothing look older than it is.
 """
 
 from __future__ import annotations
@@ -170,8 +171,9 @@ class Publisher:
             queues = await QUERIES.execution_queues_waiting.rows(connection)
         lost = 0
         for queue in queues:
-            before = await self._broker.lost_before(queue["queue"])
-            if queue["oldest"] < before:
+            age = await self._broker.lost_after(queue["queue"])
+            before = None if age is None else queue["asked_at"] - age
+            if before is not None and queue["oldest"] < before:
                 async with self._database.connection() as connection:
                     rows = await QUERIES.execution_requeue_lost.rows(
                         connection, queue=queue["queue"], published_before=before

@@ -57,6 +57,9 @@ DEADLINES_SECONDS = 0.25
 HOLDS_SECONDS = 2.0
 """How often a worker sees to it that it holds nothing that it does not run."""
 
+HAND_BACK_SECONDS = 60.0
+"""How long a worker that ends gives signs of life for tasks that take their time to stop: they still run here."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
@@ -114,6 +117,8 @@ class Worker:
                 group.start_soon(_repeat, ledger.follow_deadlines, DEADLINES_SECONDS)
                 task_status.started()
                 await listening.run(context.stopping)
+                with anyio.move_on_after(HAND_BACK_SECONDS):
+                    await receiver.hand_back_all()
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -164,10 +169,15 @@ class Worker:
 
 
 async def _repeat(step: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Do `step` again and again; what Postgres is away for is done the next time."""
+    """Do `step` again and again; what a server is away for is done the next time, and said once."""
+    waited = False
     while True:
         try:
             await step()
         except Unavailable as error:
-            log.warning("ledger.unheard", error=str(error))
+            if not waited:
+                log.warning("ledger.unheard", error=str(error))
+            waited = True
+        else:
+            waited = False
         await anyio.sleep(seconds)

@@ -36,7 +36,7 @@ from horarium.troubles import reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import timedelta
     from uuid import UUID
 
     from taskiq import AsyncBroker, BrokerMessage
@@ -159,10 +159,10 @@ class AdoptedBroker:
         await self._ready()
         return await self._carrier.depths()
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no unacknowledged message of the queue is left; raises Unavailable."""
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago what is lost was sent, at least; None: nothing is. Raises Unavailable."""
         await self._ready()
-        return await self._carrier.lost_before(queue)
+        return await self._carrier.lost_after(queue)
 
     async def _ready(self) -> None:
         if not self._started:

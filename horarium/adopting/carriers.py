@@ -3,9 +3,9 @@
 A config's queue is a name; an app's broker has a main queue, under whatever name, and may have others. Its main one is
 `default` here, the others keep their names, and a label on the message says which it is, as the app itself would.
 
-`lost_before` is an instant: what was sent earlier and nobody has claimed is sent again. Too early costs time; too late
+`lost_after` is an age: what was sent longer ago and nobody has claimed is sent again. Too long costs time; too short
 costs messages that are claimed in vain, and, where a plain `taskiq worker` that knows no claim still reads the queue,
-runs that happen twice. So where the broker cannot tell, the answer lies far back (docs/decisions/0037).
+runs that happen twice. So where the broker cannot tell, the answer is minutes (docs/decisions/0037).
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from taskiq_aio_pika import AioPikaBroker, Queue
 from taskiq_redis import RedisStreamBroker
 
 from horarium.errors import Unavailable
-from horarium.keyspace.due_index import from_ms
 from horarium.keyspace.pool import redis_errors
 from horarium.model.fields import QueueName
 from horarium.tasks.amqp_broker import ASK_SECONDS, AmqpBroker, _count, _within
 from horarium.tasks.amqp_patience import OWN_SECONDS
 from horarium.tasks.registry import DEFAULT_QUEUE
-from horarium.tasks.stream_broker import CLOCK_MARGIN, StreamBroker
+from horarium.tasks.stream_broker import StreamBroker, lost_after, made_at, redis_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -84,8 +83,8 @@ class Carrier(Protocol):
     async def depths(self) -> dict[str, int]:
         """How many messages of each queue wait or run, as far as it can be known."""
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no unacknowledged message of the queue is left."""
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is."""
 
 
 def carrier_of(broker: AsyncBroker) -> Carrier:
@@ -135,9 +134,9 @@ class UnknownCarrier:
         """Nobody knows."""
         return {}
 
-    async def lost_before(self, queue: str) -> datetime:  # noqa: ARG002 - the protocol's name
-        """Long ago: what was sent since may wait, or may be in somebody's hands."""
-        return datetime.now(UTC) - UNKNOWN_LOST_AFTER
+    async def lost_after(self, queue: str) -> timedelta | None:  # noqa: ARG002 - the protocol's name
+        """Long: what was sent since may wait, or may be in somebody's hands."""
+        return UNKNOWN_LOST_AFTER
 
 
 class OwnCarrier:
@@ -173,9 +172,9 @@ class OwnCarrier:
         """As it says."""
         return await self._broker.depths()
 
-    async def lost_before(self, queue: str) -> datetime:
+    async def lost_after(self, queue: str) -> timedelta | None:
         """As it says."""
-        return await self._broker.lost_before(queue)
+        return await self._broker.lost_after(queue)
 
 
 class StreamCarrier:
@@ -221,8 +220,8 @@ class StreamCarrier:
         with redis_errors("broker"):
             return {queue: await self._unfinished(self._stream(queue)) for queue in self.queues}
 
-    async def lost_before(self, queue: str) -> datetime:
-        """Before the oldest entry that is unacknowledged, at the latest some minutes ago; or before the stream begins.
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """Since before the oldest entry that is unacknowledged, and for minutes; or since before the stream begins.
 
         What is older than the whole stream went with a flush, and is sent again at once. What was acknowledged and
         never claimed is another matter: a worker that knows no claim may have run it. It is sent again seldom.
@@ -230,14 +229,13 @@ class StreamCarrier:
         """
         stream = self._stream(queue)
         with redis_errors("broker"):
-            seconds, microseconds = await self._redis.time()
-            now = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+            now = redis_now(await self._redis.time())
             beginning = BEGINNING if self._broker.maxlen is not None else await self._oldest(stream, "-") or now
             group = await self._group_of(stream)
             waiting = None if group is None else await self._oldest(stream, b"(" + group["last-delivered-id"])
             pending = await self._oldest_pending(stream) if group is not None and group["pending"] else None
         unfinished = min(each for each in (waiting, pending, now - LOST_AFTER) if each is not None)
-        return max(beginning, unfinished) - CLOCK_MARGIN
+        return lost_after(max(beginning, unfinished), now)
 
     @property
     def _group(self) -> str:
@@ -255,11 +253,11 @@ class StreamCarrier:
 
     async def _oldest(self, stream: str, start: bytes | str) -> datetime | None:
         entries = cast("list[tuple[bytes, object]]", await self._redis.xrange(stream, min=start, count=1))
-        return _instant(entries[0][0]) if entries else None
+        return made_at(entries[0][0]) if entries else None
 
     async def _oldest_pending(self, stream: str) -> datetime | None:
         pending = await self._redis.xpending(stream, self._group)
-        return None if pending["min"] is None else _instant(pending["min"])
+        return None if pending["min"] is None else made_at(pending["min"])
 
     async def _unfinished(self, stream: str) -> int:
         group = await self._group_of(stream)
@@ -315,15 +313,15 @@ class AmqpCarrier:
         """How many messages of each queue wait for a worker."""
         return {queue: await self._waiting(queue) for queue in self.queues}
 
-    async def lost_before(self, queue: str) -> datetime:
+    async def lost_after(self, queue: str) -> timedelta | None:
         """Like our own broker: while something waits nothing is lost, else what is some minutes old.
 
         So it is in a queue that the app has no more: what was sent there is sent again, and refused.
         """
         with suppress(NoSuchQueue):
             if await self._waiting(queue):
-                return BEGINNING
-        return datetime.now(UTC) - LOST_AFTER
+                return None
+        return LOST_AFTER
 
     @property
     def _declared(self) -> list[Queue]:
@@ -344,7 +342,3 @@ class AmqpCarrier:
 
 def _key(queue: Queue) -> str:
     return queue.routing_key or queue.name
-
-
-def _instant(entry_id: bytes) -> datetime:
-    return from_ms(int(entry_id.split(b"-")[0]))

@@ -10,6 +10,7 @@ wait has its timeout. So `redis_errors()` is also the deadline of the whole call
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,19 @@ import anyio
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    ExecAbortError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from horarium.errors import Unavailable
+from horarium.keyspace.packing import pack_quickly
 from horarium.pools import PoolUse
 
 if TYPE_CHECKING:
@@ -29,7 +38,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ACQUIRE_SECONDS", "connect", "connection_options", "pool_use", "redis_errors"]
 
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
+AWAY = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ExecAbortError,  # it did not take one of the commands, all of which it knows
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+REFUSED = re.compile(r"(?:^|: -|\(['\"])(?:BUSY|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY|UNBLOCKED force) ")
+"""What redis-py has no error of its own for, of a server that takes no writes: its disk or its memory is full, it is or
+becomes a replica. It stands at the beginning, or within the words for a pipeline, or a script before Redis 7, that was
+refused."""
+
 MAX_CONNECTIONS = 32
 CONNECT_SECONDS = 3.0
 COMMAND_SECONDS = 3.0
@@ -55,6 +77,7 @@ def connect(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url, max_connections=MAX_CONNECTIONS, timeout=ACQUIRE_SECONDS, **connection_options()
     )
+    pack_quickly(pool)
     return Redis.from_pool(pool)
 
 
@@ -73,6 +96,6 @@ def redis_errors(what: str = "Redis") -> Iterator[None]:
     except (TimeoutError, *AWAY) as error:
         raise Unavailable(what) from error
     except ResponseError as error:
-        if str(error).startswith("MISCONF"):  # its disk is full: redis-py has no name for this one
+        if REFUSED.search(str(error)):
             raise Unavailable(what) from error
         raise

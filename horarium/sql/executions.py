@@ -240,6 +240,7 @@ def attempt_of(row: asyncpg.Record) -> Attempt:
         handed_back=row["handed_back"],
         lateness_seconds=row.get("lateness_seconds"),
         message_id=row["message_id"],
+        parameters=row.get("parameters"),
     )
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
@@ -172,17 +172,15 @@ class AmqpBroker(AioPikaBroker):
         """How many messages of each queue wait, for a worker or to be due; RabbitMQ does not say how many are at it."""
         return {queue: await self._waiting(queue) + await self._delayed(queue) for queue in self._queues}
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no message of the queue is left: sent earlier and not claimed means lost.
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is.
 
         AMQP names no message that waits, so it cannot say since when the oldest does. But what RabbitMQ has confirmed
         it keeps, unless the queue is deleted or purged or its node is lost, and then nothing waits in it. So while
         something waits, nothing counts as lost; when nothing does, what is older than `LOST_AFTER` was handled, is in
         the hands of a worker, or is lost. The second is sent again in vain, since it is claimed once.
         """
-        if await self._waiting(queue):
-            return datetime.min.replace(tzinfo=UTC)
-        return datetime.now(UTC) - LOST_AFTER
+        return None if await self._waiting(queue) else LOST_AFTER
 
     @property
     def redelivers_after(self) -> float | None:

@@ -26,9 +26,11 @@ from taskiq.utils import maybe_awaitable
 from horarium.errors import Unavailable
 from horarium.outcome import Cancelled, HandBack, Refused, Succeeded, Unsuccessful
 from horarium.sql.executions import storable_text
+from horarium.tasks.amqp_broker import AmqpBroker
 from horarium.tasks.message import REQUEUES
 from horarium.tasks.packed import RaisedThere
 from horarium.tasks.results import Results
+from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from horarium.outcome import Attempt, Outcome
 
-__all__ = ["Ran", "acknowledge", "before", "described", "read", "save", "settle"]
+__all__ = ["Ran", "acknowledge", "before", "changes_what_is_sent", "described", "read", "save", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +117,11 @@ def read(broker: AsyncBroker, data: bytes) -> TaskiqMessage:
     return message
 
 
+def changes_what_is_sent(broker: AsyncBroker) -> bool:
+    """Whether middlewares have a say in what Horarium sends through it; our own brokers send past them."""
+    return not isinstance(broker, StreamBroker | AmqpBroker) and any(_has(m, "pre_send") for m in broker.middlewares)
+
+
 async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
     """The message as the middlewares want it run."""
     for middleware in broker.middlewares:
@@ -125,8 +132,8 @@ async def before(broker: AsyncBroker, message: TaskiqMessage) -> TaskiqMessage:
 
 async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResult[Any] | None:
     """Tell the middlewares, and settle what the attempt has come to; the result to be kept, if there is to be one."""
-    if not broker.middlewares and not _keeps_result(broker, ran.message):
-        return None
+    if not broker.middlewares:
+        return _untold(broker, ran)
     result = _result(ran)
     try:
         async with asyncio.timeout(STOPPED_SECONDS if ran.was_stopped else MIDDLEWARES_SECONDS):
@@ -148,6 +155,13 @@ async def settle(broker: AsyncBroker, ran: Ran, *, external: bool) -> TaskiqResu
         ran.outcome = Refused(ran.outcome.error, "retried_by_app", ran.outcome.status)
         return None
     log.warning("retry.left_to_config", task_type=ran.message.task_name, task_id=ran.message.task_id)
+    return _result(ran)
+
+
+def _untold(broker: AsyncBroker, ran: Ran) -> TaskiqResult[Any] | None:
+    """The result to be kept, where there is nobody to be told of it first."""
+    if not _keeps_result(broker, ran.message) or isinstance(ran.error, NoResultError):
+        return None
     return _result(ran)
 
 

@@ -42,11 +42,11 @@ class Batcher(Generic[Item, Answer]):
 
     async def submit(self, item: Item) -> Answer:
         """The answer for `item`; raises what the flush of its batch raised."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answer))
         if self._sender is None:
             # a context of its own: it sends for all who ask, and what it logs is not the first one's alone
             self._sender = asyncio.create_task(self._send_all(), context=contextvars.Context())
+        answer: asyncio.Future[Answer] = self._sender.get_loop().create_future()
+        self._waiting.append((item, answer))
         return await answer
 
     async def _send_all(self) -> None:

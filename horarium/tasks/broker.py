@@ -11,7 +11,7 @@ from horarium.tasks.stream_broker import StreamBroker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
+    from datetime import timedelta
 
     from taskiq import AsyncBroker
 
@@ -34,8 +34,11 @@ class Publisher(Protocol):
     async def depths(self) -> dict[str, int]:
         """How many messages wait or run, by queue."""
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no unacknowledged message of the queue is left."""
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is.
+
+        No instant: the clock that says when a message was sent, and the one that says when its row was, are two.
+        """
 
 
 def make_broker(

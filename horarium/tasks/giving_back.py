@@ -1,18 +1,24 @@
-"""Having a message delivered again that a worker has taken and does not handle, whoever's broker it came by."""
+"""What becomes of a message that a worker has taken and does not handle, whoever's broker it came by."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
+from horarium.errors import Unavailable
 from horarium.tasks.amqp_broker import release_held
+from horarium.tasks.app_side import acknowledge
 from horarium.tasks.delivery import Delivery
 
 if TYPE_CHECKING:
     from taskiq import AckableMessage
+    from taskiq.acks import AckController
 
-__all__ = ["give_back"]
+__all__ = ["drop", "give_back"]
+
+log = structlog.get_logger(__name__)
 
 
 async def give_back(message: bytes | AckableMessage) -> None:
@@ -27,3 +33,11 @@ async def give_back(message: bytes | AckableMessage) -> None:
     held = getattr(getattr(message, "ack", None), "__self__", None)
     if isinstance(held, AbstractIncomingMessage):
         await release_held(held)
+
+
+async def drop(ack: AckController) -> None:
+    """Acknowledge what nobody is to handle; while its server is away it stays, comes again, and is dropped then."""
+    try:
+        await acknowledge(ack)
+    except Unavailable as error:
+        log.warning("message.not_dropped", error=type(error).__name__)

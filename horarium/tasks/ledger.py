@@ -13,12 +13,11 @@ What an attempt has said of itself (`reports`) is written before its finish: who
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from horarium.crashpoints import crashpoint
-from horarium.errors import Unavailable
 from horarium.live_events import Moved, untold
 from horarium.outcome import Cancelled, HandBack
 from horarium.sql import executions
@@ -30,6 +29,7 @@ from horarium.tasks.deadlines import Deadlines
 from horarium.tasks.limited import LimitedClaims
 from horarium.tasks.reports import Reports
 from horarium.tasks.sending import send_next
+from horarium.troubles import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,11 +106,6 @@ class Ledger:
             await self._rooms.submit(attempt.execution_id)
         return finished
 
-    async def ordered(self, attempt: Attempt) -> dict[str, Any]:
-        """With which parameters the execution is to be run. Raises Unavailable."""
-        async with self._database.connection() as connection:
-            return dict(await QUERIES.execution_parameters.value(connection, id=attempt.execution_id))
-
     async def to_stop(self, claims: Sequence[Claim]) -> dict[Claim, Outcome]:
         """Which of these running attempts are to be stopped, and as what they end then. Raises Unavailable."""
         async with self._database.connection() as connection:
@@ -174,10 +169,13 @@ class Ledger:
         return ended
 
     async def _next_turns(self, config_ids: Sequence[int]) -> list[None]:
-        """Let go what waited for its turn; what cannot be sent now is the publisher's."""
+        """Let go what waited for its turn; what cannot be sent now is the publisher's.
+
+        Whatever goes wrong: those who ask have ended, and that is written.
+        """
         awaited = sorted(set(config_ids))
         try:
             await send_next(self._database, self._broker, awaited, self._tell)
-        except Unavailable as error:
-            log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=str(error))
+        except Exception as error:  # noqa: BLE001 - not swallowed: the publisher meets it within a second, and fails of it
+            log.warning("next_turn.left", worker=self.worker, configs=len(awaited), error=reason(error))
         return [None] * len(config_ids)

@@ -18,11 +18,11 @@ import anyio
 import structlog
 
 from horarium.crashpoints import crashpoint
-from horarium.errors import Unavailable
 from horarium.live_events import Moved, Tell, untold
 from horarium.sql.limits import claim_limited, release_limited
 from horarium.sql.queries import QUERIES
 from horarium.tasks.sending import send
+from horarium.troubles import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,12 +102,15 @@ class LimitedClaims:
         return execution_id in self._concerned
 
     async def ended(self, execution_ids: Sequence[UUID]) -> list[None]:
-        """These attempts are over: let go what waited for their room; what cannot be sent now is the publisher's."""
+        """These attempts are over: let go what waited for their room; what cannot be sent now is the publisher's.
+
+        Whatever goes wrong: their end is written.
+        """
         concerned: set[Key] = set()
         for each in execution_ids:
             concerned |= self._concerned.pop(each, frozenset())
         try:
             await send_limited(self.database, self.broker, self.tell, concerned)
-        except Unavailable as error:
-            log.warning("limited.left", worker=self.worker, error=str(error))
+        except Exception as error:  # noqa: BLE001 - not swallowed: the publisher meets it within a second, and fails of it
+            log.warning("limited.left", worker=self.worker, error=reason(error))
         return [None] * len(execution_ids)

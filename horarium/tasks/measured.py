@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from horarium.measures import Measures
     from horarium.tasks.broker import Publisher
@@ -40,6 +40,6 @@ class MeasuredPublisher:
         """How many messages wait or run, by queue."""
         return await self._broker.depths()
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no unacknowledged message of the queue is left."""
-        return await self._broker.lost_before(queue)
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is."""
+        return await self._broker.lost_after(queue)

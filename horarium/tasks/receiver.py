@@ -5,8 +5,8 @@ plain functions. This subclass keeps taskiq's fetching and its dependency inject
 a message:
 
 1. *Claim* the attempt in Postgres, and try again for as long as Postgres is away: the claim that was not answered may
-   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge. The claim of what an
-   app has kicked by itself (`kicked.py`) makes its row.
+   be committed. No row back: a duplicate, or a cancelled or superseded execution; acknowledge. A config's is run as its
+   row says, whatever is in the message. The claim of what an app has kicked by itself (`kicked.py`) makes its row.
 2. *Run* it under its timeout. A coroutine is cancelled, a plain function's process is killed; so it is when somebody
    asks for the execution to be stopped, when the attempt was ended without this worker, and when the worker may be
    taken for gone (`fence`). Then the app's middlewares are told (`app_side.py`).
@@ -37,9 +37,9 @@ from horarium.errors import Unavailable
 from horarium.outcome import HandBack, Succeeded, Unsuccessful, decide
 from horarium.sql.executions import Claim
 from horarium.stages import bind_ids, tell_started
-from horarium.tasks.app_side import Ran, acknowledge, before, read, save, settle
+from horarium.tasks.app_side import Ran, acknowledge, before, changes_what_is_sent, read, save, settle
 from horarium.tasks.context import contexts
-from horarium.tasks.giving_back import give_back
+from horarium.tasks.giving_back import drop, give_back
 from horarium.tasks.intake import Intake
 from horarium.tasks.kicked import NO_JSON, claim_in, kicked, take_off_labels
 from horarium.tasks.stops import Stops
@@ -181,7 +181,7 @@ class LedgerReceiver(TaskiqReceiver):
             await give_back(message)
             return
         if work is None or first is not None:
-            await acknowledge(ack)
+            await drop(ack)
             return
         self._in_hand[work.key] = work
         try:
@@ -234,7 +234,7 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _claim(self, work: Work) -> Attempt | None:
         """Claim; when cancelled meanwhile, hand back what was won, since nobody else would know of it."""
-        claiming = asyncio.ensure_future(self._won(work))
+        claiming = work.execution.get_loop().create_task(self._won(work))
         try:
             await ended(claiming)
         except asyncio.CancelledError:
@@ -272,15 +272,15 @@ class LedgerReceiver(TaskiqReceiver):
         if work.kick is not None:
             return await self._ledger.claim_kicked(work.kick.row)
         attempt = await self._ledger.claim(cast("Claim", work.claim))
-        if attempt is not None and self._is_left_to_administrators(work.message.task_name):
-            parameters = await self._ledger.ordered(attempt)
-            told = {"task_name": attempt.task_type, "args": [], "kwargs": parameters}
-            work.message = work.message.model_copy(update=told)
+        if attempt is not None:
             work.is_external = attempt.config_id is None
+            counts = changes_what_is_sent(self.broker) and not self._is_left_to_administrators(work.message.task_name)
+            if attempt.parameters is not None and not counts:
+                work.run_as(attempt.task_type, attempt.parameters)
         return attempt
 
     def _is_left_to_administrators(self, task_name: str) -> bool:
-        """Whether only a row says with what it is run: whoever may write to the broker is no administrator."""
+        """Whether it is run by configs alone, as rows say: whoever may write to the broker is no administrator."""
         task = self.broker.find_task(task_name)
         return task is not None and bool(task.labels.get("admin_only"))
 
@@ -388,11 +388,14 @@ class LedgerReceiver(TaskiqReceiver):
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
         """Finish, and try again for as long as Postgres is away; a stopping worker leaves it to the sweeper."""
+        waited = False
         while True:
             try:
                 return await self._ledger.finish(attempt, ending)
             except Unavailable as error:
-                log.warning("finish.waits", task_id=str(attempt.task_id), attempt=attempt.attempt, error=str(error))
+                if not waited:
+                    log.warning("finish.waits", task_id=str(attempt.task_id), attempt=attempt.attempt, error=str(error))
+                waited = True
                 if self._stopping:
                     return None
                 await asyncio.sleep(FINISH_RETRY_SECONDS)

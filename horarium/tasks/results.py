@@ -17,6 +17,7 @@ from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend
 
 from horarium.errors import Unavailable
+from horarium.keyspace.packing import pack_quickly
 from horarium.keyspace.pool import ACQUIRE_SECONDS, connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.sql.executions import described
@@ -52,6 +53,7 @@ class Results(RedisAsyncResultBackend[Any]):
             timeout=ACQUIRE_SECONDS,
             **cast("dict[str, Any]", connection_options()),
         )
+        pack_quickly(self.redis_pool)
         self._store = script(Redis(connection_pool=self.redis_pool), "result_store")
         self._writes: Batcher[tuple[str, str], None] = Batcher(self._write_all)
 

@@ -26,7 +26,7 @@ import math
 import time
 import uuid
 from collections import defaultdict, deque
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -37,6 +37,7 @@ from taskiq_redis import RedisStreamBroker
 
 from horarium.errors import Unavailable
 from horarium.keyspace.due_index import from_ms
+from horarium.keyspace.packing import pack_quickly
 from horarium.keyspace.pool import connection_options, redis_errors
 from horarium.keyspace.scripts import script
 from horarium.tasks.batching import Batcher
@@ -47,13 +48,14 @@ from horarium.tasks.stream_upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from taskiq import AckableMessage, BrokerMessage
 
     from horarium.keyspace.keys import Keys
     from horarium.tasks.message import TaskMessage
 
-__all__ = ["StreamBroker"]
+__all__ = ["StreamBroker", "lost_after", "made_at", "redis_now"]
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +72,9 @@ ORPHAN_SECONDS = 5.0
 NOBODY = "nobody"
 """The consumer that holds what was given back, until somebody else claims it."""
 
-CLOCK_MARGIN = timedelta(seconds=5)
-"""How far the clocks of Redis and Postgres may be apart, and how long a row may wait to be marked as sent."""
+LOST_AFTER = timedelta(seconds=5)
+"""How much longer ago than the oldest entry a message was sent that counts as lost: by so much Redis' clock may be set
+back meanwhile."""
 
 PUBLISH_ROWS = 500
 """Messages sent to Redis in one script call."""
@@ -112,6 +115,7 @@ class StreamBroker(RedisStreamBroker):
             timeout=5.0,
             **cast("dict[str, Any]", connection_options()),
         )
+        pack_quickly(self.connection_pool)
         self.formatter = Formatter(self)
         self._redis = Redis(connection_pool=self.connection_pool)
         self._publish = script(self._redis, "queue_publish")
@@ -211,19 +215,19 @@ class StreamBroker(RedisStreamBroker):
         """Never: what a worker has in hand it keeps."""
         return None
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no message of the queue is left: sent earlier and not acknowledged means lost.
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is.
 
-        Acknowledged entries are deleted, so the oldest entry says it; entry ids carry Redis' own clock. What is not due
-        yet is no row's message, and is a new entry once it is.
+        Acknowledged entries are deleted, so what was sent before the oldest one is left nowhere. Its id carries Redis'
+        own clock, by which its age is told, too; one from the future was made before that clock was set back, and says
+        nothing. What is not due yet is no row's message, and is a new entry once it is.
         """
-        stream = self._keys.queue(queue)
         with redis_errors("broker"):
-            oldest = cast("list[tuple[bytes, object]]", await self._redis.xrange(stream, count=1))
-            if oldest:
-                return from_ms(int(oldest[0][0].split(b"-")[0])) - CLOCK_MARGIN
-            seconds, microseconds = await self._redis.time()
-        return datetime.fromtimestamp(seconds + microseconds / 1e6, UTC) - CLOCK_MARGIN
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.xrange(self._keys.queue(queue), count=1)
+                pipe.time()
+                oldest, now = await pipe.execute()
+        return lost_after(made_at(oldest[0][0]) if oldest else redis_now(now), redis_now(now))
 
     async def tidy(self) -> int:
         """Delete what is left of the queues' past, those that only others read included; returns how much it was.
@@ -312,6 +316,21 @@ class StreamBroker(RedisStreamBroker):
 def _data(fields: dict[bytes, bytes]) -> bytes:
     """The message in an entry; nothing in one that somebody else has put there, which the receiver then drops."""
     return fields.get(b"data", b"")
+
+
+def made_at(entry_id: bytes) -> datetime:
+    """When an entry was made, by Redis' clock."""
+    return from_ms(int(entry_id.split(b"-")[0]))
+
+
+def redis_now(time: tuple[int, int]) -> datetime:
+    """The answer to TIME, in whole milliseconds as ids of entries are."""
+    return from_ms(time[0] * 1000 + time[1] // 1000)
+
+
+def lost_after(oldest: datetime, now: datetime) -> timedelta | None:
+    """What `Publisher.lost_after` answers where nothing that was sent before `oldest` is left; both by one clock."""
+    return None if oldest > now else now - oldest + LOST_AFTER
 
 
 def _end_if_cancelled() -> None:

@@ -6,6 +6,7 @@ However often: a worker that is asked to stop while it hands back what it runs, 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from horarium.tasks.intake import whole_context
@@ -31,9 +32,18 @@ async def ended(task: asyncio.Future[Any]) -> None:
     """Wait for the end of `task`, however it ends; where we are cancelled meanwhile, raise that after it."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        over: asyncio.Future[None] = task.get_loop().create_future()  # for half the price of asyncio.wait
+        tell = partial(_tell, over)
+        task.add_done_callback(tell)
         try:
-            await asyncio.wait([task])
+            await over
         except asyncio.CancelledError as error:
+            task.remove_done_callback(tell)
             cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+def _tell(over: asyncio.Future[None], _: asyncio.Future[Any]) -> None:
+    if not over.done():
+        over.set_result(None)

@@ -20,7 +20,7 @@ from horarium.tracing.within import Within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import timedelta
 
     from taskiq.message import TaskiqMessage
 
@@ -68,9 +68,9 @@ class TracedPublisher:
         """How many messages wait or run, by queue."""
         return await self._broker.depths()
 
-    async def lost_before(self, queue: str) -> datetime:
-        """The instant before which no unacknowledged message of the queue is left."""
-        return await self._broker.lost_before(queue)
+    async def lost_after(self, queue: str) -> timedelta | None:
+        """How long ago a message of the queue was sent, at least, that is lost unless it was claimed; None: none is."""
+        return await self._broker.lost_after(queue)
 
 
 class TracedReceiver(LedgerReceiver):

@@ -40,6 +40,10 @@ class Work:
         """What a second delivery of the same message shares."""
         return self.claim or cast("Kick", self.kick).row.message_id
 
+    def run_as(self, task_name: str, parameters: dict[str, Any]) -> None:
+        """Have this task run with these parameters, whatever the message says."""
+        self.message.task_name, self.message.args, self.message.kwargs = task_name, [], parameters
+
     async def has_row(self) -> bool:
         """Whether it is in the ledger, so that its message may be lost; that of a kick is not before its claim."""
         if self.kick is not None:

@@ -40,9 +40,10 @@ class RecordingBroker:
         self._answer()
         return {"default": 0} | Counter(message.queue for message in self.sent)
 
-    async def lost_before(self, queue: str) -> datetime:
+    async def lost_after(self, queue: str) -> timedelta | None:
         self._answer()
-        return self._oldest.get(queue, datetime.now(UTC)) - MARGIN
+        now = datetime.now(UTC)
+        return now - self._oldest.get(queue, now) + MARGIN
 
     def forget(self) -> None:
         """Lose every message, as a flush does."""

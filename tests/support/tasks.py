@@ -121,6 +121,20 @@ async def finishes_all_the_same(mark: str) -> str:
     return "never told"
 
 
+@task("test.takes_its_time_to_stop")
+async def takes_its_time_to_stop(mark: str, path: str) -> None:
+    """Leave a line in `mark`, another when cancelled, and end once there is the file `path`."""
+    with Path(mark).open("a") as file:  # noqa: ASYNC230 - a line
+        file.write("started\n")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        with Path(mark).open("a") as file:  # noqa: ASYNC230 - a line
+            file.write("stopping\n")
+        while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+            await asyncio.sleep(0.02)
+
+
 @task("test.breaks_when_cancelled")
 async def breaks_when_cancelled(mark: str) -> None:
     """Leave a line in `mark`, and break over its own cleaning up."""

@@ -210,8 +210,8 @@ SELECT true FROM executions WHERE completed_at IS NULL ORDER BY config_id LIMIT 
 SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
--- The queues that hold executions nobody has claimed, how many, and since when.
-SELECT queue, count(*) AS waiting, min(queued_at) AS oldest FROM executions
+-- The queues that hold executions nobody has claimed, how many, and since when, by the clock that says `asked_at`.
+SELECT queue, count(*) AS waiting, min(queued_at) AS oldest, clock_timestamp() AS asked_at FROM executions
 WHERE completed_at IS NULL AND status = 'queued'
 GROUP BY queue;
 
@@ -231,7 +231,8 @@ RETURNING id, message_id;
 -- name: execution_claim(ids, attempts, worker)
 -- One attempt, one claim. No row back means a duplicate, a cancelled or a superseded message, or one whose turn has not
 -- come. A worker may claim again what it claimed before: the answer can be lost after the commit, and it knows itself
--- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither.
+-- what it already runs. What a limit concerns is for limit_claim, and what waits for room is claimed by neither. The answer
+-- says with which parameters a config's is run: no message is believed about that.
 UPDATE executions AS e
 SET
     status = 'running', reason = NULL, worker = :worker::text, started_at = clock_timestamp(),
@@ -244,16 +245,13 @@ WHERE e.id = m.id AND e.attempt = m.attempt
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
+    CASE WHEN e.config_id IS NOT NULL THEN e.parameters END AS parameters,
     CASE WHEN e.attempt = 1 AND e.trigger = 'schedule'
         THEN date_part('epoch', e.started_at - e.tick_at)
     END AS lateness_seconds,
     (
         SELECT count(*)::integer FROM jsonb_array_elements(e.earlier_attempts) AS a WHERE a ->> 'status' = 'cancelled'
     ) AS handed_back;
-
--- name: execution_parameters(id)$
--- With which parameters it is to be run: what is left to administrators takes nobody else's word for that.
-SELECT parameters FROM executions WHERE id = :id::uuid;
 
 -- name: execution_finish(ids, attempts, statuses, ended_as, reasons, results, errors, retry_delays, held)
 -- A running attempt ends: in a final state, or back in `retrying` (a retry delay is given) with the next attempt's

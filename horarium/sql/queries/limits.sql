@@ -171,6 +171,7 @@ WHERE e.id = m.id
 RETURNING
     e.id, e.message_id, e.attempt, e.config_id, e.task_type, e.queue, coalesce(e.tick_at, e.for_tick) AS tick_at,
     e.timeout_seconds, e.max_retries, e.retry_backoff_seconds, e.started_at, e.deadline_at,
+    CASE WHEN e.config_id IS NOT NULL THEN e.parameters END AS parameters,
     CASE WHEN e.attempt = 1 AND e.trigger = 'schedule'
         THEN date_part('epoch', e.started_at - e.tick_at)
     END AS lateness_seconds,

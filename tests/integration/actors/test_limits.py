@@ -118,6 +118,22 @@ async def test_a_broker_that_hangs_over_what_has_room_now_holds_up_no_other_end(
     assert await states(rig, [made[0], others[0]]) == ["failed", "success"]
 
 
+async def test_a_broker_that_fails_over_what_has_room_now_spoils_no_end(rig: Rig) -> None:
+    """It is written by then; what could not be sent is the publisher's."""
+    await limit(rig, "task_type", "echo", max_running=1)
+    made = await by_hand(rig, 2)
+    ledger = rig.ledger()
+    first = await ledger.claim(Claim(made[0], 1))
+    await started(rig, made[1])
+    assert first is not None
+    rig.broker.crash = ValueError("not what a broker should say")
+
+    finished = await ledger.finish(first, decide(first, Succeeded(None)))
+
+    assert finished is not None
+    assert await states(rig, made) == ["success", "pending"]
+
+
 async def test_priority_goes_before_age(rig: Rig) -> None:
     await limit(rig, "task_type", "echo", max_running=1)
     (first,) = await by_hand(rig, 1)

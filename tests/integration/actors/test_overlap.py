@@ -111,6 +111,21 @@ async def test_a_buffered_tick_is_not_claimed_before_its_turn(rig: Rig) -> None:
         await rig.claimed((await rig.rows(config))[1]["id"])
 
 
+async def test_a_broker_that_fails_over_the_next_turn_does_not_spoil_the_end_before_it(rig: Rig) -> None:
+    """It is written by then; what could not be sent is the publisher's."""
+    config = await rig.config(overlap="buffer_one")
+    await rig.fire_each_second(2)
+    ledger = rig.ledger()
+    first = await ledger.claim(Claim((await rig.rows(config))[0]["id"], 1))
+    assert first is not None
+    rig.broker.crash = ValueError("not what a broker should say")
+
+    finished = await ledger.finish(first, decide(first, Succeeded(None)))
+
+    assert finished is not None
+    assert await states(rig, config) == ["success", "pending"]
+
+
 async def test_the_publisher_lets_go_what_a_worker_that_died_did_not(rig: Rig) -> None:
     config = await rig.config(overlap="buffer_one")
     await rig.fire_each_second(2)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
+from datetime import timedelta
+from functools import partial
+from operator import add
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,10 +14,12 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from horarium.errors import Unavailable
+from horarium.keyspace.due_index import from_ms
 from horarium.messages import Publish
 from horarium.sql import executions
 from horarium.sql.executions import Claim
 from horarium.supervisor import ChildContext
+from horarium.tasks import stream_broker
 from horarium.tasks.stream_broker import StreamBroker
 from tests.support.waiting import eventually
 
@@ -240,6 +246,32 @@ async def test_each_queue_is_judged_by_its_own_messages(rig: Rig, broker: Stream
 
     assert done.lost == 1
     assert [await status_of(rig, in_reports), await status_of(rig, in_default)] == ["pending", "queued"]
+
+
+async def test_a_redis_whose_clock_is_ahead_of_postgres_makes_nothing_lost(
+    rig: Rig, broker: StreamBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits would be sent again with every look, for as long as it waits."""
+    in_a_minute = partial(add, timedelta(minutes=1))
+    monkeypatch.setattr(stream_broker, "from_ms", lambda ms: in_a_minute(from_ms(ms)))
+    await rig.publisher(broker).step([await pending(rig)])
+
+    done = await rig.publisher(broker).step()
+
+    assert done.lost == 0
+
+
+async def test_after_redis_clock_was_set_back_nothing_that_waits_is_lost(rig: Rig, broker: StreamBroker) -> None:
+    """Ids of entries never go back, so that all of them are from the future for as long."""
+    await rig.publisher(broker).step([await pending(rig)])
+    stream, in_an_hour = rig.keys.queue("default"), int((time.time() + 3600) * 1000)
+    await rig.redis.delete(stream)
+    await rig.redis.xadd(stream, {"data": b"{}"}, id=f"{in_an_hour}-0")
+    await rig.age(60)
+
+    done = await rig.publisher(broker).step()
+
+    assert done.lost == 0
 
 
 async def test_what_runs_is_never_taken_for_lost(rig: Rig, broker: StreamBroker) -> None:

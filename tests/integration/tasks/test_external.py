@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from taskiq import SimpleRetryMiddleware
+from taskiq import SimpleRetryMiddleware, TaskiqMiddleware
 from taskiq.kicker import AsyncKicker
 
 from horarium.admission import Key
+from horarium.adopting.broker import AdoptedBroker
 from horarium.audit_log import SYSTEM
 from horarium.errors import Unavailable
 from horarium.limits import Limits
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from taskiq import AsyncBroker
+    from taskiq import AsyncBroker, TaskiqMessage
 
     from horarium.outcome import Attempt
     from horarium.sql.external import Kicked
@@ -318,6 +319,30 @@ async def test_an_app_over_taskiqs_own_stream_broker_is_run_as_it_is(
 
         assert (await task.wait_result(timeout=WAIT_SECONDS)).return_value == "hello stock"
         assert (await bench.kicked(task.task_id))["status"] == "success"
+
+
+class Sealing(TaskiqMiddleware):
+    """Has a say in what is sent."""
+
+    def pre_send(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Send something else."""
+        return message.model_copy(update={"kwargs": {"name": "sealed"}})
+
+
+async def test_what_an_apps_middlewares_make_of_a_configs_message_is_what_is_run(
+    emptied_ledger: str, redis_url: str, redis_prefix: str
+) -> None:
+    """They may sign, encrypt or store elsewhere what is sent, and undo that before it is run."""
+    app = an_app(broker_over(redis_url, redis_url, redis_prefix + "app"))
+    app.broker.add_middlewares(Sealing())
+    async with a_workbench(emptied_ledger, redis_url, redis_prefix, app=app.broker) as bench:
+        row = await bench.read(await bench.row("app.greets", {"name": "open"}))
+
+        await AdoptedBroker(app.broker, works=True, sends=True).publish(
+            [TaskMessage(row["id"], 1, row["config_id"], "app.greets", "manual", None, {"name": "open"}, "default", 5)]
+        )
+
+        assert (await bench.ended(row["id"]))["result"] == "hello sealed"
 
 
 # Limits

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from taskiq import AckableMessage
 
+from horarium.errors import Unavailable
 from horarium.keyspace.keys import Keys
 from horarium.tasks.stream_broker import GROUP, StreamBroker
 from tests.support.poison import CONTENT, POISON, message
@@ -57,6 +59,16 @@ async def test_what_an_apps_own_formatter_breaks_over_is_dropped_once_and_the_qu
         await eventually(bench.all_acknowledged)
 
     assert [line["error"] for line in lines if line["event"] == "message.unreadable"] == ["NotOfOurs"]
+
+
+async def test_what_is_dropped_while_its_broker_is_away_is_left_to_come_again(bench: Workbench) -> None:
+    async def away() -> None:
+        raise Unavailable("broker")
+
+    with structlog.testing.capture_logs() as lines:
+        await bench.receiver.callback(AckableMessage(data=CONTENT.encode(), ack=away))
+
+    assert [line["event"] for line in lines] == ["message.unreadable", "message.not_dropped"]
 
 
 async def test_poison_that_another_worker_left_unacknowledged_is_read_as_nothing(redis_db: str) -> None:

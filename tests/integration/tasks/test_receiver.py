@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
+import structlog
 from uuid_utils.compat import uuid7
 
 from horarium.actors.timeout_sweeper import DEADLINE_GRACE_SECONDS
@@ -37,6 +38,16 @@ async def test_a_result_is_kept_and_its_message_acknowledged(bench: Workbench) -
     assert row["worker"] == "worker-of-tests"
     await eventually(bench.all_acknowledged)
     assert [(event.event, event.details["task_id"]) for event in bench.events] == [("success", str(row["id"]))]
+
+
+async def test_a_config_is_run_as_its_row_says_whatever_is_in_the_message(bench: Workbench) -> None:
+    row = await bench.read(await bench.row("echo", {"message": "as ordered"}))
+    forged = TaskMessage(row["id"], 1, row["config_id"], "fail", "manual", None, {"message": "no"}, "default", 5)
+
+    await bench.broker.publish([forged])
+    ended = await bench.ended(row["id"])
+
+    assert (ended["status"], ended["result"]) == ("success", {"message": "as ordered"})
 
 
 async def test_an_error_is_kept_with_its_traceback_and_without_values(bench: Workbench) -> None:
@@ -261,11 +272,13 @@ async def test_parameters_that_a_task_does_not_take_fail_it(bench: Workbench) ->
 # Faults around a task
 
 
-async def test_a_result_waits_for_postgres_to_come_back(bench: Workbench) -> None:
+async def test_a_result_waits_for_postgres_to_come_back_and_says_so_once(bench: Workbench) -> None:
     bench.ledger.finishes_away = 3
 
-    row = await bench.run("echo", {"message": "hello"})
+    with structlog.testing.capture_logs() as lines:
+        row = await bench.run("echo", {"message": "hello"})
 
+    assert [line["event"] for line in lines].count("finish.waits") == 1
     assert (row["status"], row["attempt"], bench.ledger.refused) == ("success", 1, 3)
     await eventually(bench.all_acknowledged)
 
