@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.browser import Visit
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 CONNECTIONS = 6
 """As many as a browser has for one host, over all of its tabs."""
@@ -252,7 +252,7 @@ def test_the_way_back_leads_to_the_same_page_of_a_list(visit: Visit, admin: Clie
     page, config = visit.page, a_config(admin, named("long ago"), **HOURLY)
     span = {"start": "2026-03-10T00:00:00Z", "end": "2026-03-12T11:00:00Z", "overlap": "allow_all"}
     assert admin.post(f"/task-configs/{config}/backfill", span) == {"created": 60, "skipped": 0}
-    visit.to(f"/executions?config_id={config}")
+    visit.to(f"/executions?config_id={config}&trigger=backfill")
     page.get_by_role("button", name="Older").click()
     expect(page.get_by_text(re.compile("^51.60 of 60 executions"))).to_be_visible()
 

@@ -75,7 +75,9 @@ def test_process_killed_in_the_middle_leaves_every_tick_with_one_row(data_dir: P
     assert while_down <= set(covered(row for row in of_every if row["status"] == "success"))
     assert len(passed_over) == 1
     assert passed_over[0]["tick_count"] >= 2
-    assert {row["status"] for row in of_latest} == {"success", "skipped"}
+    lost = [row for row in of_latest if row["status"] == "lost"]
+    assert [row for row in lost if datetime.fromisoformat(row["started_at"]) > killed_at] == []
+    assert {row["status"] for row in of_latest} - {"lost"} == {"success", "skipped"}
 
 
 def test_redis_flushed_in_the_middle_stops_no_tick_for_more_than_ten_seconds(data_dir: Path) -> None:

@@ -32,6 +32,16 @@ def successes(client: Client, config_id: int, at_least: int) -> list[Any]:
     return until(enough)
 
 
+def up_to(client: Client, config_id: int, last: str) -> list[Any]:
+    """The config's executions of ticks up to this one, oldest first, once all are final: not each ends in its turn."""
+
+    def ended() -> list[Any]:
+        rows = [row for row in client.executions(config_id)[::-1] if row["tick_at"] <= last]
+        return rows if all(row["completed_at"] for row in rows) else []
+
+    return until(ended)
+
+
 # Schedules that fire
 
 
@@ -40,7 +50,7 @@ def test_every_second_becomes_one_successful_row_and_one_event_of_its_history(ad
 
     done = successes(admin, config, 10)
 
-    rows = [row for row in admin.executions(config)[::-1] if row["tick_at"] <= done[-1]["tick_at"]]
+    rows = up_to(admin, config, done[-1]["tick_at"])
     assert [row["status"] for row in rows] == ["success"] * len(rows)
     assert gaps(rows) == []
     assert set(covered(rows).values()) == {1}

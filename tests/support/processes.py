@@ -178,8 +178,9 @@ class Running:
         """The first group of the pattern, once it is printed; fails as soon as the process has ended."""
 
         def look() -> re.Match[str] | None:
+            over = self.process.poll() is not None  # before the text: what ends writes first
             found = re.search(pattern, self.out)
-            assert found or self.process.poll() is None, f"exit code {self.process.returncode}: {self.log[-3000:]}"
+            assert found or not over, f"exit code {self.process.returncode}: {self.log[-3000:]}"
             return found
 
         return until(look, within=within)[1]

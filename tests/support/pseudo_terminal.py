@@ -57,8 +57,9 @@ class Terminal:
         """All that was written, once it holds these words so often behind its first `since` characters."""
 
         async def look() -> str:
+            over = self.process.poll() is not None  # before the text: what ends writes first
             text = self.text()
-            assert words in text or self.process.poll() is None, text
+            assert words in text or not over, text
             return text if text.count(words, since) >= times else ""
 
         return await eventually(look, within=START_SECONDS)

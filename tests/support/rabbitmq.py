@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import choice
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # ships no types
@@ -38,6 +39,7 @@ BOOT_SECONDS = 150.0
 CTL_SECONDS = 150.0
 KILL_SECONDS = 20.0
 STOP_SECONDS = 60.0
+NOBODYS_PORTS = range(12_000, 32_000)
 
 
 @dataclass
@@ -120,9 +122,16 @@ def script(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
+    """Ports of 127.0.0.1 that nobody listens on, all different.
+
+    Not of those that the kernel gives away by itself (32768 to 60999 on Linux): whoever is told one of ours binds it
+    seconds later, and any connection of any other test could be there by then.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        sockets: list[socket.socket] = []
+        while len(sockets) < count:
+            with suppress(OSError):  # somebody has it
+                sockets.append(stack.enter_context(socket.create_server(("127.0.0.1", choice(NOBODYS_PORTS)))))
         return [int(sock.getsockname()[1]) for sock in sockets]
 
 

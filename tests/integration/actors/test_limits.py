@@ -12,6 +12,7 @@ from horarium.outcome import Succeeded, decide
 from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from tests.support.limited import ANOTHER, FAILED, by_hand, claimed, limit, over, sent_next, started, states
+from tests.support.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -111,7 +112,7 @@ async def test_a_broker_that_hangs_over_what_has_room_now_holds_up_no_other_end(
     async with anyio.create_task_group() as group:
         group.start_soon(ledger.finish, first, decide(first, FAILED))
         await asked.wait()
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             await ledger.finish(other, decide(other, Succeeded(None)))
         group.cancel_scope.cancel()
 

@@ -111,7 +111,7 @@ async def test_what_a_worker_has_taken_and_gives_back_is_delivered_again(
     sent = message()
     await broker.publish([sent])
     async with aclosing(cast("AsyncGenerator[AckableMessage, None]", broker.app.listen())) as deliveries:
-        with anyio.fail_after(10):
+        with anyio.fail_after(WAIT_SECONDS):
             await give_back(await anext(deliveries))
             again = await anext(deliveries)
 

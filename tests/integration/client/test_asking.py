@@ -250,14 +250,15 @@ async def test_ctrl_c_while_waiting_leaves_the_run_alone_and_says_so(house: Hous
 
 
 async def test_a_tail_shows_a_run_from_its_start_to_its_end_until_ctrl_c(house: House, login: Path, name: str) -> None:
-    config_id = await house.config(name=name, task_type="sleep", parameters={"seconds": 1.5})
+    config_id = await house.config(name=name, task_type="sleep", parameters={"seconds": 50})
     before = (await run("config", "run", name, "--param", "seconds=0", "--wait", config_dir=login)).out.strip()
 
     with in_terminal("execution", "tail", "--config", name, "-n", "1", "--json", config_dir=login) as terminal:
         begun = await terminal.shows('"status": "success"')
         task_id = (await house.call("POST", f"/api/v1/task-configs/{config_id}/run")).body["task_id"]
         await terminal.shows('"status": "running"')
-        text = await terminal.shows('"status": "success"', times=2)
+        await house.call("POST", f"/api/v1/executions/{task_id}/cancel")
+        text = await terminal.shows('"status": "cancelled"')
         terminal.process.send_signal(signal.SIGINT)
         assert await terminal.ended() == 0
 

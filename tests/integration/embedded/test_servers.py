@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import signal
 import stat
-import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import asyncpg
-import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -26,70 +23,24 @@ from horarium.embedded.process import STOP_SECONDS
 from horarium.errors import ConfigurationError, Unavailable
 from horarium.keyspace import pool as pool_module
 from horarium.keyspace.pool import connect, redis_errors
-from horarium.supervisor import ChildContext, ChildExited, ChildRestarted, ChildSpec, Supervisor, SupervisorSpec
-from tests.support import embedded_owner
+from horarium.supervisor import ChildExited, ChildRestarted, ChildSpec, Supervisor, SupervisorSpec
+from tests.support.own_servers import A_CHILD, anyio_backend, client, data_dir, main_process, processes, sql, up
 from tests.support.servers import temporary_data_dir
-from tests.support.waiting import WAIT_SECONDS, eventually
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-
-    from anyio.abc import TaskGroup
 
     from horarium.supervisor import SupervisionEvent
 
+__all__ = ["anyio_backend", "data_dir"]
+
 pytestmark = pytest.mark.anyio
-
-A_CHILD = ChildContext("a server", 1)
-
-
-@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with temporary_data_dir() as path, DataDir(path):
-        yield path
-        assert processes(path) == []
-
-
-@asynccontextmanager
-async def up(*servers: EmbeddedPostgres | EmbeddedRedis) -> AsyncIterator[TaskGroup]:
-    async with anyio.create_task_group() as group:
-        for server in servers:
-            await group.start(server.run, A_CHILD)
-        yield group
-        group.cancel_scope.cancel()
-
-
-def processes(path: Path) -> list[psutil.Process]:
-    found = psutil.process_iter(["cwd"])
-    return [process for process in found if (process.info["cwd"] or "").startswith(f"{path}/")]
-
-
-def main_process(path: Path) -> psutil.Process:
-    (main,) = [process for process in processes(path) if process.ppid() == psutil.Process().pid]
-    return main
-
-
-async def sql(server: EmbeddedPostgres, statement: str) -> Any:
-    connection = await asyncpg.connect(server.url, timeout=WAIT_SECONDS)
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()
 
 
 def append_only_files(home: Path) -> list[Path]:
     """Those that commands are appended to; from Redis 7 on, and in Valkey, in a folder of their own."""
     return list(home.rglob("*.aof"))
-
-
-def client(server: EmbeddedRedis) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(server.url)
 
 
 async def test_what_was_committed_survives_a_restart(data_dir: Path) -> None:
@@ -159,85 +110,6 @@ async def test_a_server_that_will_not_stop_is_killed(data_dir: Path, monkeypatch
         main_process(data_dir).suspend()
 
     assert processes(data_dir) == []
-
-
-@pytest.fixture
-def leftovers() -> Iterator[Path]:
-    """A data directory whose owner was killed while both its servers were up."""
-    with temporary_data_dir() as path:
-        command = [sys.executable, embedded_owner.__file__, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:  # noqa: S603  # our own script
-            assert owner.stdout
-            assert owner.stdout.readline() == b"up\n"
-            owner.kill()
-        with DataDir(path):
-            yield path
-            assert processes(path) == []
-
-
-async def test_the_servers_of_a_killed_owner_are_stopped_in_order_and_started_anew(leftovers: Path) -> None:
-    postgres, cache = EmbeddedPostgres(leftovers), EmbeddedRedis(leftovers)
-    left = processes(leftovers)
-    assert {process.name() for process in left} == {"postgres", cache.programs().name}
-
-    async with up(postgres, cache):
-        assert await sql(postgres, "SELECT 1") == 1
-        async with client(cache) as connection:
-            assert await connection.ping()
-        assert not any(process.is_running() for process in left)
-
-    assert "database system was shut down" in (leftovers / "postgres.log").read_text()
-    assert "interrupted" not in (leftovers / "postgres.log").read_text()
-
-
-@pytest.fixture
-def stranger(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in Redis's directory that a stale pid file names."""
-    home = data_dir / "redis"
-    home.mkdir(mode=0o700)
-    with subprocess.Popen(["/bin/sleep", "60"], cwd=home) as process:
-        (home / "redis.pid").write_text(str(process.pid))
-        yield process
-        process.kill()
-
-
-async def test_a_stranger_working_in_the_data_directory_is_left_alone(
-    data_dir: Path, stranger: subprocess.Popen[bytes]
-) -> None:
-    async with up(EmbeddedRedis(data_dir)):
-        assert stranger.poll() is None
-
-
-@contextmanager
-def process_of_the_owner(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of Postgres' own account that has nothing to do with it."""
-    owner = home.stat()
-    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", user=owner.st_uid, group=owner.st_gid) as process:
-        yield process
-        process.kill()
-
-
-async def test_a_number_from_before_a_power_cut_does_not_keep_postgres_from_starting(data_dir: Path) -> None:
-    """Postgres itself would take the process of that number for the Postgres before it."""
-    home = data_dir / "postgres"
-    files = (home / "postmaster.pid", home / ".s.PGSQL.5432.lock")
-    async with up(postgres := EmbeddedPostgres(data_dir)):
-        left = [file.read_text().partition("\n")[2] for file in files]
-
-    with process_of_the_owner(home) as namesake:
-        for file, rest in zip(files, left, strict=True):
-            file.write_text(f"{namesake.pid}\n{rest}")
-        async with up(postgres):
-            assert await sql(postgres, "SELECT 1") == 1
-        assert namesake.poll() is None
-
-
-async def test_an_initdb_that_was_cut_off_is_done_again(data_dir: Path) -> None:
-    (data_dir / "postgres.new").mkdir()
-    (data_dir / "postgres.new" / "PG_VERSION").write_text("18")
-
-    async with up(postgres := EmbeddedPostgres(data_dir)):
-        assert await sql(postgres, "SELECT 1") == 1
 
 
 async def test_commits_are_durable_and_nothing_listens_on_a_network(data_dir: Path) -> None:

@@ -1,19 +1,11 @@
-"""Requests that others have written reach what is public or opened, and nothing else, whatever they try.
-
-`victim` is what must not be reached: it listens on 127.0.0.1, and on ::1 where there is IPv6, and counts who comes.
-`outside` stands for the internet: it listens on 127.0.0.2, which each test opens, and says what it is told to.
-"""
+"""Requests that others have written reach what is public or opened, and nothing else, whatever they try."""
 
 from __future__ import annotations
 
-import socket
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from taskiq import InMemoryBroker
 
 from horarium.demo import open_own_api
@@ -21,88 +13,14 @@ from horarium.tasks import egress as guarded
 from horarium.tasks.addresses import Opening
 from horarium.tasks.egress import Egress, EgressRefused
 from tests.support.names import Answering
+from tests.support.places import LOOPBACK, OUTSIDE, anyio_backend, at_one_port, get, opened, outside, victim
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.support.places import Place, Victim
 
-    from aiohttp.abc import AbstractResolver
+__all__ = ["anyio_backend", "outside", "victim"]
 
 pytestmark = pytest.mark.anyio
-
-OUTSIDE = "127.0.0.2"
-
-
-class Place(TestServer):
-    """Notes the headers of who comes, and sends them on to where `onward` says."""
-
-    def __init__(self, host: str, port: int = 0) -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self.answer)
-        super().__init__(app, host=host, port=port)
-        self.seen: list[dict[str, str]] = []
-        self.onward: list[str] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.seen.append({name.lower(): value for name, value in request.headers.items()})
-        if self.onward:
-            raise web.HTTPTemporaryRedirect(self.onward.pop(0), headers={"Connection": "close"})
-        return web.Response(text="answer")
-
-    @property
-    def reached(self) -> int:
-        return len(self.seen)
-
-
-class Victim:
-    """One port, on every loopback there is."""
-
-    def __init__(self, *places: Place) -> None:
-        self.places = places
-        self.port = places[0].port
-
-    @property
-    def reached(self) -> int:
-        return sum(place.reached for place in self.places)
-
-
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Place]:
-    async with Place(OUTSIDE) as place:
-        yield place
-
-
-@pytest.fixture
-async def victim() -> AsyncIterator[Victim]:
-    async with AsyncExitStack() as stack:
-        four = await stack.enter_async_context(Place("127.0.0.1"))
-        six = [await stack.enter_async_context(Place("::1", four.port))] if _has_ipv6() else []
-        yield Victim(four, *six)
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-async def get(egress: Egress, url: str, **headers: str) -> int:
-    """The status of the answer."""
-    async with (
-        egress.session(timeout_seconds=5, own_headers=headers) as session,
-        session.get(url, headers=headers) as answer,
-    ):
-        return answer.status
-
-
-def opened(*more: str, resolver: AbstractResolver | None = None) -> Egress:
-    return Egress([Opening.parse(text) for text in (OUTSIDE, *more)], resolver)
 
 
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,8 +173,8 @@ async def test_a_resolver_that_answers_with_a_name_is_not_believed(victim: Victi
 
 
 @pytest.mark.parametrize("answer", [[OUTSIDE, "127.0.0.1"], ["127.0.0.1", OUTSIDE], ["::1", OUTSIDE, "127.0.0.1"]])
-async def test_of_several_addresses_only_the_ones_that_may_be_are_reached(outside: Place, answer: list[str]) -> None:
-    async with Place("127.0.0.1", outside.port) as victim:
+async def test_of_several_addresses_only_the_ones_that_may_be_are_reached(answer: list[str]) -> None:
+    async with at_one_port(OUTSIDE, LOOPBACK) as (outside, victim):
         assert await get(opened(resolver=Answering(answer)), f"http://several.test:{outside.port}/") == 200
 
         assert (outside.reached, victim.reached) == (1, 0)
@@ -353,54 +271,3 @@ async def test_a_chain_of_redirects_ends(outside: Place) -> None:
             await session.get(outside.make_url("/"), max_redirects=guarded.MAX_REDIRECTS)
 
     assert outside.reached == guarded.MAX_REDIRECTS
-
-
-# Headers
-
-SECRETS = {"authorization": "Bearer s", "cookie": "a=s", "x-api-key": "s", "proxy-authorization": "s", "host": "inside"}
-PLAIN = {"accept": "text/plain", "user-agent": "ours", "content-type": "text/plain"}
-
-
-def sent(place: Place, visit: int = 0) -> set[str]:
-    """Which of a config's secrets came with a visit."""
-    return {name for name, value in SECRETS.items() if place.seen[visit].get(name) == value}
-
-
-async def test_headers_of_a_config_are_kept_within_its_origin(outside: Place) -> None:
-    outside.onward = ["/elsewhere"]
-
-    await get(opened(), str(outside.make_url("/")), **SECRETS, **PLAIN)
-
-    assert sent(outside, 0) == sent(outside, 1) == set(SECRETS)
-
-
-async def test_headers_of_a_config_do_not_follow_to_another_origin(outside: Place) -> None:
-    async with Place(OUTSIDE) as other:
-        outside.onward = [str(other.make_url("/"))]
-
-        await get(opened(), str(outside.make_url("/")), **SECRETS, **PLAIN)
-
-        assert sent(outside) == set(SECRETS)
-        assert sent(other) == set()
-        assert {name: other.seen[0][name] for name in PLAIN} == PLAIN
-        assert other.seen[0]["host"] == f"{OUTSIDE}:{other.port}"
-
-
-async def test_headers_of_a_config_stay_away_when_a_redirect_leads_back(outside: Place) -> None:
-    async with Place(OUTSIDE) as other:
-        other.onward = [str(outside.make_url("/"))]
-        outside.onward = [str(other.make_url("/"))]
-
-        await get(opened(), str(outside.make_url("/")), **SECRETS)
-
-        assert sent(outside, 1) == set()
-
-
-async def test_a_password_in_the_url_does_not_follow_to_another_origin(outside: Place) -> None:
-    async with Place(OUTSIDE) as other:
-        outside.onward = [str(other.make_url("/"))]
-
-        await get(opened(), str(outside.make_url("/").with_user("u").with_password("p")))
-
-        assert "authorization" in outside.seen[0]
-        assert "authorization" not in other.seen[0]

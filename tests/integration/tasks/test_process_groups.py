@@ -83,11 +83,19 @@ async def test_a_cancelled_call_is_over_when_all_of_its_processes_are_dead(pool:
 
 
 async def test_a_call_past_its_timeout_leaves_no_process(pool: SyncPool, mark: Path) -> None:
-    await add(pool)
+    """Which it runs into as soon as all of them are there."""
+
+    async def run_out(limit: asyncio.Timeout) -> None:
+        await eventually(lambda: _written(mark))
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async def call() -> None:
+        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+            group.create_task(run_out(limit))
+            await pool.call(plain_family.original_func, [str(mark)], {})
 
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(2):
-            await pool.call(plain_family.original_func, [str(mark)], {})
+        await call()
 
     assert len(members(mark)) == FAMILY
     await all_gone(members(mark)[0])
