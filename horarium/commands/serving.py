@@ -15,6 +15,7 @@ import typer
 
 from horarium.commands.console import refusals
 from horarium.commands.stdout import OutputLost, give_up_stdout
+from horarium.first_process import step_down
 from horarium.host import calm_collector, open_more_files
 from horarium.logs import configure_logging
 from horarium.settings import load_settings
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     """Read the settings, run the program, exit with its code."""
+    step_down()
     with refusals():
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
