@@ -13,7 +13,6 @@ configs take a few statements and the event loop is never away for long.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,7 +30,7 @@ from horarium.sql.queries import QUERIES
 from horarium.sql.task_configs import EDITABLE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from horarium.audit_log import Author
@@ -65,10 +64,6 @@ class _Overtaken(Exception):
     """Somebody else has changed, made or deleted one of the configs since they were read."""
 
 
-class _LookedAt(Exception):
-    """A dry run has come to its end: nothing of it is kept."""
-
-
 class Applying:
     """Carries declarations out; raises InvalidInput, Forbidden, Conflict and Unavailable."""
 
@@ -86,7 +81,7 @@ class Applying:
         self._clock = clock
 
     async def apply(self, body: ApplyRequest, *, by: Author = SYSTEM) -> Plan:
-        """Make the configs as `body` has them; what that was. A dry run answers the same and changes nothing."""
+        """Make the configs as `body` has them; what that was. A dry run plans, and locks and changes nothing."""
         for _ in range(TRIES):
             try:
                 return await self._attempt(body, by)
@@ -96,22 +91,12 @@ class Applying:
 
     async def _attempt(self, body: ApplyRequest, by: Author) -> Plan:
         plan = await self._planned(body, by)
-        if plan.changes_anything:
-            async with self._changing(keep=not body.dry_run) as connection:
-                ids = await self._carry_out(connection, plan, by, body.source)
-            if not body.dry_run:
-                events = list(_events(plan, ids, by))
-                await tell(self._mailboxes, *events, seconds=RELOAD_SECONDS + len(events) * RELOAD_SECONDS_A_CONFIG)
-        return plan
-
-    @asynccontextmanager
-    async def _changing(self, *, keep: bool) -> AsyncIterator[Connection]:
-        """A transaction, rolled back at its end unless it is to be kept."""
-        with suppress(_LookedAt):
+        if plan.changes_anything and not body.dry_run:
             async with self._database.transaction() as connection:
-                yield connection
-                if not keep:
-                    raise _LookedAt
+                ids = await self._carry_out(connection, plan, by, body.source)
+            events = list(_events(plan, ids, by))
+            await tell(self._mailboxes, *events, seconds=RELOAD_SECONDS + len(events) * RELOAD_SECONDS_A_CONFIG)
+        return plan
 
     async def _planned(self, body: ApplyRequest, by: Author) -> Plan:
         """What there is to do; raises InvalidInput with everything wrong in the declaration."""

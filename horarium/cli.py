@@ -8,6 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from horarium.commands.lazy import Lazy, LazyGroup
+from horarium.commands.stdout import OutputLost, give_up_stdout, guard_stdout
 from horarium.exit_codes import EXIT_CODES
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -66,10 +67,16 @@ app = typer.Typer(name="horarium", cls=_Commands, no_args_is_help=True, add_comp
 
 def main() -> None:
     """The entry point of the command `horarium`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a locale without a sign for the tree's lines still gets the tree
-    app()
+    guard_stdout()
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors="replace")
+    try:
+        app()
+    except OutputLost as lost:
+        give_up_stdout()
+        if not lost.reader_gone:
+            sys.stderr.write(f"horarium: {lost}\n")
+        sys.exit(lost.exit_code)
 
 
 @app.callback(epilog=EXIT_CODES)

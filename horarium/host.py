@@ -136,7 +136,7 @@ class Host:
             os._exit(EXIT_ESCALATED if self._fatal is None else EXIT_MISCONFIGURED)
 
     def _on_event(self, event: SupervisionEvent) -> None:
-        log_event(log, event)
+        log_event(log, event, told=(ConfigurationError,))
         if isinstance(event, ChildExited) and isinstance(event.error, ConfigurationError) and self._fatal is None:
             self._fatal = event.error
             self.supervisor.stop()

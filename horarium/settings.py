@@ -16,8 +16,17 @@ from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - a field's type
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from horarium.errors import ConfigurationError
 from horarium.setting_rules import (
@@ -55,21 +64,10 @@ FLAGS = {
 """Flags of commands that go before a setting."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What one process was told. Durations are in seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **_others: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Nothing but what `load_settings` hands in: pydantic would read an empty variable as an empty password."""
-        return (init_settings,)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     data_dir: Annotated[Path, AfterValidator(expanded)] = Path("~/.local/share/horarium")
     """Where embedded servers keep their data, and where a generated signing key is kept (mode 0600)."""
@@ -98,10 +96,10 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     """Port the API listens on; 0 takes a free one and the banner says which."""
 
-    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode] = ()
+    cors_origins: tuple[Annotated[str, AfterValidator(origin)], ...] = ()
     """Origins whose pages may call the API from a browser, separated by commas: `https://ops.example.org`."""
 
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks of the proxies whose `X-Forwarded-For` is believed, separated by commas: `10.0.0.0/8,fd00::/8`."""
 
     metrics_need_token: bool = False
@@ -110,7 +108,7 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretStr | None, AfterValidator(long_enough)] = None
     """Signs access tokens; unset: generated once and kept in `data_dir`. Supervisors of one database share it."""
 
-    accepted_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AfterValidator(all_long_enough)] = ()
+    accepted_secret_keys: Annotated[tuple[SecretStr, ...], AfterValidator(all_long_enough)] = ()
     """Keys whose access tokens are accepted as well, separated by commas: the next `secret_key`, or the last one."""
 
     admin_password: Annotated[SecretStr | None, AfterValidator(good_enough)] = None
@@ -133,10 +131,10 @@ class Settings(BaseSettings):
     single_session: bool = True
     """Whether a login ends the earlier refresh tokens of the same user."""
 
-    task_modules: Annotated[tuple[str, ...], NoDecode] = ()
+    task_modules: tuple[str, ...] = ()
     """Modules to import for their `@task` functions, separated by commas: `myapp.tasks,myapp.reports`."""
 
-    http_allow: Annotated[tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...], NoDecode] = ()
+    http_allow: tuple[Annotated[Opening, BeforeValidator(Opening.parse)], ...] = ()
     """Hosts, addresses and networks that `http_request` may reach though they are not public, separated by commas."""
 
     public_url: Annotated[str | None, AfterValidator(root_of_api)] = None
@@ -151,7 +149,7 @@ class Settings(BaseSettings):
     allow_shell: bool = False
     """Whether `shell_command` is a task type here; an administrator's configs then run programs on the workers."""
 
-    queues: Annotated[tuple[str, ...], NoDecode] = ("default",)
+    queues: tuple[str, ...] = ("default",)
     """Queues a worker of this process reads, separated by commas."""
 
     inline_worker: bool | None = None
@@ -252,7 +250,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, /, **overrides: objec
     faults = _unknown_names(environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        settings = Settings(**(_values(environ) | given))  # type: ignore[arg-type]  # validated by pydantic itself
+        settings = Settings(**(_values(environ) | given))
     except ValidationError as error:
         faults += [
             f"{given_by(_name_of(fault['loc']), given)}: {fault['msg'].removeprefix('Value error, ')}"

@@ -60,6 +60,11 @@ class MailboxState(_Read):
     dropped: int = 0
     lost: int = 0
 
+    @property
+    def is_bell(self) -> bool:
+        """Whether it has room for one message alone, and whoever rings again says nothing new."""
+        return self.capacity == 1 and self.overflow == "drop_newest"
+
 
 class TreeNode(_Read):
     """A supervisor or an actor; `uptime` and `restart_in` in seconds."""
@@ -147,7 +152,7 @@ def _notes(node: TreeNode, now: datetime) -> Iterator[Text]:
         decision = node.last_exit.decision.replace(f", exit {node.last_exit.reason}", "")
         yield Text.assemble((ago, "dim"), GAP, _short(node.last_exit.reason, "yellow"))
         yield Text.assemble(" " * len(ago), GAP, _short(decision, "dim"))
-    if node.mailbox is not None and node.mailbox.dropped:
+    if node.mailbox is not None and node.mailbox.dropped and not node.mailbox.is_bell:
         yield Text(f"{node.mailbox.dropped} messages dropped ({printable(node.mailbox.overflow)})", "red")
     if node.mailbox is not None and node.mailbox.lost:
         yield Text(f"{node.mailbox.lost} messages lost in a crash", "red")

@@ -81,7 +81,9 @@ def supervisor_tree(
     liveness: Liveness,
 ) -> SupervisorSpec:
     """The tree of `horarium up`; `liveness` is what its API says of the event loop."""
-    bootstrap = Bootstrap(r.database, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password)
+    bootstrap = Bootstrap(
+        r.database, r.redis, r.sender, admin_password=r.settings.admin_password, tell_password=tell_password
+    )
     services = partial(_services, r, supervisor, liveness)
     api = Api(
         lambda: make_app(services(), r.settings.cors_origins, r.tracing),
@@ -106,7 +108,7 @@ def supervisor_tree(
 
 def worker_tree(r: Resources, *, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     """The tree of `horarium worker`, which ends well when its worker has drained."""
-    gate = SchemaGate(r.database)
+    gate = SchemaGate(r.database, r.redis)
     return SupervisorSpec(
         "horarium",
         (
@@ -200,7 +202,9 @@ def _worker(r: Resources, *, inline: bool) -> ChildSpec:
     )
     worker = Worker(config, r.receiver, r.database, r.timeouts, r.workers, r.mailboxes, clock=r.clock)
     ends: dict[str, Any] = {} if inline else {"restart": "transient", "significant": True}
-    return _actor("worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0, **ends)
+    return _actor(
+        "worker", worker.run, drain=s.drain_seconds + 1.0, shutdown=3.0, start_timeout=BOOTSTRAP_SECONDS, **ends
+    )
 
 
 def _services(r: Resources, supervisor: Callable[[], Supervisor], liveness: Liveness) -> Services:

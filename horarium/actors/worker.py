@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import structlog
 
-from horarium.actors.patience import patiently
+from horarium.actors.patience import first_contact
 from horarium.errors import Unavailable
 from horarium.keyspace.workers import WorkerBeat
 from horarium.tasks.broker import taskiq_broker
@@ -108,7 +108,7 @@ class Worker:
         drain_seconds, leaves = self._config.drain_seconds, not self._config.inline
         listening = Listening(receiver, self._orders, drain_seconds=drain_seconds, leaves=leaves)
         try:
-            await patiently(context, self._broker.startup, "the broker's start")
+            await first_contact(context, self._broker.startup, "the broker's start")
             async with anyio.create_task_group() as group:
                 await group.start(self._heartbeat(worker_id, receiver, listening).keep, context.beat)
                 group.start_soon(_repeat, self._orders.heed, ORDERS_SECONDS)

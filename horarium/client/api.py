@@ -12,7 +12,7 @@ from horarium.client.errors import ApiError, NotLoggedIn, shaped
 from horarium.client.events import follow
 from horarium.client.login_file import LoginFile, StoredLogin
 from horarium.client.transport import CALL_SECONDS, open_transport
-from horarium.model.identity import TokenPair
+from horarium.model.logins import TokenPair
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping

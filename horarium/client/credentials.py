@@ -12,7 +12,7 @@ import anyio
 from horarium.client.errors import NotLoggedIn, shaped
 from horarium.client.login_file import StoredLogin
 from horarium.clock import utc_now
-from horarium.model.identity import TokenPair
+from horarium.model.logins import TokenPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,8 @@ These are all the exit codes there are; `exit_codes.EXIT_CODES` tells them to wh
 * 7: an import left something out (`horarium import`).
 * 10: something would change (`horarium apply --exit-code`).
 * 10 to 14: with `--wait`, the execution ended so (`OUTCOME_CODES`).
-* 130 and 143: Ctrl-C and SIGTERM, as a shell has them.
+* 1: the output cannot be written (`commands/stdout.py`), a full disk say.
+* 130, 141 and 143: Ctrl-C, an output whose reader has gone, and SIGTERM, as a shell has them.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from horarium.client.errors import ApiAway, NotLoggedIn
 from horarium.errors import ConfigurationError
 from horarium.files import open_private, replace_private
-from horarium.model.identity import TokenPair  # noqa: TC001 - pydantic reads annotations at run time
+from horarium.model.logins import TokenPair  # noqa: TC001 - pydantic reads annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

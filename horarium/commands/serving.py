@@ -6,8 +6,6 @@ code 2; a tree that gave up is exit code 1; an ordered stop is 0.
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,8 @@ import structlog
 import typer
 
 from horarium.commands.console import refusals
+from horarium.commands.stdout import OutputLost, give_up_stdout
+from horarium.first_process import step_down
 from horarium.host import calm_collector, open_more_files
 from horarium.logs import configure_logging
 from horarium.settings import load_settings
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
     """Read the settings, run the program, exit with its code."""
+    step_down()
     with refusals():
         settings = load_settings(**flags)
         configure_logging(settings.log_format, settings.log_level)
@@ -47,14 +48,9 @@ def serve(program: Callable[[Settings], Awaitable[int]], **flags: Any) -> None:
 
 @contextmanager
 def in_passing() -> Iterator[None]:
-    """Print what the work does not depend on: a stdout whose disk is full, or whose reader is gone, ends nothing.
-
-    Such a stdout is given up, or the interpreter would fail over what is left to write when it ends.
-    """
+    """Print what the work does not depend on: a stdout whose disk is full, or whose reader is gone, ends nothing."""
     try:
         yield
-    except OSError as error:
+    except OutputLost as error:
         log.warning("stdout.given_up", error=str(error))
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        give_up_stdout()

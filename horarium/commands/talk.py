@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import anyio
 import typer
 
-from horarium.model.identity import Role
+from horarium.model.logins import Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

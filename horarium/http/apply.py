@@ -81,7 +81,7 @@ async def _warnings(plan: Plan, advisor: Advisor) -> list[AppliedWarning]:
 ROUTES = (
     Route(
         "POST", "/api/v1/task-configs/apply", apply_configs, "Make configs as they are declared", "operator",
-        ConfigsApplied, body=ApplyRequest, body_limit=BODY_LIMIT_BYTES, body_seconds=BODY_SECONDS,
+        ConfigsApplied, dry_role="viewer", body=ApplyRequest, body_limit=BODY_LIMIT_BYTES, body_seconds=BODY_SECONDS,
     ),
     Route("GET", SCHEMA_PATH, manifest_schema_document, "The JSON Schema of horarium.yaml", None, dict[str, Any]),
 )  # fmt: skip

@@ -131,7 +131,8 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
 
 def _description(route: Route) -> str:
     text = inspect.cleandoc(route.handler.__doc__ or route.summary)
-    return f"{text}\n\nRole: {route.role} or above." if route.role else text
+    dry = f" For a dry run: {route.dry_role} or above." if route.dry_role else ""
+    return f"{text}\n\nRole: {route.role} or above.{dry}" if route.role else text
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

@@ -157,7 +157,8 @@ class Route:
     A body has `body_limit` bytes at most, and arrives within `body_seconds`. What follows is for the document: which
     fields of the head a call `reads` and its answer `gives`; what may stand against a change (409), None where nothing
     can; other `problems`; and whether a call without a role takes a token from elsewhere than this machine. `own_page`:
-    it answers the pages that are served here alone, which is asked before anything is read.
+    it answers the pages that are served here alone, which is asked before anything is read. `dry_role` is what suffices
+    where the body asks for a `dry_run`.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -179,6 +180,7 @@ class Route:
     media_type: str = "application/json"
     token_elsewhere: bool = False
     own_page: bool = False
+    dry_role: Role | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check, read, handle, answer."""
@@ -187,6 +189,8 @@ class Route:
             check_own_page(request)
         caller = await self._authenticated(request, services)
         call = Call(request, services, caller, read_query(request, self.query), await self._body(request))
+        if caller is not None and self.dry_role is not None and not call.body.dry_run:
+            _check_role(caller, self.role)
         reply = await self.handler(call)
         if isinstance(reply, web.StreamResponse):
             return reply
@@ -204,8 +208,7 @@ class Route:
             return None
         caller = await services.authenticator.authenticate(request.headers.get("Authorization"))
         request[CALLER] = f"{caller.kind}:{caller.id}"
-        if RANK[caller.role] < RANK[self.role]:
-            raise Forbidden(f"this call needs the role {self.role}, yours is {caller.role}")
+        _check_role(caller, self.dry_role or self.role)
         return caller
 
     async def _body(self, request: web.Request) -> BaseModel | None:
@@ -213,6 +216,11 @@ class Route:
             return None
         limit = OPEN_BODY_LIMIT_BYTES if self.role is None else self.body_limit
         return await read_body(request, self.body, required=self.body_required, limit=limit, seconds=self.body_seconds)
+
+
+def _check_role(caller: Caller, role: Role | None) -> None:
+    if role is not None and RANK[caller.role] < RANK[role]:
+        raise Forbidden(f"this call needs the role {role}, yours is {caller.role}")
 
 
 @cache

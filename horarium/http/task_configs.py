@@ -303,7 +303,7 @@ ROUTES = (
     ),
     Route(
         "POST", f"{ONE}/backfill", backfill_config, "Run ticks of the past that did not run", "operator", Backfill,
-        status=202, body=BackfillRequest,
+        dry_role="viewer", status=202, body=BackfillRequest,
     ),
     Route("GET", f"{ONE}/history", list_history, "Recent events", "viewer", Page[HistoryEvent], query=HistoryQuery),
     Route(

@@ -45,13 +45,12 @@ if TYPE_CHECKING:
         NewApiKey,
         PasswordChange,
         Refresh,
-        Role,
-        TokenPair,
         User,
         UserCreate,
         UserPatch,
     )
     from horarium.model.limits import Limit, LimitPut
+    from horarium.model.logins import Role, TokenPair
     from horarium.model.notifications import (
         Notification,
         NotificationRule,
@@ -197,8 +196,6 @@ MODULES = {
         "NewApiKey",
         "PasswordChange",
         "Refresh",
-        "Role",
-        "TokenPair",
         "User",
         "UserCreate",
         "UserPatch",
@@ -207,6 +204,7 @@ MODULES = {
         "Limit",
         "LimitPut",
     ),
+    "logins": ("Role", "TokenPair"),
     "notifications": (
         "Notification",
         "NotificationRule",

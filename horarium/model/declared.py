@@ -31,7 +31,7 @@ class ApplyRequest(Request):
     """Configs as they are to be, by name; what is left out of one has its default.
 
     `prune` removes the configs that are not named here: of those that `source` has declared, or without a source of
-    those that none has. `dry_run` does everything but keep it.
+    those that none has. `dry_run` says what would change, and changes nothing.
     """
 
     configs: Annotated[list[TaskConfigCreate], Field(max_length=MOST_CONFIGS)]

@@ -1,4 +1,4 @@
-"""Users, their logins, keys for machines, and the audit log."""
+"""Users, keys for machines, and the audit log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from horarium.identity.password_rules import MIN_CHARS
 from horarium.model.fields import Answer, Instant, Name, Patch, Request
+from horarium.model.logins import Role  # noqa: TC001 - as above
 
 __all__ = [
     "ApiKey",
@@ -18,14 +19,11 @@ __all__ = [
     "NewApiKey",
     "PasswordChange",
     "Refresh",
-    "Role",
-    "TokenPair",
     "User",
     "UserCreate",
     "UserPatch",
 ]
 
-Role = Literal["admin", "operator", "viewer"]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1000), Field(repr=False)]
 NewPassword = Annotated[str, StringConstraints(max_length=1000), Field(json_schema_extra={"minLength": MIN_CHARS})]
@@ -46,15 +44,6 @@ class Refresh(Request):
     """A refresh token, to be changed for a new pair."""
 
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(repr=False)]
-
-
-class TokenPair(Answer):
-    """What a login or a refresh gives; `expires_at` is the access token's."""
-
-    access_token: Annotated[str, Field(repr=False)]
-    refresh_token: Annotated[str, Field(repr=False)]
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the name of a scheme (RFC 6750)
-    expires_at: datetime
 
 
 class User(Answer):

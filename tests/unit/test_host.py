@@ -51,7 +51,7 @@ async def test_a_blocked_loop_is_logged_while_it_is_blocked_and_kept_among_the_r
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hook = Hook()
-    monkeypatch.setattr(host_module, "log_event", lambda _log, event: hook(event))
+    monkeypatch.setattr(host_module, "log_event", lambda _log, event, **_: hook(event))
     stalls = StallMonitor(time.monotonic, threshold=0.1, interval=0.01)
     host = Host(SupervisorSpec("root", (ChildSpec("idle", serve),)), stalls)
 

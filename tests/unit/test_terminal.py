@@ -83,6 +83,12 @@ def test_messages_that_got_lost_are_told_of_below_their_actor() -> None:
     assert shown[2:] == ["    3 messages dropped (drop_oldest)", "    2 messages lost in a crash"]
 
 
+def test_a_bell_that_is_rung_while_it_rings_has_lost_nothing() -> None:
+    bell = mailbox(capacity=1, overflow="drop_newest", dropped=6)
+
+    assert len(drawn(node("dispatcher", mailbox=bell)).splitlines()) == 2
+
+
 @pytest.mark.parametrize("width", [20, 40, 60])
 def test_a_narrow_terminal_cuts_lines_and_wraps_none(width: int) -> None:
     whole, shown = drawn(TREE, 200).splitlines(), drawn(TREE, width).splitlines()

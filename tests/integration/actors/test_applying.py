@@ -269,6 +269,15 @@ async def test_a_dry_run_answers_the_same_and_changes_nothing(rig: Rig) -> None:
     assert done(looked) == done(await apply(rig, *changes, prune=True))
 
 
+async def test_a_dry_run_neither_waits_for_a_config_that_is_held_nor_holds_it(rig: Rig) -> None:
+    await apply(rig, declared("held"))
+    async with rig.database.transaction() as connection:
+        await connection.execute("SELECT 1 FROM task_configs FOR UPDATE")
+        looked = await apply(rig, declared("held", priority=1), dry_run=True)
+
+    assert done(looked)[1] == ["held"]
+
+
 async def test_an_operator_declares_nothing_that_is_an_admins_to_say(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await apply(rig, declared("a"), by=Author("user", None, "an admin", is_admin=True))
     monkeypatch.setattr(rig.applying._rules, "permit", _refuse)

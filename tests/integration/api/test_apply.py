@@ -102,7 +102,7 @@ async def test_what_is_misshapen_is_refused_and_the_field_named(house: House, bo
 
 
 @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("operator", 200)])
-async def test_it_takes_an_operator(house: House, role: str, status: int) -> None:
+async def test_to_make_anything_takes_an_operator(house: House, role: str, status: int) -> None:
     answer = await house.call("POST", APPLY, {"configs": []}, token=await house.token(role))
 
     assert answer.status == status

@@ -48,7 +48,7 @@ LOWEST: dict[str, str | None] = {
     f"GET {BASE}": "viewer",
     f"POST {BASE}": "operator",
     f"GET {BASE}/names": "viewer",
-    f"POST {BASE}/apply": "operator",
+    f"POST {BASE}/apply": "viewer",
     f"GET {BASE}/{{config_id}}": "viewer",
     f"PATCH {BASE}/{{config_id}}": "operator",
     f"DELETE {BASE}/{{config_id}}": "operator",
@@ -58,7 +58,7 @@ LOWEST: dict[str, str | None] = {
     f"POST {BASE}/{{config_id}}/resume": "operator",
     f"POST {BASE}/{{config_id}}/reload": "operator",
     f"POST {BASE}/{{config_id}}/run": "operator",
-    f"POST {BASE}/{{config_id}}/backfill": "operator",
+    f"POST {BASE}/{{config_id}}/backfill": "viewer",
     f"GET {BASE}/{{config_id}}/next-runs": "viewer",
     f"GET {BASE}/{{config_id}}/history": "viewer",
     f"GET {BASE}/{{config_id}}/calendar": "viewer",
@@ -201,6 +201,23 @@ async def test_a_disabled_user_is_refused_at_once(house: House) -> None:
     await house.sql("UPDATE users SET is_active = false WHERE id = $1", user)
 
     assert (await house.call("GET", "/api/v1/auth/me", token=token)).status == 401
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{BASE}/apply", {"configs": []}),
+        (f"{BASE}/999999999/backfill", {"start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"}),
+    ],
+    ids=["apply", "backfill"],
+)
+async def test_a_viewer_may_ask_what_would_change_and_change_nothing(
+    house: House, path: str, body: dict[str, object], dry_run: bool
+) -> None:
+    answer = await house.call("POST", path, body | {"dry_run": dry_run}, token=await house.token("viewer"))
+
+    assert verdict(answer) == ("let in" if dry_run else "forbidden"), answer
 
 
 async def test_a_role_does_not_see_that_a_thing_is_missing_before_it_may_touch_it(house: House) -> None:

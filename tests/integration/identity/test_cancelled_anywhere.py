@@ -276,7 +276,8 @@ class Boots:
         await redis_is_sound(self.broker.connection_pool)
 
     async def step(self) -> None:
-        await Bootstrap(self.house.database, self.broker, admin_password=None, tell_password=self.told.append).step()
+        database, redis, told = self.house.database, self.house.redis, self.told.append
+        await Bootstrap(database, redis, self.broker, admin_password=None, tell_password=told).step()
 
     async def then(self) -> None:
         await self.step()

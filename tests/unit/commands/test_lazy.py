@@ -12,7 +12,7 @@ import typer.main
 from horarium.cli import COMMANDS, app
 from tests.support.processes import environment
 
-SERVERS = {"aio_pika", "asyncpg", "horarium.resources", "horarium.tree", "redis", "taskiq"}
+SERVERS = {"aio_pika", "asyncpg", "horarium.model.identity", "horarium.resources", "horarium.tree", "redis", "taskiq"}
 HEAVY = SERVERS | {"aiohttp", "pydantic"}
 PROGRAM = """
 import atexit, sys
