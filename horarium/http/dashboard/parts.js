@@ -132,8 +132,13 @@ export function pager(page, noun, cursors, size, anew, words) {
 // The buttons that turn the pages of a list by its cursors; none where there is one page.
 function turning(cursors, page, anew, [back, on]) {
   if (cursors.length === 1 && page.next_cursor === null) return null;
+  const turnOn = () => {
+    if (cursors.at(-1) === page.next_cursor) return; // pressed again before the page is there that was asked for
+    cursors.push(page.next_cursor);
+    anew(true);
+  };
   return [
     h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, back),
-    h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, on),
+    h("button", { disabled: page.next_cursor === null, on: { click: turnOn } }, on),
   ];
 }

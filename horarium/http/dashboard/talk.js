@@ -30,10 +30,14 @@ export function complain(error) {
   toast(error.message, "bad", error);
 }
 
-// Only once at a time: what is pressed again before it is done is the same press.
-export function once(action) {
-  let doing = null;
-  return (...given) => (doing ??= action(...given).finally(() => { doing = null; }));
+// Only once at a time: what is pressed again before it is done is the same press. `nameOf(...given)` tells apart what is not.
+export function once(action, nameOf = () => "") {
+  const doing = new Map();
+  return (...given) => {
+    const name = nameOf(...given);
+    if (!doing.has(name)) doing.set(name, action(...given).finally(() => doing.delete(name)));
+    return doing.get(name);
+  };
 }
 
 // Do it, and say so or why not; whether it was done.

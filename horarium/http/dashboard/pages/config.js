@@ -41,7 +41,7 @@ export function configPage({ id }) {
   const act = once(async (name, done) => {
     await attempt(() => post(`${path}/${name}`), done);
     refresh();
-  });
+  }, (name) => name);
   const runNow = once(() => attempt(async () => {
     const made = await post(`${path}/run`);
     if (!isLeft) go(`/executions/${made.task_id}`);

@@ -76,7 +76,7 @@ export function notificationsPage({ query }) {
     act: () => call("DELETE", `/notification-rules/${rule.id}`),
   }).then((done) => { if (done) { rules.refresh(); messages.anew(); } });
 
-  const again = once((message) => attempt(() => post(`/notifications/${message.id}/retry`), "It is sent again").then(() => messages.refresh()));
+  const again = once((message) => attempt(() => post(`/notifications/${message.id}/retry`), "It is sent again").then(() => messages.refresh()), (message) => message.id);
 
   function ruleRow(rule) {
     const about = [...rule.config_ids.map((id) => names.get(id) ?? `config ${id}`), ...rule.tags.map((tag) => `#${tag}`)];

@@ -1,0 +1,119 @@
+"""The dashboard under somebody's hands: what is pressed, typed and chosen, and what is drawn and heard in between."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import NEEDS_BROWSER
+from tests.support.dashboard import a_config, a_user, named, visiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator, Page, Route
+
+    from tests.support.browser import Visit
+    from tests.support.processes import Client, Running
+
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+
+EARLIER = "00000000-0000-7000-8000-000000000000"
+DAILY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 4 * * *"}}
+CHOSEN_BEFORE_IT_IS_TOLD = """async (select, [path, value]) => {
+    select.value = value;
+    (await import(path)).update();
+    await new Promise(requestAnimationFrame);
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+NO_FRAMES = """() => {
+    const ask = window.requestAnimationFrame.bind(window);
+    const held = [];
+    window.requestAnimationFrame = (draw) => held.push(draw);
+    window.drawAgain = () => { window.requestAnimationFrame = ask; held.forEach(ask); };
+}"""
+HAS_READ = "async path => (await import(path)).oldestRead() !== null"
+
+
+@pytest.fixture(scope="module")
+def admin(house: Running) -> Client:
+    """The API, for what somebody does elsewhere."""
+    return house.client()
+
+
+@pytest.fixture(scope="module")
+def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
+    """The page of an admin who has logged in."""
+    with visiting(chromium, house, a_user(admin, "admin")) as made:
+        yield made
+
+
+@pytest.fixture
+def visit(known: Visit) -> Iterator[Visit]:
+    """The same, loaded anew at what happens now; a test must leave nothing on its console."""
+    known.to("/")
+    known.is_drawn()
+    yield known
+    known.page.unroute_all()
+    known.was_quiet()
+
+
+def holding(page: Page, pattern: str | re.Pattern[str]) -> list[Route]:
+    """The requests of this kind, from now on, which go nowhere by themselves."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(pattern, hold)
+    return held
+
+
+def pressed(button: Locator) -> None:
+    """The mouse is down on it, and not up yet."""
+    button.hover()
+    button.page.mouse.down()
+
+
+# Pressed twice
+
+
+def test_older_that_is_pressed_twice_leads_one_page_on(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("of long ago"), **DAILY, overlap="allow_all")
+    span = {"start": "2026-03-01T00:00:00Z", "end": "2026-05-01T00:00:00Z", "overlap": "allow_all"}
+    assert admin.post(f"/task-configs/{config}/backfill", span) == {"created": 61, "skipped": 0}
+    visit.to(f"/executions?config_id={config}")
+    older = page.get_by_role("button", name="Older")
+    expect(older).to_be_enabled()
+
+    older.dblclick()
+
+    expect(page.get_by_text(re.compile("^51.61 of 61 executions"))).to_be_visible()
+    page.get_by_role("button", name="Newer").click()
+    expect(page.get_by_text(re.compile("^1.50 of 61 executions"))).to_be_visible()
+
+
+def test_two_messages_that_are_sent_again_at_once_are_both_sent(visit: Visit) -> None:
+    page = visit.page
+    messages = [a_message(1, "the first"), a_message(2, "the second")]
+    listed = {"items": messages, "next_cursor": None, "total": 2}
+    page.route(re.compile(r"/api/v1/notifications\?"), lambda route: route.fulfill(json=listed))
+    sent = holding(page, "**/api/v1/notifications/*/retry")
+    page.get_by_role("link", name="Notifications").click()
+
+    with page.expect_request("**/notifications/1/retry"):
+        page.get_by_role("button", name=re.compile("Send again what .* of the first")).dblclick()
+    with page.expect_request("**/notifications/2/retry"):
+        page.get_by_role("button", name=re.compile("Send again what .* of the second")).click()
+
+    assert len(sent) == 2
+
+
+def a_message(number: int, config: str) -> dict[str, object]:
+    """One that has not arrived."""
+    about = {"id": number, "event": "failed", "config_id": number, "config_name": config, "task_id": None}
+    went = {"status": "failed", "attempts": 9, "last_error": "answered 500", "next_try_at": None}
+    return about | went | {"rule_id": 1, "rule_name": "night", "created_at": "2026-03-10T04:00:00Z"}
