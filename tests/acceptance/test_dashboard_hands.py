@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from horarium.http.site import FOLDER
 from tests.support.browser import NEEDS_BROWSER
-from tests.support.dashboard import a_config, a_user, named, visiting
+from tests.support.dashboard import a_config, a_run, a_user, named, visiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,64 @@ def pressed(button: Locator) -> None:
     """The mouse is down on it, and not up yet."""
     button.hover()
     button.page.mouse.down()
+
+
+# A drawing in between
+
+
+def test_what_has_the_focus_keeps_it_when_what_stood_before_it_goes(visit: Visit) -> None:
+    focused = visit.page.evaluate(
+        """async (path) => {
+            const { h, render } = await import(path);
+            const list = document.body.appendChild(document.createElement("div"));
+            const draw = (...names) => render(list, names.map((name) => h("button", { key: name }, name)));
+            draw("first", "second", "third");
+            list.lastChild.focus();
+            draw("second", "third", "fourth");
+            return document.activeElement.textContent;
+        }""",
+        f"{FOLDER}/dom.js",
+    )
+
+    assert focused == "third"
+
+
+def test_a_button_whose_meaning_goes_while_it_is_pressed_does_nothing_else(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("stopped meanwhile"), **DAILY)
+    visit.to(f"/configs/{config}")
+    pressed(page.get_by_role("button", name="Pause …"))
+    admin.post(f"/task-configs/{config}/stop")
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+
+    page.mouse.up()
+    page.get_by_role("button", name="Reload").click()
+
+    expect(page.get_by_text("Indexed anew").first).to_be_visible()
+    assert admin.get(f"/task-configs/{config}")["status"] == "inactive"
+
+
+def test_a_mark_that_is_pressed_stays_that_one_when_there_is_another_before_it(visit: Visit, admin: Client) -> None:
+    page, task = visit.page, a_run(admin, named("marked"))
+    mark = page.locator(f".mark[data-mark^='{task}'][data-status=success]")
+    expect(mark).to_be_visible()
+    pressed(mark)
+    page.route("**/overview", lambda route: with_a_mark_before(route, task))
+    a_run(admin, named("run beside it"))
+    expect(page.locator(f".mark[data-mark='{EARLIER} 1']")).to_be_attached()
+
+    page.mouse.up()
+
+    expect(page).to_have_url(f"{visit.url}/executions/{task}")
+
+
+def with_a_mark_before(route: Route, task: str) -> None:
+    """The overview, with one more mark in the lane of this execution, a quarter of an hour before it."""
+    answer = route.fetch()
+    overview = answer.json()
+    (marks,) = [lane["marks"] for lane in overview["lanes"] if task in str(lane["marks"])]
+    before = datetime.fromisoformat(marks[0]["at"]) - timedelta(minutes=15)
+    marks.insert(0, marks[0] | {"at": before.isoformat(), "task_id": EARLIER})
+    route.fulfill(response=answer, json=overview)
 
 
 # Pressed twice

@@ -27,11 +27,22 @@ export function render(container, ...nodes) {
 
 function reconcile(parent, before, after, svg) {
   if (before === after) return;
+  match(before, after, svg);
+  const staying = new Set(after.map((each) => each.node));
+  for (const old of before) if (!staying.has(old.node) && old.node.parentNode === parent) old.node.remove();
+  let place = parent.firstChild;
+  for (const { node } of after) {
+    if (node === place) place = place.nextSibling;
+    else parent.insertBefore(node, place); // which takes the focus and a selection from it: what goes has gone before
+  }
+}
+
+// Each that is wanted becomes what it was before, or is made.
+function match(before, after, svg) {
   const keyed = new Map();
   const others = [];
   for (const old of before) (old.key === undefined ? others.push(old) : keyed.set(old.key, old));
   let next = 0;
-  let place = parent.firstChild;
   for (const wanted of after) {
     let old = null;
     if (wanted.key !== undefined) {
@@ -41,11 +52,7 @@ function reconcile(parent, before, after, svg) {
     } else if (others[next]?.tag === wanted.tag) old = others[next++];
     if (old) patch(old, wanted, svg);
     else create(wanted, svg);
-    if (wanted.node === place) place = place.nextSibling;
-    else parent.insertBefore(wanted.node, place);
   }
-  const staying = new Set(after.map((each) => each.node));
-  for (const old of before) if (!staying.has(old.node) && old.node.parentNode === parent) old.node.remove();
 }
 
 function create(wanted, svg) {

@@ -64,7 +64,7 @@ export function skeleton(rows = 6) {
 }
 
 export function problem(error, retry) {
-  return h("div", { class: "notice notice-bad", role: "alert" },
+  return h("div", { key: "problem", class: "notice notice-bad", role: "alert" },
     h("p", {}, h("strong", {}, "This could not be loaded. "), error.message),
     fieldErrors(error), retry && h("button", { on: { click: retry } }, "Try again"));
 }

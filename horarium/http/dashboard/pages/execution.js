@@ -57,8 +57,8 @@ export function executionPage({ id }) {
     const { data } = execution;
     if (!data || !may("operator")) return null;
     return h("div", { class: "buttons" },
-      !FINAL.has(data.status) && h("button", { class: "danger", disabled: data.cancel_requested_at !== null, on: { click: cancel } }, data.cancel_requested_at ? "Being cancelled …" : "Cancel …"),
-      FINAL.has(data.status) && data.status !== "success" && h("button", { class: "main", on: { click: retry } }, "Retry …"));
+      !FINAL.has(data.status) && h("button", { key: "cancel", class: "danger", disabled: data.cancel_requested_at !== null, on: { click: cancel } }, data.cancel_requested_at ? "Being cancelled …" : "Cancel …"),
+      FINAL.has(data.status) && data.status !== "success" && h("button", { key: "retry", class: "main", on: { click: retry } }, "Retry …"));
   }
 
   function view(data) {

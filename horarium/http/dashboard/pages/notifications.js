@@ -80,7 +80,7 @@ export function notificationsPage({ query }) {
 
   function ruleRow(rule) {
     const about = [...rule.config_ids.map((id) => names.get(id) ?? `config ${id}`), ...rule.tags.map((tag) => `#${tag}`)];
-    const button = (word, label, act, disabled = false) => h("button", { class: "small", "aria-label": `${label} ${rule.name}`, disabled, on: { click: () => act(rule) } }, word);
+    const button = (word, label, act, disabled = false) => h("button", { key: label, class: "small", "aria-label": `${label} ${rule.name}`, disabled, on: { click: () => act(rule) } }, word);
     return h("tr", { key: rule.id },
       h("th", { scope: "row" }, rule.name, !rule.enabled && h("span", { class: "beside" }, "disabled"),
         h("span", { class: "under" }, rule.webhook ? rule.webhook.url : rule.email.to.join(", "))),
