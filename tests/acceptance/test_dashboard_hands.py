@@ -83,6 +83,18 @@ def pressed(button: Locator) -> None:
 # A drawing in between
 
 
+def test_a_choice_is_kept_though_the_page_is_drawn_before_it_hears_of_it(visit: Visit) -> None:
+    """There are browsers that tell of it only when the menu has gone."""
+    visit.to("/executions")
+    outcome = visit.page.get_by_label("Outcome")
+    outcome.focus()
+
+    outcome.evaluate(CHOSEN_BEFORE_IT_IS_TOLD, [f"{FOLDER}/view.js", "failed"])
+
+    expect(visit.page).to_have_url(f"{visit.url}/executions?status=failed")
+    expect(outcome).to_have_value("failed")
+
+
 def test_what_has_the_focus_keeps_it_when_what_stood_before_it_goes(visit: Visit) -> None:
     focused = visit.page.evaluate(
         """async (path) => {

@@ -5,8 +5,9 @@
 // way in from a string to markup. A node that is the very same object as last time is not looked into.
 
 const SVG = "http://www.w3.org/2000/svg";
-// Set at each drawing, since a person changes them too. Not `open`: a browser tells of that only after the next drawing, maybe.
-const AS_PROPERTY = new Set(["value", "checked", "selected", "disabled"]);
+// Set at each drawing, since a person changes them too; but not where the person is just now, for a browser may tell of a choice
+// after the next drawing only. Nor `open`, for the same reason.
+const AS_PROPERTY = new Set(["value", "checked", "disabled"]);
 
 export function h(tag, properties, ...children) {
   const { key, ...rest } = properties ?? {};
@@ -82,7 +83,7 @@ function patch(old, wanted, svg) {
 function apply(node, before, after) {
   for (const name of Object.keys(before)) if (!(name in after)) set(node, name, undefined, before[name]);
   for (const [name, value] of Object.entries(after)) {
-    if (value !== before[name] || AS_PROPERTY.has(name)) set(node, name, value, before[name]);
+    if (value !== before[name] || (AS_PROPERTY.has(name) && node !== document.activeElement)) set(node, name, value, before[name]);
   }
 }
 

@@ -91,7 +91,7 @@ export function field(label, control, note) {
 
 export function choice(label, options, value, changed) {
   return field(label, h("select", { value, on: { change: (event) => changed(event.target.value) } },
-    options.map(([key, word]) => h("option", { value: key, selected: key === value }, word))));
+    options.map(([key, word]) => h("option", { key, value: key }, word))));
 }
 
 // How much of something is taken, from 0 to 1; the numbers stand beside it.
