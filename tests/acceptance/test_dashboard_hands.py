@@ -112,6 +112,19 @@ def test_what_has_the_focus_keeps_it_when_what_stood_before_it_goes(visit: Visit
     assert focused == "third"
 
 
+def test_the_page_that_is_shown_can_be_opened_again(visit: Visit) -> None:
+    """Even where the second one has read all it shows before anything is drawn."""
+    page = visit.page
+    expect(page.locator(".timeline .lanes")).to_be_visible()
+    page.evaluate(NO_FRAMES)
+    page.get_by_role("link", name="Now", exact=True).click()
+    page.wait_for_function(HAS_READ, arg=f"{FOLDER}/load.js", polling=50)
+
+    page.evaluate("drawAgain()")
+
+    expect(page.locator(".timeline .lanes")).to_be_visible()
+
+
 def test_a_button_whose_meaning_goes_while_it_is_pressed_does_nothing_else(visit: Visit, admin: Client) -> None:
     page, config = visit.page, a_config(admin, named("stopped meanwhile"), **DAILY)
     visit.to(f"/configs/{config}")

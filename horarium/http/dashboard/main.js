@@ -45,6 +45,7 @@ const AT_HAND = 4; // destinations that a phone shows at once, the most wanted f
 const phone = matchMedia("(max-width: 52rem)"); // as in shell.css
 
 let page = null;
+let visits = 0; // each page is drawn into nodes of its own, also where one like it was drawn before
 let resuming = true;
 let unreachable = null; // why there is no telling yet whether there is a session
 
@@ -63,6 +64,7 @@ function lazily(load, name, role = "viewer") {
 async function arrived(make, parameters) {
   page?.close?.();
   page = null;
+  visits += 1;
   closeDialogs(); // they asked about what was shown
   if (session.user === null && make !== loginPage) {
     if (!resuming) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
@@ -144,7 +146,7 @@ function view() {
       h("div", { class: "account" }, connection(), session.user && account())),
     h("div", { key: "stage", class: `stage ${(live.state === "lost" && !resuming) || stale() ? "stale" : ""}` },
       banner(),
-      h("main", { id: "main" },
+      h("main", { key: visits, id: "main" },
         h("div", { class: "page-head" }, h("h1", { id: "page-title", tabindex: "-1" }, page?.heading?.() ?? page?.title ?? "Horarium"), page?.actions?.()),
         page ? page.view() : unreachable ? null : bone())),
   ];
