@@ -202,3 +202,87 @@ def a_message(number: int, config: str) -> dict[str, object]:
     about = {"id": number, "event": "failed", "config_id": number, "config_name": config, "task_id": None}
     went = {"status": "failed", "attempts": 9, "last_error": "answered 500", "next_try_at": None}
     return about | went | {"rule_id": 1, "rule_name": "night", "created_at": "2026-03-10T04:00:00Z"}
+
+
+# Questions
+
+
+def test_an_escape_asks_before_it_throws_away_what_was_typed(visit: Visit, admin: Client) -> None:
+    page, typed = visit.page, '{"message": "a lot of it"}'
+    visit.to(f"/configs/{a_config(admin, named('run with much'))}")
+    page.get_by_role("button", name="Run with …").click()
+    page.get_by_label("Parameters").fill(typed)
+
+    page.keyboard.press("Escape")
+
+    question = page.get_by_role("dialog", name="Throw away what you have typed?")
+    expect(question).to_be_visible()
+    question.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Parameters")).to_be_focused()
+    expect(page.get_by_label("Parameters")).to_have_value(typed)
+    page.keyboard.press("Escape")
+    question.get_by_role("button", name="Throw away").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_many_escapes_throw_nothing_away_either(visit: Visit, admin: Client) -> None:
+    """A browser lets a page keep a dialog open over the first of them only."""
+    page, typed = visit.page, '{"message": "a lot of it"}'
+    visit.to(f"/configs/{a_config(admin, named('run with as much'))}")
+    page.get_by_role("button", name="Run with …").click()
+    page.get_by_label("Parameters").fill(typed)
+    question = page.get_by_role("dialog", name="Throw away what you have typed?")
+
+    page.keyboard.press("Escape")
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+
+    expect(page.get_by_label("Parameters")).to_have_value(typed)
+
+
+def test_an_escape_from_a_question_in_which_nothing_was_typed_is_no(visit: Visit, admin: Client) -> None:
+    page = visit.page
+    visit.to(f"/configs/{a_config(admin, named('not run'))}")
+    page.get_by_role("button", name="Run with …").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Run with …")).to_be_focused()
+
+
+def test_a_key_is_told_though_somebody_escapes_while_it_is_made(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("link", name="Users & keys").click()
+    page.get_by_role("button", name="New key …").click()
+    page.get_by_label("Name").fill(named("made slowly"))
+    held = holding(page, "**/api-keys")
+    with page.expect_request("**/api-keys"):
+        page.get_by_role("button", name="Create").click()
+
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    held[0].continue_()
+
+    expect(page.get_by_role("dialog").get_by_text(re.compile("^hk_"))).to_be_visible()
+    page.get_by_role("button", name="I have it").click()
+
+
+def test_who_confirms_by_the_keyboard_can_do_so_again_when_it_was_refused(visit: Visit, admin: Client) -> None:
+    page = visit.page
+    visit.to(f"/configs/{a_config(admin, named('refused'))}")
+    page.get_by_role("button", name="Run with …").click()
+    page.get_by_label("Parameters").fill('{"nonsense": 1}')
+    run = page.get_by_role("dialog").get_by_role("button", name="Run")
+
+    run.press("Enter")
+
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+    expect(run).to_be_focused()
+    visit.was_quiet(provokes="422")
