@@ -286,3 +286,26 @@ def test_who_confirms_by_the_keyboard_can_do_so_again_when_it_was_refused(visit:
     expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
     expect(run).to_be_focused()
     visit.was_quiet(provokes="422")
+
+
+# Dates and times
+
+
+def test_an_end_without_its_time_is_not_taken_for_none(visit: Visit) -> None:
+    page = visit.page
+    visit.to("/configs/new")
+    page.get_by_label("Name").fill(named("ends some day"))
+    page.get_by_label("Task").select_option("echo")
+    page.get_by_label("message").fill("hello")
+    page.get_by_label("By hand").check()
+    page.locator(".more > summary").click()
+    page.get_by_label("Ends").focus()
+    page.keyboard.type("03042027")
+
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.locator("#field-end_at-fault")).to_have_text("is not complete")
+    expect(page.get_by_label("Ends")).to_be_focused()
+    page.get_by_label("Ends").fill("2027-04-03T10:00")
+    page.get_by_role("button", name="Create").click()
+    expect(page).to_have_url(re.compile(r"/configs/\d+$"))

@@ -60,8 +60,9 @@ function editor({ id, from }) {
     event.preventDefault();
     if (busy) return;
     trouble = null;
-    if (editing.parameters.faults.length) {
-      focusOnFault();
+    const incomplete = unfinished(event.target);
+    if (incomplete.length || editing.parameters.faults.length) {
+      show(incomplete);
       return;
     }
     busy = true;
@@ -92,8 +93,13 @@ function editor({ id, from }) {
 
   function refused(error) {
     trouble = error;
-    editing.form.faults = error.code === "duplicate_name" ? [{ loc: ["name"], msg: error.message }] : error.errors ?? [];
+    show(error.code === "duplicate_name" ? [{ loc: ["name"], msg: error.message }] : error.errors ?? []);
+  }
+
+  function show(faults) {
+    editing.form.faults = faults;
     isOpen ||= IN_MORE.some((name) => editing.form.at(name).length);
+    update();
     focusOnFault();
   }
 
@@ -147,6 +153,11 @@ function editor({ id, from }) {
     view: () => loaded(source, view, 10),
     close,
   };
+}
+
+// Dates and times of which a part is missing, such as the time: a browser has them as empty.
+function unfinished(form) {
+  return [...form.elements].filter((each) => each.validity.badInput).map(({ name }) => ({ loc: [name], msg: "is not complete" }));
 }
 
 function what(editing) {
