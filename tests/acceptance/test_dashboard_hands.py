@@ -309,3 +309,28 @@ def test_an_end_without_its_time_is_not_taken_for_none(visit: Visit) -> None:
     page.get_by_label("Ends").fill("2027-04-03T10:00")
     page.get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile(r"/configs/\d+$"))
+
+
+# Connections
+
+
+def test_a_browser_that_shows_more_pages_than_it_has_connections_reads_all_of_them(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    """Those that are told nothing say so, and are told as soon as there is room."""
+    with visiting(chromium, house, a_user(admin, "viewer"), "/workers") as visit:
+        first = [a_tab(visit, "Live") for _ in range(3)]
+        last = [a_tab(visit, "Read now and then") for _ in range(3)][-1]
+
+        expect(last.get_by_role("row", name=re.compile("^core"))).to_be_visible()
+        expect(last.locator(".banner")).to_contain_text("This page is not told what happens")
+        assert [page.close() for page in first] == [None] * 3
+        expect(last.get_by_text("Live", exact=True)).to_be_visible()
+        expect(last.locator(".banner")).to_have_count(0)
+
+
+def a_tab(visit: Visit, state: str) -> Page:
+    page = visit.page.context.new_page()
+    page.goto(f"{visit.url}/tree")
+    expect(page.locator(".connection")).to_have_text(state)
+    return page

@@ -177,6 +177,7 @@ function connection() {
     live: ["live", "Live"],
     connecting: ["connecting", "Connecting"],
     away: ["away", "Events paused"],
+    crowded: ["away", "Read now and then"],
     lost: ["lost", "Reconnecting"],
   }[live.state];
   return h("p", { class: "connection", "data-state": state, title: `Last heard from Horarium: ${moment(live.heardAt)}` }, h("span", { class: "lamp", "aria-hidden": "true" }), word);
@@ -189,6 +190,7 @@ function banner() {
   if (live.state === "lost") return said("Connection lost. ", asOf(Math.max(live.heardAt, oldestRead() ?? 0)), " Reconnecting …");
   if (unread) return said("Horarium cannot read this now. ", asOf(unread.readAt), ` It says: ${unread.problem.message}. It is asked again every few seconds.`);
   if (live.state === "away") return said("Nothing is told as it happens ", "(Redis is away). What you see is read anew every few seconds.");
+  if (live.state === "crowded") return said("This page is not told what happens: ", "other pages of Horarium are, and a browser has few connections for all of them. What you see is read anew every few seconds.");
   return null;
 }
 
