@@ -194,7 +194,7 @@ def test_two_messages_that_are_sent_again_at_once_are_both_sent(visit: Visit) ->
     with page.expect_request("**/notifications/2/retry"):
         page.get_by_role("button", name=re.compile("Send again what .* of the second")).click()
 
-    assert len(sent) == 2
+    assert [route.fulfill(json={}) for route in sent] == [None, None]
 
 
 def a_message(number: int, config: str) -> dict[str, object]:
@@ -286,6 +286,25 @@ def test_who_confirms_by_the_keyboard_can_do_so_again_when_it_was_refused(visit:
     expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
     expect(run).to_be_focused()
     visit.was_quiet(provokes="422")
+
+
+# What is saved, and read again
+
+
+def test_who_logs_out_with_a_token_that_has_run_out_is_logged_out(
+    chromium: Browser, house: Running, admin: Client
+) -> None:
+    """The session is in a cookie, which goes on otherwise."""
+    username = a_user(admin, "viewer")
+    with visiting(chromium, house, username, provokes="401") as visit:
+        page, nobody = visit.page, {"Authorization": "Bearer of.another.day", "Content-Type": "application/json"}
+        page.route("**/auth/browser/logout", lambda route: route.continue_(headers=nobody), times=1)
+        page.get_by_label(f"Account of {username}").click()
+
+        page.get_by_role("button", name="Log out").click()
+
+        expect(page.get_by_label("Password")).to_be_visible()
+        assert page.context.cookies() == []
 
 
 # Dates and times
