@@ -291,6 +291,25 @@ def test_who_confirms_by_the_keyboard_can_do_so_again_when_it_was_refused(visit:
 # What is saved, and read again
 
 
+def test_what_was_done_is_read_at_once_though_a_reading_has_begun_before(visit: Visit) -> None:
+    readings = visit.page.evaluate(
+        """async (path) => {
+            const { Loaded } = await import(path);
+            const answers = [];
+            const read = () => new Promise((answer) => answers.push(answer));
+            const config = new Loaded(read, 3_600_000);
+            config.refresh();
+            answers[0]("as it was");
+            await new Promise((later) => setTimeout(later));
+            config.close();
+            return answers.length;
+        }""",
+        f"{FOLDER}/load.js",
+    )
+
+    assert readings == 2
+
+
 def test_who_logs_out_with_a_token_that_has_run_out_is_logged_out(
     chromium: Browser, house: Running, admin: Client
 ) -> None:
