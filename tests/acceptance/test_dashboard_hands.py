@@ -291,6 +291,24 @@ def test_who_confirms_by_the_keyboard_can_do_so_again_when_it_was_refused(visit:
 # What is saved, and read again
 
 
+def test_nothing_is_typed_that_would_not_be_saved(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("saved as it is shown"))
+    visit.to(f"/configs/{config}/edit")
+    page.get_by_label("Description").fill("all of it")
+    held = holding(page, f"**/task-configs/{config}")
+    with page.expect_request(f"**/task-configs/{config}"):
+        page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saving …")).to_be_visible()
+
+    page.get_by_label("Description").focus()
+    page.keyboard.type(", and more")
+
+    expect(page.get_by_label("Description")).to_have_value("all of it")
+    held[0].continue_()
+    expect(page.get_by_role("heading", name="At a glance")).to_be_visible()
+    assert admin.get(f"/task-configs/{config}")["description"] == "all of it"
+
+
 def test_what_was_done_is_read_at_once_though_a_reading_has_begun_before(visit: Visit) -> None:
     readings = visit.page.evaluate(
         """async (path) => {

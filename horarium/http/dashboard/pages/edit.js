@@ -65,7 +65,7 @@ function editor({ id, from }) {
       show(incomplete);
       return;
     }
-    busy = true;
+    busy = true; // what was typed meanwhile would not be saved, and gone
     update();
     try {
       await send(editing.body);
@@ -133,7 +133,7 @@ function editor({ id, from }) {
 
   function view() {
     const { form, base } = editing;
-    return h("form", { class: "editor", novalidate: true, on: { submit: save } },
+    return h("form", { class: "editor", novalidate: true, inert: busy, on: { submit: save } },
       base?.source && h("p", { class: "notice" }, `It is declared by ${base.source}, whose next declaration sets back what is changed here.`),
       conflict && conflictNotice(editing, conflict, settle),
       trouble && h("div", { key: "trouble", class: "notice notice-bad told", role: "alert", tabindex: "-1" }, h("p", {}, h("strong", {}, "Not saved. "), trouble.message), fieldErrors(trouble)),
