@@ -15,6 +15,7 @@ from tests.support.dashboard import a_config, a_run, a_user, named, visiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page, Route
 
@@ -161,6 +162,47 @@ def with_a_mark_before(route: Route, task: str) -> None:
     before = datetime.fromisoformat(marks[0]["at"]) - timedelta(minutes=15)
     marks.insert(0, marks[0] | {"at": before.isoformat(), "task_id": EARLIER})
     route.fulfill(response=answer, json=overview)
+
+
+def test_what_one_looks_for_in_a_log_stays_in_hand_when_its_execution_ends(
+    visit: Visit, admin: Client, tmp_path: Path
+) -> None:
+    """Its progress goes then, from above it."""
+    page, mark = visit.page, tmp_path / "done"
+    task = a_run(admin, named("says how far"), task_type="night.loads", parameters={"mark": str(mark)})
+    visit.to(f"/executions/{task}")
+    page.get_by_label("Containing").fill("rows")
+    expect(page.locator(".progress")).to_contain_text("4,000 of 10,000 rows")
+
+    mark.touch()
+
+    expect(page.locator(".lead")).to_contain_text("Success")
+    expect(page.locator(".progress")).to_have_count(0)
+    expect(page.get_by_label("Containing")).to_be_focused()
+
+
+def test_what_one_looks_for_in_a_log_stays_in_hand_when_its_attempt_fails(visit: Visit, admin: Client) -> None:
+    """Its error comes then, above it."""
+    page, again = visit.page, {"max_retries": 1, "retry_backoff_seconds": 0.1}
+    task = a_run(admin, named("breaks twice"), task_type="night.breaks", parameters={}, **again)
+    admin.ended(task)
+    page.route(f"**/api/v1/executions/{task}", as_it_was_running)
+    visit.to(f"/executions/{task}")
+    page.get_by_label("Containing").fill("warehouse")
+
+    page.unroute_all()
+
+    expect(page.locator(".attempt").first.locator(".error")).to_contain_text("JSONDecodeError")
+    expect(page.get_by_label("Containing")).to_be_focused()
+
+
+def as_it_was_running(route: Route) -> None:
+    """The execution before its newest attempt had ended."""
+    answer = route.fetch()
+    execution = answer.json()
+    unended: dict[str, object] = {"status": "running", "error": None, "completed_at": None}
+    execution["attempts"][-1] |= unended
+    route.fulfill(response=answer, json=execution | unended)
 
 
 # Pressed twice

@@ -157,7 +157,7 @@ function progress(data) {
   if (data.progress === null && !data.progress_message) return null;
   const percent = data.progress === null ? "" : `${Math.floor(data.progress * 100)} %`;
   if (FINAL.has(data.status)) return data.status === "success" ? null : h("p", { class: "quiet" }, `It had come to ${[percent, data.progress_message].filter(Boolean).join(": ")}`);
-  return h("div", { class: "progress" },
+  return h("div", { key: "progress", class: "progress" },
     data.progress !== null && h("progress", { max: "1", value: data.progress, "aria-label": "Progress" }),
     h("p", {}, h("span", { class: "number progress-part" }, percent), " ", h("span", { class: "quiet" }, data.progress_message ?? "")));
 }
