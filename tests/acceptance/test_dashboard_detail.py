@@ -49,7 +49,8 @@ def today() -> datetime:
 def storied(admin: Client, today: datetime) -> int:
     """A config with a past: a week that went well, and a day before it on which everything failed."""
     fails = {"task_type": "fail", "parameters": {"message": "no"}, "max_retries": 0}
-    config = admin.config(name="reports of the hour", description="Sums up the hour.", **fails, **HOURLY)
+    about = {"name": "reports of the hour", "description": "Sums up the hour."}
+    config = admin.config(**about, status="inactive", **fails, **HOURLY)  # or an hour begins meanwhile
     ran(admin, config, today - timedelta(days=8), hours=24)
     admin.call("PATCH", f"/task-configs/{config}", {"task_type": "echo", "parameters": {"message": "hello"}})
     ran(admin, config, today - timedelta(days=7), hours=7 * 24)
