@@ -223,6 +223,20 @@ def test_older_that_is_pressed_twice_leads_one_page_on(visit: Visit, admin: Clie
     expect(page.get_by_text(re.compile("^1.50 of 61 executions"))).to_be_visible()
 
 
+def test_the_way_back_leads_to_where_one_was_in_a_list(visit: Visit, admin: Client) -> None:
+    page, config = visit.page, a_config(admin, named("far below"), **DAILY, overlap="allow_all")
+    span = {"start": "2026-03-01T00:00:00Z", "end": "2026-04-09T00:00:00Z", "overlap": "allow_all"}
+    assert admin.post(f"/task-configs/{config}/backfill", span) == {"created": 39, "skipped": 0}
+    visit.to(f"/executions?config_id={config}")
+    last = page.locator("table.executions tbody a").last
+    last.click()
+    expect(page.get_by_role("heading", name="From tick to end")).to_be_in_viewport()
+
+    page.go_back()
+
+    expect(last).to_be_in_viewport()
+
+
 def test_two_messages_that_are_sent_again_at_once_are_both_sent(visit: Visit) -> None:
     page = visit.page
     messages = [a_message(1, "the first"), a_message(2, "the second")]

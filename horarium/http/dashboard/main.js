@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
 import { oldestRead, stale } from "./load.js";
 import { empty } from "./parts.js";
-import { go, here, start } from "./router.js";
+import { go, here, noted, start } from "./router.js";
 import { logOut, may, mayResume, renew, session, Unrenewed, whenSessionChanges } from "./session.js";
 import { attempt, closeDialogs } from "./talk.js";
 import { show, update } from "./view.js";
@@ -104,9 +104,20 @@ function focusOnPage() {
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
     if (!document.querySelector("main")?.contains(document.activeElement)) document.getElementById("page-title")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    growth.disconnect();
+    left = noted()?.top ?? 0;
+    growth.observe(document.getElementById("main"));
   }));
 }
+
+// Who comes back to a page comes to where they left it, as soon as there is so much of it again, unless they have done
+// something on it by then.
+let left = 0;
+const growth = new ResizeObserver(() => {
+  scrollTo(0, left);
+  if (document.documentElement.scrollHeight - innerHeight >= left) growth.disconnect();
+});
+for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(kind, () => growth.disconnect(), { passive: true });
 
 // The address stays as it is: another one would make the page anew.
 function skip(event) {
