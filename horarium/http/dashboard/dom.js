@@ -5,8 +5,9 @@
 // way in from a string to markup. A node that is the very same object as last time is not looked into.
 
 const SVG = "http://www.w3.org/2000/svg";
-// Set at each drawing, since a person changes them too. Not `open`: a browser tells of that only after the next drawing, maybe.
-const AS_PROPERTY = new Set(["value", "checked", "selected", "disabled"]);
+// Set at each drawing, since a person changes them too; but not where the person is just now, for a browser may tell of a choice
+// after the next drawing only. Nor `open`, for the same reason.
+const AS_PROPERTY = new Set(["value", "checked", "disabled"]);
 
 export function h(tag, properties, ...children) {
   const { key, ...rest } = properties ?? {};
@@ -27,11 +28,22 @@ export function render(container, ...nodes) {
 
 function reconcile(parent, before, after, svg) {
   if (before === after) return;
+  match(before, after, svg);
+  const staying = new Set(after.map((each) => each.node));
+  for (const old of before) if (!staying.has(old.node) && old.node.parentNode === parent) old.node.remove();
+  let place = parent.firstChild;
+  for (const { node } of after) {
+    if (node === place) place = place.nextSibling;
+    else parent.insertBefore(node, place); // which takes the focus and a selection from it: what goes has gone before
+  }
+}
+
+// Each that is wanted becomes what it was before, or is made.
+function match(before, after, svg) {
   const keyed = new Map();
   const others = [];
   for (const old of before) (old.key === undefined ? others.push(old) : keyed.set(old.key, old));
   let next = 0;
-  let place = parent.firstChild;
   for (const wanted of after) {
     let old = null;
     if (wanted.key !== undefined) {
@@ -41,11 +53,7 @@ function reconcile(parent, before, after, svg) {
     } else if (others[next]?.tag === wanted.tag) old = others[next++];
     if (old) patch(old, wanted, svg);
     else create(wanted, svg);
-    if (wanted.node === place) place = place.nextSibling;
-    else parent.insertBefore(wanted.node, place);
   }
-  const staying = new Set(after.map((each) => each.node));
-  for (const old of before) if (!staying.has(old.node) && old.node.parentNode === parent) old.node.remove();
 }
 
 function create(wanted, svg) {
@@ -75,7 +83,7 @@ function patch(old, wanted, svg) {
 function apply(node, before, after) {
   for (const name of Object.keys(before)) if (!(name in after)) set(node, name, undefined, before[name]);
   for (const [name, value] of Object.entries(after)) {
-    if (value !== before[name] || AS_PROPERTY.has(name)) set(node, name, value, before[name]);
+    if (value !== before[name] || (AS_PROPERTY.has(name) && node !== document.activeElement)) set(node, name, value, before[name]);
   }
 }
 

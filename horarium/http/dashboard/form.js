@@ -82,7 +82,7 @@ export function lines(form, name, about, more = {}) {
 export function pick(form, name, about, options, more = {}) {
   const { value = form.values[name] ?? "", typed = (chosen) => form.set(name, chosen) } = more;
   return framed(form, name, about, h("select", { ...tied(form, name, about), value, on: { change: (event) => typed(event.target.value) } },
-    options.map(([key, word]) => h("option", { key, value: key, selected: key === value }, word))));
+    options.map(([key, word]) => h("option", { key, value: key }, word))));
 }
 
 export function tick(form, name, { label, help }, more = {}) {

@@ -3,8 +3,8 @@
 // `EventSource` cannot send a token, so the stream is read with fetch. It is honest about silence: a stream that gives no
 // sign of life for longer than it promises to is taken for dead, and everybody is told since when nothing was heard.
 //
-// A stream takes one of the six connections that a browser has for a host, over all of its tabs. So a page that nobody sees
-// has none: or the seventh tab would wait for ever.
+// A stream takes one of the six connections that a browser has for a host, over all of its pages. So a page that nobody sees
+// has none, and of those that are seen only some have: or the seventh would wait for ever.
 
 import { now } from "./clock.js";
 import { renew, session } from "./session.js";
@@ -13,6 +13,8 @@ const SILENCE_MS = 25_000; // the server gives a sign every 15 s
 const GRACE_MS = 1_500; // a stream that ends with its token is back before anybody need know
 const SHORTEST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
+const PLACES = 4; // for streams of all pages of a browser: two connections are left for what they read
+const CROWDED_MS = 4_000; // how often a page that has no place looks for one
 
 export const live = { state: "connecting", heardAt: now() };
 const listeners = new Set();
@@ -51,7 +53,7 @@ function readOrRest() {
   const isDue = wanted && !document.hidden;
   if (isDue && !reading) {
     reading = new AbortController();
-    keepReading(reading);
+    whereThereIsRoom(reading.signal, keepReading.bind(null, reading));
   } else if (!isDue && reading) {
     reading.abort();
     reading = null;
@@ -60,6 +62,18 @@ function readOrRest() {
 }
 
 document.addEventListener("visibilitychange", readOrRest);
+
+// Read for as long as it is wanted, in one of the places; and say so while none is free. Browsers have no locks for pages that
+// come by plain HTTP, which know nothing of each other.
+async function whereThereIsRoom(signal, read) {
+  if (!navigator.locks) return read();
+  while (!signal.aborted) {
+    for (let place = 0; place < PLACES; place += 1) await navigator.locks.request(`horarium.events.${place}`, { ifAvailable: true }, (lock) => lock && read());
+    if (signal.aborted) return;
+    become("crowded");
+    await waited(CROWDED_MS, signal);
+  }
+}
 
 async function keepReading(mine) {
   for (let failures = 0; !mine.signal.aborted;) {

@@ -38,9 +38,16 @@ export class Loaded {
   nudge() {
     if (this.timer || this.aborting.signal.aborted) return;
     if (document.hidden) this.isDue = true;
-    else this.timer = setTimeout(() => { this.timer = 0; this.refresh(); }, this.pause);
+    else this.timer = setTimeout(() => this.nudged(), this.pause);
   }
 
+  nudged() {
+    this.timer = 0;
+    if (this.running) this.nudge();
+    else this.refresh();
+  }
+
+  // Read it now; and once more, where a reading has begun before.
   async refresh() {
     if (this.running) {
       this.again = true;
@@ -63,7 +70,7 @@ export class Loaded {
     update();
     if (this.again) {
       this.again = false;
-      this.nudge();
+      this.refresh();
     }
   }
 

@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { connect, disconnect, listen, live } from "./live.js";
 import { oldestRead, stale } from "./load.js";
 import { empty } from "./parts.js";
-import { go, here, start } from "./router.js";
+import { go, here, noted, start } from "./router.js";
 import { logOut, may, mayResume, renew, session, Unrenewed, whenSessionChanges } from "./session.js";
 import { attempt, closeDialogs } from "./talk.js";
 import { show, update } from "./view.js";
@@ -45,6 +45,7 @@ const AT_HAND = 4; // destinations that a phone shows at once, the most wanted f
 const phone = matchMedia("(max-width: 52rem)"); // as in shell.css
 
 let page = null;
+let visits = 0; // each page is drawn into nodes of its own, also where one like it was drawn before
 let resuming = true;
 let unreachable = null; // why there is no telling yet whether there is a session
 
@@ -63,6 +64,7 @@ function lazily(load, name, role = "viewer") {
 async function arrived(make, parameters) {
   page?.close?.();
   page = null;
+  visits += 1;
   closeDialogs(); // they asked about what was shown
   if (session.user === null && make !== loginPage) {
     if (!resuming) go(`/login?then=${encodeURIComponent(here())}`, { replace: true });
@@ -102,9 +104,20 @@ function focusOnPage() {
   }
   requestAnimationFrame(() => requestAnimationFrame(() => {
     if (!document.querySelector("main")?.contains(document.activeElement)) document.getElementById("page-title")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    growth.disconnect();
+    left = noted()?.top ?? 0;
+    growth.observe(document.getElementById("main"));
   }));
 }
+
+// Who comes back to a page comes to where they left it, as soon as there is so much of it again, unless they have done
+// something on it by then.
+let left = 0;
+const growth = new ResizeObserver(() => {
+  scrollTo(0, left);
+  if (document.documentElement.scrollHeight - innerHeight >= left) growth.disconnect();
+});
+for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(kind, () => growth.disconnect(), { passive: true });
 
 // The address stays as it is: another one would make the page anew.
 function skip(event) {
@@ -144,7 +157,7 @@ function view() {
       h("div", { class: "account" }, connection(), session.user && account())),
     h("div", { key: "stage", class: `stage ${(live.state === "lost" && !resuming) || stale() ? "stale" : ""}` },
       banner(),
-      h("main", { id: "main" },
+      h("main", { key: visits, id: "main" },
         h("div", { class: "page-head" }, h("h1", { id: "page-title", tabindex: "-1" }, page?.heading?.() ?? page?.title ?? "Horarium"), page?.actions?.()),
         page ? page.view() : unreachable ? null : bone())),
   ];
@@ -175,6 +188,7 @@ function connection() {
     live: ["live", "Live"],
     connecting: ["connecting", "Connecting"],
     away: ["away", "Events paused"],
+    crowded: ["away", "Read now and then"],
     lost: ["lost", "Reconnecting"],
   }[live.state];
   return h("p", { class: "connection", "data-state": state, title: `Last heard from Horarium: ${moment(live.heardAt)}` }, h("span", { class: "lamp", "aria-hidden": "true" }), word);
@@ -187,6 +201,7 @@ function banner() {
   if (live.state === "lost") return said("Connection lost. ", asOf(Math.max(live.heardAt, oldestRead() ?? 0)), " Reconnecting …");
   if (unread) return said("Horarium cannot read this now. ", asOf(unread.readAt), ` It says: ${unread.problem.message}. It is asked again every few seconds.`);
   if (live.state === "away") return said("Nothing is told as it happens ", "(Redis is away). What you see is read anew every few seconds.");
+  if (live.state === "crowded") return said("This page is not told what happens: ", "other pages of Horarium are, and a browser has few connections for all of them. What you see is read anew every few seconds.");
   return null;
 }
 

@@ -64,7 +64,7 @@ export function skeleton(rows = 6) {
 }
 
 export function problem(error, retry) {
-  return h("div", { class: "notice notice-bad", role: "alert" },
+  return h("div", { key: "problem", class: "notice notice-bad", role: "alert" },
     h("p", {}, h("strong", {}, "This could not be loaded. "), error.message),
     fieldErrors(error), retry && h("button", { on: { click: retry } }, "Try again"));
 }
@@ -91,7 +91,7 @@ export function field(label, control, note) {
 
 export function choice(label, options, value, changed) {
   return field(label, h("select", { value, on: { change: (event) => changed(event.target.value) } },
-    options.map(([key, word]) => h("option", { value: key, selected: key === value }, word))));
+    options.map(([key, word]) => h("option", { key, value: key }, word))));
 }
 
 // How much of something is taken, from 0 to 1; the numbers stand beside it.
@@ -132,8 +132,13 @@ export function pager(page, noun, cursors, size, anew, words) {
 // The buttons that turn the pages of a list by its cursors; none where there is one page.
 function turning(cursors, page, anew, [back, on]) {
   if (cursors.length === 1 && page.next_cursor === null) return null;
+  const turnOn = () => {
+    if (cursors.at(-1) === page.next_cursor) return; // pressed again before the page is there that was asked for
+    cursors.push(page.next_cursor);
+    anew(true);
+  };
   return [
     h("button", { disabled: cursors.length === 1, on: { click: () => { cursors.pop(); anew(true); } } }, back),
-    h("button", { disabled: page.next_cursor === null, on: { click: () => { cursors.push(page.next_cursor); anew(true); } } }, on),
+    h("button", { disabled: page.next_cursor === null, on: { click: turnOn } }, on),
   ];
 }

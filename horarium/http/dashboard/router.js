@@ -48,12 +48,15 @@ function turned() {
 
 function arriveAt(address, { replace = false }) {
   if (replace || address === here()) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  else {
+    history.replaceState({ ...history.state, top: scrollY }, "");
+    history.pushState(null, "", address);
+  }
   follow();
 }
 
 // Change what the address says of the page that is shown, without making it anew. `place` is for `noted`, when somebody
-// comes back to it.
+// comes back to it; which also knows `top`, where on the page one was when one left it.
 export function note(query, place = null) {
   const given = Object.entries(query).filter(([, value]) => value);
   history.replaceState(place, "", location.pathname + (given.length ? `?${new URLSearchParams(given)}` : ""));

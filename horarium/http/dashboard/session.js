@@ -100,10 +100,16 @@ export function mayResume() {
   return localStorage.getItem(FLAG) !== null;
 }
 
+// With an access token that has run out nobody is logged out, and the cookie would go on: it is asked for another one first.
 export async function logOut() {
-  const answer = await post("/logout", {}, { Authorization: `Bearer ${session.token}`, "Content-Type": "application/json" });
+  let answer = await farewell();
+  if (answer.status === 401 && (await renew())) answer = await farewell();
   if (!answer.ok && answer.status !== 401) throw new Error(`logging out was answered ${answer.status}`);
   ended();
+}
+
+function farewell() {
+  return post("/logout", {}, { Authorization: `Bearer ${session.token}`, "Content-Type": "application/json" });
 }
 
 addEventListener("storage", (event) => {

@@ -65,10 +65,11 @@ function pastMark(scale, mark) {
   const width = wide ? Math.max(2, scale.bin / 2 - 1) : Math.max(2.5, Math.min(4, scale.bin / 2));
   const tall = (LANE - 8) * HEIGHTS[mark.status];
   const x = fine(scale.x(mark.at));
+  const key = `${mark.status} ${mark.at}`; // what is pressed stays the same mark while others come before it
   const data = { "data-mark": `${mark.task_id} ${mark.number}`, "data-told": markInWords(mark) };
   return [
-    h("rect", { x, y: fine(LANE - 3 - tall), width: fine(width), height: fine(tall), rx: 1, class: "mark", "data-status": mark.status, ...data }),
-    mark.late > 0 && h("rect", { x, y: 1, width: fine(width), height: 2.5, rx: 1, class: "mark-late", ...data }),
+    h("rect", { key, x, y: fine(LANE - 3 - tall), width: fine(width), height: fine(tall), rx: 1, class: "mark", "data-status": mark.status, ...data }),
+    mark.late > 0 && h("rect", { key: `${key} late`, x, y: 1, width: fine(width), height: 2.5, rx: 1, class: "mark-late", ...data }),
   ];
 }
 

@@ -34,7 +34,7 @@ export function errorView(text, what = "the error") {
   const parts = pieces(text);
   const frames = parts.reduce((sum, part) => sum + part.frames, 0);
   const folds = parts.some((part) => part.kind === "own") || frames > FEW;
-  return h("div", { class: "error" },
+  return h("div", { key: "error", class: "error" },
     h("div", { class: "error-head" }, h("p", { class: "error-line" }, lastLine(text)), copyButton(what, () => text)),
     frames > 0 && h("div", { class: "code traceback", tabindex: "0", role: "group", "aria-label": "Traceback" }, parts.map((part, place) => piece(part, place, folds))),
     frames === 0 && text.trim().includes("\n") && h("pre", { class: "code", tabindex: "0" }, text));

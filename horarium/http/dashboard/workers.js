@@ -40,7 +40,7 @@ function heartbeat(worker) {
 
 function buttons(worker, orders) {
   if (!may("operator")) return null;
-  const button = (action, word, properties = {}) => h("button", { ...properties, "aria-label": `${word.replace(" …", "")} ${worker.id}`, on: { click: () => orders[action](worker) } }, word);
+  const button = (action, word, properties = {}) => h("button", { key: action, ...properties, "aria-label": `${word.replace(" …", "")} ${worker.id}`, on: { click: () => orders[action](worker) } }, word);
   return h("div", { class: "buttons" },
     worker.state === "running" && button("pause", "Pause …"),
     (["pausing", "paused"].includes(worker.state) || (worker.state === "draining" && worker.inline)) && button("resume", "Resume"),

@@ -41,7 +41,7 @@ export function configPage({ id }) {
   const act = once(async (name, done) => {
     await attempt(() => post(`${path}/${name}`), done);
     refresh();
-  });
+  }, (name) => name);
   const runNow = once(() => attempt(async () => {
     const made = await post(`${path}/run`);
     if (!isLeft) go(`/executions/${made.task_id}`);
@@ -63,17 +63,19 @@ export function configPage({ id }) {
   function actions() {
     const state = config.data?.status;
     if (!state || !may("operator")) return null;
+    // By its word, each is a button of its own: one that is pressed while the state changes does not become another.
+    const button = (word, click, more = {}) => h("button", { key: word, ...more, on: { click } }, word);
     return h("div", { class: "buttons" },
-      h("button", { class: "main", on: { click: runNow } }, "Run now"),
-      h("button", { on: { click: runWith } }, "Run with …"),
+      button("Run now", runNow, { class: "main" }),
+      button("Run with …", runWith),
       h("a", { class: "button", href: `/configs/${id}/edit` }, "Edit"),
       h("a", { class: "button", href: `/configs/new?from=${id}` }, "Duplicate"),
-      state === "active" && h("button", { on: { click: pause } }, "Pause …"),
-      state === "paused" && h("button", { on: { click: () => act("resume", "Resumed") } }, "Resume"),
-      state === "active" || state === "paused" ? h("button", { on: { click: () => act("stop", "Stopped") } }, "Stop") : h("button", { on: { click: () => act("start", "Started") } }, "Start"),
-      config.data.scheduler_type !== "manual" && h("button", { on: { click: backfill } }, "Backfill …"),
-      h("button", { title: "Put it into the index of what is due anew, as Postgres has it", on: { click: () => act("reload", "Indexed anew") } }, "Reload"),
-      h("button", { class: "danger", on: { click: remove } }, "Delete …"));
+      state === "active" && button("Pause …", pause),
+      state === "paused" && button("Resume", () => act("resume", "Resumed")),
+      state === "active" || state === "paused" ? button("Stop", () => act("stop", "Stopped")) : button("Start", () => act("start", "Started")),
+      config.data.scheduler_type !== "manual" && button("Backfill …", backfill),
+      button("Reload", () => act("reload", "Indexed anew"), { title: "Put it into the index of what is due anew, as Postgres has it" }),
+      button("Delete …", remove, { class: "danger" }));
   }
 
   function view(data) {

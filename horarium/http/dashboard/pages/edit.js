@@ -60,11 +60,12 @@ function editor({ id, from }) {
     event.preventDefault();
     if (busy) return;
     trouble = null;
-    if (editing.parameters.faults.length) {
-      focusOnFault();
+    const incomplete = unfinished(event.target);
+    if (incomplete.length || editing.parameters.faults.length) {
+      show(incomplete);
       return;
     }
-    busy = true;
+    busy = true; // what was typed meanwhile would not be saved, and gone
     update();
     try {
       await send(editing.body);
@@ -92,8 +93,13 @@ function editor({ id, from }) {
 
   function refused(error) {
     trouble = error;
-    editing.form.faults = error.code === "duplicate_name" ? [{ loc: ["name"], msg: error.message }] : error.errors ?? [];
+    show(error.code === "duplicate_name" ? [{ loc: ["name"], msg: error.message }] : error.errors ?? []);
+  }
+
+  function show(faults) {
+    editing.form.faults = faults;
     isOpen ||= IN_MORE.some((name) => editing.form.at(name).length);
+    update();
     focusOnFault();
   }
 
@@ -127,7 +133,7 @@ function editor({ id, from }) {
 
   function view() {
     const { form, base } = editing;
-    return h("form", { class: "editor", novalidate: true, on: { submit: save } },
+    return h("form", { class: "editor", novalidate: true, inert: busy, on: { submit: save } },
       base?.source && h("p", { class: "notice" }, `It is declared by ${base.source}, whose next declaration sets back what is changed here.`),
       conflict && conflictNotice(editing, conflict, settle),
       trouble && h("div", { key: "trouble", class: "notice notice-bad told", role: "alert", tabindex: "-1" }, h("p", {}, h("strong", {}, "Not saved. "), trouble.message), fieldErrors(trouble)),
@@ -147,6 +153,11 @@ function editor({ id, from }) {
     view: () => loaded(source, view, 10),
     close,
   };
+}
+
+// Dates and times of which a part is missing, such as the time: a browser has them as empty.
+function unfinished(form) {
+  return [...form.elements].filter((each) => each.validity.badInput).map(({ name }) => ({ loc: [name], msg: "is not complete" }));
 }
 
 function what(editing) {

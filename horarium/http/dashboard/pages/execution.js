@@ -57,8 +57,8 @@ export function executionPage({ id }) {
     const { data } = execution;
     if (!data || !may("operator")) return null;
     return h("div", { class: "buttons" },
-      !FINAL.has(data.status) && h("button", { class: "danger", disabled: data.cancel_requested_at !== null, on: { click: cancel } }, data.cancel_requested_at ? "Being cancelled …" : "Cancel …"),
-      FINAL.has(data.status) && data.status !== "success" && h("button", { class: "main", on: { click: retry } }, "Retry …"));
+      !FINAL.has(data.status) && h("button", { key: "cancel", class: "danger", disabled: data.cancel_requested_at !== null, on: { click: cancel } }, data.cancel_requested_at ? "Being cancelled …" : "Cancel …"),
+      FINAL.has(data.status) && data.status !== "success" && h("button", { key: "retry", class: "main", on: { click: retry } }, "Retry …"));
   }
 
   function view(data) {
@@ -157,7 +157,7 @@ function progress(data) {
   if (data.progress === null && !data.progress_message) return null;
   const percent = data.progress === null ? "" : `${Math.floor(data.progress * 100)} %`;
   if (FINAL.has(data.status)) return data.status === "success" ? null : h("p", { class: "quiet" }, `It had come to ${[percent, data.progress_message].filter(Boolean).join(": ")}`);
-  return h("div", { class: "progress" },
+  return h("div", { key: "progress", class: "progress" },
     data.progress !== null && h("progress", { max: "1", value: data.progress, "aria-label": "Progress" }),
     h("p", {}, h("span", { class: "number progress-part" }, percent), " ", h("span", { class: "quiet" }, data.progress_message ?? "")));
 }

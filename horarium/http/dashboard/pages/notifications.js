@@ -76,11 +76,11 @@ export function notificationsPage({ query }) {
     act: () => call("DELETE", `/notification-rules/${rule.id}`),
   }).then((done) => { if (done) { rules.refresh(); messages.anew(); } });
 
-  const again = once((message) => attempt(() => post(`/notifications/${message.id}/retry`), "It is sent again").then(() => messages.refresh()));
+  const again = once((message) => attempt(() => post(`/notifications/${message.id}/retry`), "It is sent again").then(() => messages.refresh()), (message) => message.id);
 
   function ruleRow(rule) {
     const about = [...rule.config_ids.map((id) => names.get(id) ?? `config ${id}`), ...rule.tags.map((tag) => `#${tag}`)];
-    const button = (word, label, act, disabled = false) => h("button", { class: "small", "aria-label": `${label} ${rule.name}`, disabled, on: { click: () => act(rule) } }, word);
+    const button = (word, label, act, disabled = false) => h("button", { key: label, class: "small", "aria-label": `${label} ${rule.name}`, disabled, on: { click: () => act(rule) } }, word);
     return h("tr", { key: rule.id },
       h("th", { scope: "row" }, rule.name, !rule.enabled && h("span", { class: "beside" }, "disabled"),
         h("span", { class: "under" }, rule.webhook ? rule.webhook.url : rule.email.to.join(", "))),

@@ -63,7 +63,7 @@ export function peoplePage() {
       h("td", { "data-label": "State" }, user.is_active ? status("active") : status("inactive", "cannot log in")),
       h("td", { "data-label": "Since", class: "number" }, since(user.created_at)),
       h("td", { class: "act" }, h("button", { class: "small", "aria-label": `Change ${user.username}`, on: { click: () => editUser(user) } }, "Change …"), !isOwn && [
-        h("button", { class: "small", "aria-label": `${user.is_active ? "Disable" : "Enable"} ${user.username}`, on: { click: () => enable(user, !user.is_active) } }, user.is_active ? "Disable" : "Enable"),
+        h("button", { key: user.is_active, class: "small", "aria-label": `${user.is_active ? "Disable" : "Enable"} ${user.username}`, on: { click: () => enable(user, !user.is_active) } }, user.is_active ? "Disable" : "Enable"),
         h("button", { class: "small", "aria-label": `Delete ${user.username}`, on: { click: () => removeUser(user) } }, "Delete …")]));
   }
 
