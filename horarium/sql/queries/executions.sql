@@ -149,11 +149,18 @@ WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::tex
 -- name: execution_mark_queued(ids, attempts)
 -- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running, or
 -- waits for room under a limit. The ids are said twice for the planner, who would rather join them with the whole table.
-UPDATE executions AS e
-SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
-FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
-    AND e.status IN ('pending', 'retrying') AND NOT e.limited
+WITH sent AS (
+    SELECT e.id
+    FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
+    JOIN executions AS e
+        ON e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
+            AND e.status IN ('pending', 'retrying') AND NOT e.limited
+    ORDER BY e.id
+    FOR NO KEY UPDATE OF e
+)
+UPDATE executions AS e SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
+FROM sent AS s
+WHERE e.id = s.id
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
