@@ -211,8 +211,9 @@ RETURNING e.id, CASE WHEN e.config_id IS NOT NULL THEN execution_noticed(e.id, e
 SELECT true FROM executions WHERE completed_at IS NULL ORDER BY config_id LIMIT 1;
 
 -- name: execution_next_retry()$
--- When the earliest waiting retry is due.
-SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
+-- In how many seconds the earliest waiting retry is due, by the clock that said when; null if none waits.
+SELECT extract(epoch FROM min(retry_at) - clock_timestamp())::double precision FROM executions
+WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
 -- The queues that hold executions nobody has claimed, how many, and since when.
