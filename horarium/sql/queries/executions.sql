@@ -399,16 +399,22 @@ RETURNING
 
 -- name: execution_cancel(id)^
 -- What waits is cancelled; what runs is asked to stop, by its worker, once. No row back: there is none, or it is final.
-UPDATE executions SET
-    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-    reason = CASE WHEN status = 'running' THEN reason ELSE 'requested' END,
-    completed_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
+-- `said`: how far its attempt says that it has come, null where it says nothing.
+UPDATE executions AS e SET
+    status = CASE WHEN e.status = 'running' THEN e.status ELSE 'cancelled' END,
+    reason = CASE WHEN e.status = 'running' THEN e.reason ELSE 'requested' END,
+    completed_at = CASE WHEN e.status = 'running' THEN NULL ELSE clock_timestamp() END,
     buffered = false,
     limited = false,
-    cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
-    cancel_reason = coalesce(cancel_reason, 'requested')
-WHERE id = :id::uuid AND completed_at IS NULL
-RETURNING *;
+    cancel_requested_at = coalesce(e.cancel_requested_at, clock_timestamp()),
+    cancel_reason = coalesce(e.cancel_reason, 'requested')
+WHERE e.id = :id::uuid AND e.completed_at IS NULL
+RETURNING
+    e.*,
+    (
+        SELECT jsonb_build_object('progress', r.progress, 'progress_message', r.progress_message)
+        FROM execution_reports AS r WHERE r.execution_id = e.id AND r.attempt = e.attempt
+    ) AS said;
 
 -- name: execution_cancel_others(config_ids, keep)
 -- Everything in flight of these configs except the executions to `keep` makes room, as above. What of a backfill waits
