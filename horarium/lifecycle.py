@@ -22,8 +22,9 @@ from uuid_utils.compat import uuid7
 from horarium.audit_log import SYSTEM, Change, Target, note, note_all, shown, what_changed
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
 from horarium.clock import utc_now
-from horarium.config_rules import ConfigRules, keep_anchor
+from horarium.config_rules import SCHEDULE_FIELDS, ConfigRules, keep_anchor, normalised
 from horarium.crashpoints import crashpoint
+from horarium.declared import same
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
@@ -97,21 +98,26 @@ class TaskConfigs:
     ) -> asyncpg.Record:
         """Change the fields that `patch` gives; `version` is the one the caller has seen, None for any.
 
-        Returns the config as it is shown (`task_config_shown`).
+        Returns the config as it is shown (`task_config_shown`). Where all of it is so already, nothing is changed.
         """
-        changed = patch.model_dump(exclude_unset=True)
+        given = patch.model_dump(exclude_unset=True)
         try:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
-                wanted, now = {name: changed.get(name, old[name]) for name in EDITABLE}, self._clock()
-                self._rules.permit(by, old["task_type"], wanted["task_type"])
+                wanted, now = {name: given.get(name, old[name]) for name in EDITABLE}, self._clock()
                 keep_anchor(old, wanted)
+                if any(name in given for name in SCHEDULE_FIELDS):
+                    wanted["schedule_config"] = normalised(wanted, now)
+                changed = {name: wanted[name] for name in EDITABLE if not same(old[name], wanted[name])}
+                if not changed:
+                    return await _as_shown(connection, config_id)
+                self._rules.permit(by, old["task_type"], wanted["task_type"])
                 self._rules.check(wanted, changed=changed, now=now)
                 await _update(connection, old, wanted, now, by)
                 edited = await _as_shown(connection, config_id)
                 crashpoint("lifecycle.edit_written")
         except asyncpg.UniqueViolationError:
-            raise _name_taken(changed["name"]) from None
+            raise _name_taken(given["name"]) from None
         crashpoint("lifecycle.edit_committed")
         await tell(self._mailboxes, HistoryEvent.now(config_id, "task_updated", by=by.name))
         return edited

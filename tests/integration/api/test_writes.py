@@ -159,6 +159,24 @@ async def test_of_two_editors_who_saw_the_same_version_one_wins(house: House) ->
     assert sorted(answer.status for answer in answers) == [200, *[409] * 7]
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"description": "as it is", "schedule_config": {"cron_expression": "0  6 * * *"}}]
+)
+async def test_an_edit_to_what_is_so_already_is_answered_and_counted_nowhere(
+    house: House, body: dict[str, object]
+) -> None:
+    config = await house.config(description="as it is", **DAILY)
+    before = await house.get(f"/task-configs/{config}")
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", body, headers={"If-Match": "1"})
+
+    assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
+    assert answer.body == before | {"warnings": []}
+    assert await house.get(f"/task-configs/{config}") == before
+    log = await house.get("/audit", target_kind="task_config", target_id=config)
+    assert [entry["action"] for entry in log["items"]] == ["task_config.created"]
+
+
 # What is committed is answered
 
 
@@ -184,11 +202,12 @@ async def test_a_config_that_is_made_is_answered_though_nothing_can_be_read_by_t
 
 
 @pytest.mark.usefixtures("reads_nothing")
-async def test_an_edit_is_answered_though_nothing_can_be_read_by_then(house: House) -> None:
+@pytest.mark.parametrize("body", [{"description": "edited"}, {}], ids=["a change", "none"])
+async def test_an_edit_is_answered_though_nothing_can_be_read_by_then(house: House, body: dict[str, object]) -> None:
     config = await house.config(**DAILY)
     run = await house.call("POST", f"{BASE}/{config}/run")
 
-    answer = await house.call("PATCH", f"{BASE}/{config}", {"description": "edited"})
+    answer = await house.call("PATCH", f"{BASE}/{config}", body)
 
     assert (answer.status, answer.body["last_execution"]["task_id"]) == (200, run.body["task_id"])
     assert answer.body["next_run_at"].endswith("T06:00:00Z")
