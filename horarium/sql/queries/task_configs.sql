@@ -142,10 +142,18 @@ WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL
 RETURNING id;
 
 -- name: task_config_exhaust(ids, versions)
--- Configs that have no tick left (a date that has fired, an end that has passed).
+-- Configs that have no tick left (a date that has fired, an end that has passed); taken in the order of their ids, as by
+-- every editor of many.
+WITH ended AS (
+    SELECT c.id
+    FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
+    JOIN task_configs AS c ON c.id = x.id AND c.version = x.version AND c.status = 'active'
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+)
 UPDATE task_configs AS c SET status = 'inactive', version = c.version + 1, updated_at = now()
-FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
-WHERE c.id = x.id AND c.version = x.version AND c.status = 'active'
+FROM ended AS e
+WHERE c.id = e.id
 RETURNING c.id;
 
 -- name: task_config_mark_error(id, version)

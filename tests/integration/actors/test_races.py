@@ -111,6 +111,22 @@ async def test_a_worker_claims_while_rows_are_marked_as_sent_and_nobody_waits_in
     assert await rig.sql("SELECT count(*) FROM executions WHERE status = 'queued'") == 8
 
 
+async def test_configs_that_end_together_are_taken_in_the_order_of_their_ids_whichever_was_due_first(rig: Rig) -> None:
+    low, high = await rig.config(), await rig.config()
+
+    async def end_both() -> None:
+        async with rig.database.connection() as connection:
+            await QUERIES.task_config_exhaust.rows(connection, ids=[high, low], versions=[1, 1])
+
+    async with anyio.create_task_group() as group, rig.database.transaction() as editing:
+        await QUERIES.task_config_lock.rows(editing, ids=[low])
+        group.start_soon(end_both)
+        await eventually(partial(rig.sql, WAITING))
+        await QUERIES.task_config_lock.rows(editing, ids=[high])
+
+    assert [await rig.status(config) for config in (low, high)] == ["inactive", "inactive"]
+
+
 async def test_one_at_a_time_stays_so_under_two_dispatchers(rig: Rig) -> None:
     configs = await many(rig, overlap="skip")
 
