@@ -57,7 +57,10 @@ class Executions:
         self._mailboxes = mailboxes
 
     async def cancel(self, task_id: UUID, *, by: Author = SYSTEM) -> asyncpg.Record:
-        """Cancel an execution that is not final; returns its row, still `running` where a worker has to stop it."""
+        """Cancel an execution that is not final; returns its row, still `running` where a worker has to stop it.
+
+        `said` of the row is how far its attempt says that it has come.
+        """
         async with self._database.transaction() as connection:
             known = await _read(connection, task_id)
             row = await QUERIES.execution_cancel.row(connection, id=known["id"])

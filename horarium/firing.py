@@ -28,6 +28,7 @@ from horarium.schedule import (
     IntervalSchedule,
     Jitter,
     ManualSchedule,
+    ScheduleError,
     fires_at,
     first_firing,
     jitter_of,
@@ -54,7 +55,7 @@ SAVED = datetime(2020, 1, 1, tzinfo=UTC)
 MOST_RUNS = 100
 """Ticks that a config fires at once: after an outage a batch would have a thousand of each of a thousand configs."""
 
-__all__ = ["Firing", "FiringSpec", "decide", "first_undecided", "portions"]
+__all__ = ["Firing", "FiringSpec", "decide", "fires_next", "first_undecided", "portions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,21 @@ class Firing:
             for row, decision in zip(self.rows, self.decisions, strict=True)
             if decision == "run"
         ]
+
+
+def fires_next(row: Row) -> datetime | None:
+    """When a config fires next, by its row of `task_config_shown`; None where nothing is to come as it is.
+
+    It is where the loader puts the config in the index, or will within a moment.
+    """
+    if row["status"] != "active":
+        return None
+    try:
+        spec = FiringSpec.of(row)
+    except ScheduleError:  # written by hand: the loader says so, and it becomes `error`
+        return None
+    tick = spec.first_after(row["decided_until"])
+    return None if tick is None else spec.fires_at(row["id"], tick)
 
 
 def first_undecided(due: DueConfig) -> datetime:

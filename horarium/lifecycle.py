@@ -22,8 +22,9 @@ from uuid_utils.compat import uuid7
 from horarium.audit_log import SYSTEM, Change, Target, note, note_all, shown, what_changed
 from horarium.bookkeeping import PassedOver, end_of_pause, pass_over, rescheduled
 from horarium.clock import utc_now
-from horarium.config_rules import ConfigRules, keep_anchor
+from horarium.config_rules import SCHEDULE_FIELDS, ConfigRules, keep_anchor, normalised
 from horarium.crashpoints import crashpoint
+from horarium.declared import same
 from horarium.errors import Conflict, FieldError, InvalidInput, NotFound
 from horarium.keyspace.history import HistoryEvent
 from horarium.messages import Publish, Reload
@@ -76,7 +77,7 @@ class TaskConfigs:
         self._clock = clock
 
     async def create(self, body: TaskConfigCreate, *, by: Author = SYSTEM) -> asyncpg.Record:
-        """A new config."""
+        """A new config, as it is shown (`task_config_shown`)."""
         wanted, now = body.model_dump(), self._clock()
         self._rules.permit(by, body.task_type)
         task_type = self._rules.check(wanted, changed=wanted, now=now)
@@ -87,35 +88,39 @@ class TaskConfigs:
             if row is None:
                 raise _name_taken(body.name)
             await note(connection, by, "task_config.created", target_of(row), after=shown(row, EDITABLE))
+            made = await _as_shown(connection, row["id"])
         crashpoint("lifecycle.create_committed")
         await tell(self._mailboxes, HistoryEvent.now(row["id"], "task_loaded", by=by.name))
-        return row
+        return made
 
     async def edit(
         self, config_id: int, patch: TaskConfigPatch, *, version: int | None, by: Author = SYSTEM
     ) -> asyncpg.Record:
-        """Change the fields that `patch` gives; `version` is the one the caller has seen, None for any."""
-        changed = patch.model_dump(exclude_unset=True)
+        """Change the fields that `patch` gives; `version` is the one the caller has seen, None for any.
+
+        Returns the config as it is shown (`task_config_shown`). Where all of it is so already, nothing is changed.
+        """
+        given = patch.model_dump(exclude_unset=True)
         try:
             async with self._database.transaction() as connection:
                 old = await _locked(connection, config_id, version)
-                wanted, now = {name: changed.get(name, old[name]) for name in EDITABLE}, self._clock()
-                self._rules.permit(by, old["task_type"], wanted["task_type"])
+                wanted, now = {name: given.get(name, old[name]) for name in EDITABLE}, self._clock()
                 keep_anchor(old, wanted)
+                if any(name in given for name in SCHEDULE_FIELDS):
+                    wanted["schedule_config"] = normalised(wanted, now)
+                changed = {name: wanted[name] for name in EDITABLE if not same(old[name], wanted[name])}
+                if not changed:
+                    return await _as_shown(connection, config_id)
+                self._rules.permit(by, old["task_type"], wanted["task_type"])
                 self._rules.check(wanted, changed=changed, now=now)
-                owed_from = await pass_over(connection, *rescheduled(old, wanted, now))
-                scheduled_from = owed_from.get(config_id, old["scheduled_from"])
-                row = await QUERIES.task_config_update.row(
-                    connection, **wanted, id=config_id, scheduled_from=scheduled_from
-                )
-                before, after = what_changed(old, _there(row, config_id), EDITABLE)
-                await note(connection, by, "task_config.updated", target_of(old), before=before, after=after)
+                await _update(connection, old, wanted, now, by)
+                edited = await _as_shown(connection, config_id)
                 crashpoint("lifecycle.edit_written")
         except asyncpg.UniqueViolationError:
-            raise _name_taken(changed["name"]) from None
+            raise _name_taken(given["name"]) from None
         crashpoint("lifecycle.edit_committed")
         await tell(self._mailboxes, HistoryEvent.now(config_id, "task_updated", by=by.name))
-        return _there(row, config_id)
+        return edited
 
     async def delete(self, config_id: int, *, version: int | None, by: Author = SYSTEM) -> None:
         """Take a config away; what waits of it is cancelled, what runs goes on, its executions stay."""
@@ -274,6 +279,22 @@ def _there(row: asyncpg.Record | None, config_id: int) -> asyncpg.Record:
     if row is None:
         raise NotFound("task config", config_id)
     return row
+
+
+async def _as_shown(connection: Connection, config_id: int) -> asyncpg.Record:
+    """What the API shows of a config, read in the transaction that writes it: what is committed can be answered."""
+    return _there(await QUERIES.task_config_shown.row(connection, id=config_id), config_id)
+
+
+async def _update(
+    connection: Connection, old: asyncpg.Record, wanted: Mapping[str, Any], now: datetime, by: Author
+) -> None:
+    """Write an edit of a config that is held, with the ticks that it passes over, and note it."""
+    owed_from = await pass_over(connection, *rescheduled(old, wanted, now))
+    scheduled_from = owed_from.get(old["id"], old["scheduled_from"])
+    row = await QUERIES.task_config_update.row(connection, **wanted, id=old["id"], scheduled_from=scheduled_from)
+    before, after = what_changed(old, _there(row, old["id"]), EDITABLE)
+    await note(connection, by, "task_config.updated", target_of(old), before=before, after=after)
 
 
 async def _locked(connection: Connection, config_id: int, version: int | None) -> asyncpg.Record:

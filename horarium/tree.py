@@ -146,7 +146,7 @@ def _core(r: Resources, supervisor: Callable[[], Supervisor]) -> SupervisorSpec:
     leader = Leader(r.database, r.leadership, m, inherits=r.embedded_postgres is not None)
     sender = MeasuredPublisher(r.publisher, r.measures, r.clock)
     dispatcher = Dispatcher(r.database, r.due_index, sender, m, r.clock, leadership=led)
-    publisher = Publisher(r.database, r.publisher, r.clock, leadership=led, tell=m.record)
+    publisher = Publisher(r.database, r.publisher, leadership=led, tell=m.record)
     sweeper = TimeoutSweeper(
         r.database, r.timeouts, r.workers, m, clock=r.clock, end_pauses=r.task_configs.end_pauses, leadership=led
     )

@@ -108,17 +108,11 @@ class Views:
     async def config(self, config_id: int) -> TaskConfig:
         """One config."""
         async with self._database.connection() as connection:
-            row = await QUERIES.task_config_get.row(connection, id=config_id)
+            row = await QUERIES.task_config_shown.row(connection, id=config_id)
         if row is None:
             raise NotFound("task config", config_id)
-        return await self.shown(row)
-
-    async def shown(self, row: asyncpg.Record) -> TaskConfig:
-        """A config's row as the API shows it."""
-        async with self._database.connection() as connection:
-            last = await QUERIES.task_config_last_execution.row(connection, id=row["id"])
-        ticks = await self.index.ticks([row["id"]])
-        return TaskConfig.of(row, next_run_at=ticks.get(row["id"]), last=dict(last) if last else None)
+        ticks = await self.index.ticks([config_id])
+        return TaskConfig.of(row, next_run_at=ticks.get(config_id), last=row["last_execution"])
 
     async def named(self, config_ids: Sequence[int]) -> list[ConfigName]:
         """What these configs are called, deleted ones as well."""
@@ -179,12 +173,6 @@ class Views:
             row = await _public(connection, task_id)
             rows = await QUERIES.execution_related.rows(connection, id=row["id"], max_rows=limit)
         return [RelatedExecution.of(each) for each in rows]
-
-    async def with_progress(self, row: asyncpg.Record) -> Execution:
-        """The execution of a row of the ledger."""
-        async with self._database.connection() as connection:
-            (shown,) = await _with_progress(connection, [row])
-        return shown
 
     async def log(self, task_id: UUID, attempt: int | None, after: int) -> ExecutionLog:
         """What an attempt has logged, from the line behind `after` on; by default the newest that has said anything."""

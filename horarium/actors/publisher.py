@@ -33,7 +33,6 @@ from horarium.tasks.sending import send, send_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
@@ -60,6 +59,9 @@ PENDING_SECONDS = 5.0
 RATE_SECONDS = 0.1
 """How often at most it looks what rates let go; less than they may be ahead (`admission.AHEAD`)."""
 
+SOON_SECONDS = 0.01
+"""When it looks again for a retry that has become due since it looked."""
+
 BATCH_ROWS = 1000
 
 
@@ -83,14 +85,12 @@ class Publisher:
         self,
         database: Database,
         broker: Broker,
-        clock: Callable[[], datetime],
         *,
         leadership: Leads = ALONE,
         tell: Tell = untold,
     ) -> None:
         self._database = database
         self._broker = broker
-        self._clock = clock
         self._leadership = leadership
         self._tell = tell
         self._beat: Callable[[], None] = lambda: None
@@ -185,8 +185,8 @@ class Publisher:
 
     async def _next_retry(self) -> float:
         async with self._database.connection() as connection:
-            due = await QUERIES.execution_next_retry.value(connection)
-        return math.inf if due is None else max((due - self._clock()).total_seconds(), 0.01)
+            seconds = await QUERIES.execution_next_retry.value(connection)
+        return math.inf if seconds is None else max(seconds, SOON_SECONDS)
 
 
 def _tell_lost(queue: str, ids: Sequence[UUID]) -> None:

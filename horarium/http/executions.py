@@ -119,7 +119,7 @@ async def get_execution_log(call: Call) -> Reply:
 async def cancel_execution(call: Call) -> Reply:
     """Cancel what is not final; what runs is stopped by its worker, and shown as running until it is."""
     row = await call.services.executions.cancel(call.task_id, by=call.author)
-    return Reply(await call.services.views.with_progress(row))
+    return Reply(Execution.of(row, row["said"]))
 
 
 async def retry_execution(call: Call) -> Reply:

@@ -146,15 +146,19 @@ async def get_actor(call: Call) -> Reply:
 
 
 async def restart_actor(call: Call) -> Reply:
-    """Stop a part in order and start it again."""
-    actor_id = _actor_id(call)
+    """Stop a part in order and start it again.
+
+    The log is told first: what is restarted may be what keeps the log, and nothing is to happen that is not in it.
+    """
+    actor_id, supervisor = _actor_id(call), call.services.supervisor()
     try:
-        call.services.supervisor().restart(actor_id, because=f"{call.author.name} asked for it")
+        supervisor.check_restart(actor_id)
+        await call.services.audit_log.note(call.author, "actor.restarted", Target("actor", actor_id))
+        supervisor.restart(actor_id, because=f"{call.author.name} asked for it")
     except NoSuchChild as error:
         raise NotFound("actor", "of that name") from error
     except (NotRunning, StillRunning) as error:
         raise Conflict("not_restartable", str(error)) from error
-    await call.services.audit_log.note(call.author, "actor.restarted", Target("actor", actor_id))
     return Reply(RestartAnswer(message=f"{actor_id} restarts", actor_id=actor_id))
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from horarium.advice import Saved
 from horarium.errors import FieldError, InvalidInput
+from horarium.firing import fires_next
 from horarium.http.executions import ExecutionQuery, list_page
 from horarium.http.paging import ConfigIds, Page, PageQuery, cut, read_cursor, write_cursor
 from horarium.http.routing import IDEMPOTENCY_KEY, IF_MATCH, Empty, Reply, Route
@@ -243,7 +244,8 @@ def _sorted_by(sort: str, config: TaskConfig) -> str:
 
 
 async def _shown(call: Call, row: asyncpg.Record, **headers: str) -> Reply:
-    config = await call.services.views.shown(row)
+    """What was written, as its transaction saw it: nothing that is away by now makes a failure of it."""
+    config = TaskConfig.of(row, next_run_at=fires_next(row), last=row["last_execution"])
     (warnings,) = await call.services.advisor.of(Saved(row, row["id"]))
     return Reply(SavedConfig.with_warnings(config, warnings), headers | _etag(row["version"]))
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
+from redis.exceptions import ResponseError
 
 from horarium.keyspace.pool import redis_errors
 from horarium.keyspace.scripts import script
@@ -189,9 +190,15 @@ class DueIndex:
             return bool(await self._redis.get(self._keys.loaded) == LOADED)
 
     async def run_id(self) -> str | None:
-        """Which run of Redis has the index: another one may lack what was written last; None where it is not told."""
+        """Which run of Redis has the index: another one may lack what was written last; None where it is not told.
+
+        INFO is one of the commands that whoever runs a Redis likes to forbid.
+        """
         with redis_errors():
-            server: dict[str, Any] = await self._redis.info("server")
+            try:
+                server: dict[str, Any] = await self._redis.info("server")
+            except ResponseError:
+                return None
         return server.get("run_id")
 
     async def begin_load(self) -> None:

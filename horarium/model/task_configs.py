@@ -149,8 +149,9 @@ class LastExecution(Answer):
 
 
 class TaskConfig(Answer):
-    """A task config as the API shows it. `next_run_at` is the due index's; null where nothing is scheduled.
+    """A task config as the API shows it.
 
+    `next_run_at` is the due index's, in the answer to a write what it is about to be; null where nothing is scheduled.
     `source` names what declares it, where `apply` was told so.
     """
 

@@ -124,17 +124,15 @@ class Supervisor:
         `NoSuchChild`; `NotRunning` when it ended for good, or its supervisor does not run; `StillRunning` when it
         ignores its cancellation.
         """
-        if child_id == self.spec.id:
-            raise NotRunning(child_id, "the root is only restarted with its process")
-        branch, child = self._find(child_id)
-        if child.phase is Phase.UNSTOPPED:
-            raise StillRunning(f"{child_id} ignores its cancellation")
-        if branch.ending or child.ended or child.let_go or not child.incarnation:
-            raise NotRunning(child_id, "it does not run, and nothing would start it")
+        branch, child = self._restartable(child_id)
         if child.phase is Phase.DOWN:
             branch.hurry(child)
         elif child.up:
             branch.dismiss(child, Requested(because))
+
+    def check_restart(self, child_id: str) -> None:
+        """Raise what `restart` would raise now, and do nothing else."""
+        self._restartable(child_id)
 
     def watch(self, child_id: str) -> Watch:
         """Watch a child: one `Down` when its present incarnation ends, or at once if there is none.
@@ -171,6 +169,16 @@ class Supervisor:
             uptime=round(anyio.current_time() - self._began_at, 3) if up and self._began_at is not None else None,
             children=self._branch.nodes(),
         )
+
+    def _restartable(self, child_id: str) -> tuple[Branch, Child]:
+        if child_id == self.spec.id:
+            raise NotRunning(child_id, "the root is only restarted with its process")
+        branch, child = self._find(child_id)
+        if child.phase is Phase.UNSTOPPED:
+            raise StillRunning(f"{child_id} ignores its cancellation")
+        if branch.ending or child.ended or child.let_go or not child.incarnation:
+            raise NotRunning(child_id, "it does not run, and nothing would start it")
+        return branch, child
 
     def _find(self, child_id: str) -> tuple[Branch, Child]:
         for branch, child in self._branch.records():

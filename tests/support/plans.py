@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from horarium.sql.database import Database
     from horarium.sql.queries import Connection, Query
 
-__all__ = ["planned"]
+__all__ = ["give_past", "planned"]
 
 ENDED = """
 INSERT INTO executions (
@@ -23,11 +23,16 @@ FROM generate_series(1, 2000)
 """
 
 
+async def give_past(connection: Connection, config: int) -> None:
+    """Two thousand ended executions of this config, of which the planner knows."""
+    await connection.execute(ENDED, config)
+    await connection.execute("ANALYZE executions")
+
+
 async def planned(database: Database, query: Query, config: int, **values: object) -> str:
     """The plan of a query, were there two thousand ended executions of this config."""
     async with _undone(database) as connection:
-        await connection.execute(ENDED, config)
-        await connection.execute("ANALYZE executions")
+        await give_past(connection, config)
         lines = await connection.fetch("EXPLAIN " + query.sql, *query._ordered(values))
     return "\n".join(line[0] for line in lines)
 

@@ -213,7 +213,7 @@ class Rig:
         return Dispatcher(self.database, index or self.index, self.broker, self.mailboxes, self.clock)
 
     def publisher(self, broker: Broker | None = None) -> Publisher:
-        return Publisher(self.database, broker or self.broker, self.clock, tell=self.mailboxes.record)
+        return Publisher(self.database, broker or self.broker, tell=self.mailboxes.record)
 
     def history_writer(self, ring: EventRing | None = None) -> HistoryWriter:
         """One beside a supervisor that has seen these events."""

@@ -96,7 +96,7 @@ class Workbench:
     @property
     def publisher(self) -> Publisher:
         """The actor that sends what waits."""
-        return Publisher(self.database, self.broker, lambda: datetime.now(UTC))
+        return Publisher(self.database, self.broker)
 
     async def row(self, task_type: str, parameters: dict[str, Any] | None = None, **policies: object) -> UUID:
         """A row that waits for its message."""

@@ -149,11 +149,18 @@ WHERE config_id = :config_id::bigint AND idempotency_key = :idempotency_key::tex
 -- name: execution_mark_queued(ids, attempts)
 -- The broker has confirmed the message. A worker may have claimed it before this statement: then it stays running, or
 -- waits for room under a limit. The ids are said twice for the planner, who would rather join them with the whole table.
-UPDATE executions AS e
-SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
-FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
-WHERE e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
-    AND e.status IN ('pending', 'retrying') AND NOT e.limited
+WITH sent AS (
+    SELECT e.id
+    FROM unnest(:ids::uuid[], :attempts::smallint[]) AS m (id, attempt)
+    JOIN executions AS e
+        ON e.id = ANY(:ids::uuid[]) AND e.id = m.id AND e.attempt = m.attempt
+            AND e.status IN ('pending', 'retrying') AND NOT e.limited
+    ORDER BY e.id
+    FOR NO KEY UPDATE OF e
+)
+UPDATE executions AS e SET status = 'queued', queued_at = clock_timestamp(), retry_at = NULL
+FROM sent AS s
+WHERE e.id = s.id
 RETURNING e.id;
 
 -- name: execution_to_publish(ids, pending_seconds, max_rows)
@@ -206,8 +213,9 @@ RETURNING
 SELECT true FROM executions WHERE completed_at IS NULL ORDER BY config_id LIMIT 1;
 
 -- name: execution_next_retry()$
--- When the earliest waiting retry is due.
-SELECT min(retry_at) FROM executions WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
+-- In how many seconds the earliest waiting retry is due, by the clock that said when; null if none waits.
+SELECT extract(epoch FROM min(retry_at) - clock_timestamp())::double precision FROM executions
+WHERE completed_at IS NULL AND status = 'retrying' AND held_by IS NULL;
 
 -- name: execution_queues_waiting()
 -- The queues that hold executions nobody has claimed, how many, and since when, by the clock that says `asked_at`.
@@ -393,16 +401,22 @@ RETURNING
 
 -- name: execution_cancel(id)^
 -- What waits is cancelled; what runs is asked to stop, by its worker, once. No row back: there is none, or it is final.
-UPDATE executions SET
-    status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-    reason = CASE WHEN status = 'running' THEN reason ELSE 'requested' END,
-    completed_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END,
+-- `said`: how far its attempt says that it has come, null where it says nothing.
+UPDATE executions AS e SET
+    status = CASE WHEN e.status = 'running' THEN e.status ELSE 'cancelled' END,
+    reason = CASE WHEN e.status = 'running' THEN e.reason ELSE 'requested' END,
+    completed_at = CASE WHEN e.status = 'running' THEN NULL ELSE clock_timestamp() END,
     buffered = false,
     limited = false,
-    cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
-    cancel_reason = coalesce(cancel_reason, 'requested')
-WHERE id = :id::uuid AND completed_at IS NULL
-RETURNING *;
+    cancel_requested_at = coalesce(e.cancel_requested_at, clock_timestamp()),
+    cancel_reason = coalesce(e.cancel_reason, 'requested')
+WHERE e.id = :id::uuid AND e.completed_at IS NULL
+RETURNING
+    e.*,
+    (
+        SELECT jsonb_build_object('progress', r.progress, 'progress_message', r.progress_message)
+        FROM execution_reports AS r WHERE r.execution_id = e.id AND r.attempt = e.attempt
+    ) AS said;
 
 -- name: execution_cancel_others(config_ids, keep)
 -- Everything in flight of these configs except the executions to `keep` makes room, as above. What of a backfill waits

@@ -23,6 +23,24 @@ RETURNING *;
 -- One config.
 SELECT * FROM task_configs WHERE id = :id::bigint AND deleted_at IS NULL;
 
+-- name: task_config_shown(id)^
+-- One config with what is shown beside it: its newest execution, and up to when its ticks have rows.
+SELECT
+    c.*, greatest(c.scheduled_from, last_tick.tick) AS decided_until,
+    (
+        SELECT to_jsonb(last) FROM (
+            SELECT e.id AS task_id, e.status, e.reason, e.tick_at, e.started_at, e.completed_at FROM executions AS e
+            WHERE e.config_id = c.id ORDER BY e.id DESC LIMIT 1
+        ) AS last
+    ) AS last_execution
+FROM task_configs AS c
+LEFT JOIN LATERAL (
+    SELECT coalesce(e.tick_until, e.tick_at) AS tick FROM executions AS e
+    WHERE e.config_id = c.id AND e.tick_at IS NOT NULL
+    ORDER BY e.tick_at DESC LIMIT 1
+) AS last_tick ON true
+WHERE c.id = :id::bigint AND c.deleted_at IS NULL;
+
 -- name: task_config_hold(ids)
 -- Configs held against editors and against whoever writes a stretch of ticks, for a batch of single ticks. In the
 -- order of their ids, so that two holders never wait for each other.
@@ -124,10 +142,18 @@ WHERE id = ANY(:ids::bigint[]) AND deleted_at IS NULL
 RETURNING id;
 
 -- name: task_config_exhaust(ids, versions)
--- Configs that have no tick left (a date that has fired, an end that has passed).
+-- Configs that have no tick left (a date that has fired, an end that has passed); taken in the order of their ids, as by
+-- every editor of many.
+WITH ended AS (
+    SELECT c.id
+    FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
+    JOIN task_configs AS c ON c.id = x.id AND c.version = x.version AND c.status = 'active'
+    ORDER BY c.id
+    FOR NO KEY UPDATE OF c
+)
 UPDATE task_configs AS c SET status = 'inactive', version = c.version + 1, updated_at = now()
-FROM unnest(:ids::bigint[], :versions::bigint[]) AS x (id, version)
-WHERE c.id = x.id AND c.version = x.version AND c.status = 'active'
+FROM ended AS e
+WHERE c.id = e.id
 RETURNING c.id;
 
 -- name: task_config_mark_error(id, version, subject, details)$
@@ -240,11 +266,6 @@ WHERE c.deleted_at IS NULL
     AND (:task_type::text IS NULL OR c.task_type = :task_type::text)
     AND (:tag::text IS NULL OR c.tags @> ARRAY[:tag::text])
     AND (:q::text IS NULL OR position(lower(:q::text) IN lower(c.name || ' ' || c.description)) > 0);
-
--- name: task_config_last_execution(id)^
--- The newest execution of one config.
-SELECT id AS task_id, status, reason, tick_at, started_at, completed_at FROM executions
-WHERE config_id = :id::bigint ORDER BY id DESC LIMIT 1;
 
 -- name: task_config_totals()^
 -- Figures for the system's status.

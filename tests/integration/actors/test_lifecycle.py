@@ -229,6 +229,55 @@ async def test_a_config_that_ended_long_ago_can_still_be_renamed(rig: Rig) -> No
     assert row["name"] == "done"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"description": "why", "tags": ["a"], "timeout_seconds": 7, "end_at": "2024-05-09T12:00:00Z"},
+        {"schedule_config": {"seconds": 10}},
+        {"scheduler_type": "interval", "schedule_config": {"seconds": 10, "anchor": "2024-05-08T14:00:00+02:00"}},
+        {"parameters": {"message": "hello"}, "name": "the report"},
+    ],
+)
+async def test_an_edit_to_what_is_so_already_changes_nothing_and_tells_nobody(rig: Rig, fields: dict[str, Any]) -> None:
+    config = await rig.config(
+        name="the report", parameters={"message": "hello"}, description="why", tags=["a"], timeout_seconds=7,
+        end_at="2024-05-09T12:00:00Z", scheduler_type="interval", schedule_config={"seconds": 10},
+    )  # fmt: skip
+    before = await rig.config_row(config)
+    await rig.requests()
+    rig.asked.clear()
+    rig.clock.passes(25)
+
+    row = await edit(rig, config, version=1, **fields)
+
+    assert (row["id"], row["version"]) == (config, 1)
+    assert await rig.config_row(config) == before
+    assert await rig.rows(config) == []
+    assert await rig.requests() == []
+    assert [event.event for event in rig.events()] == ["task_loaded"]
+
+
+async def test_an_edit_to_what_is_so_already_is_refused_with_another_version_in_mind(rig: Rig) -> None:
+    config = await rig.config()
+    await edit(rig, config, description="mine")
+
+    with pytest.raises(Conflict) as refusal:
+        await edit(rig, config, version=1)
+
+    assert refusal.value.code == "version"
+
+
+async def test_a_date_that_has_fired_may_be_given_again_beside_what_changes(rig: Rig) -> None:
+    fired = {"run_date": "2024-05-08T12:00:10Z"}
+    config = await rig.config(scheduler_type="date", schedule_config=fired)
+    await rig.fire(after=3600)
+
+    row = await edit(rig, config, schedule_config=fired, description="done")
+
+    assert (row["description"], row["status"]) == ("done", "inactive")
+
+
 # Delete
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from horarium.actors import timeout_sweeper
 from horarium.actors.timeout_sweeper import Swept, TimeoutSweeper
 from tests.support.config_actions import delete, pause, resume
 from tests.support.coverage import SOUND
@@ -60,6 +61,20 @@ async def test_pauses_that_run_out_at_one_instant_end_together(rig: Rig) -> None
     assert swept.resumed == 3
     assert (await rig.requests())[before:] == [tuple(configs)]
     assert [await rig.status(config) for config in configs] == ["active"] * 3
+
+
+async def test_of_many_pauses_a_portion_ends_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thousand long pauses have passed over takes seconds to count, in which nothing else would run."""
+    monkeypatch.setattr(timeout_sweeper, "PORTION_PAUSES", 2)
+    for _ in range(3):
+        await paused(rig)
+    await run_out(rig)
+    before = len(await rig.requests())
+
+    swept = await rig.sweeper.step()
+
+    assert swept.resumed == 3
+    assert [len(configs) for configs in (await rig.requests())[before:]] == [2, 1]
 
 
 async def test_a_pause_that_has_not_run_out_goes_on(rig: Rig) -> None:

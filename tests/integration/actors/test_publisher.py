@@ -126,8 +126,9 @@ async def test_a_retry_is_sent_when_it_is_due_with_its_own_attempt(rig: Rig) -> 
     assert (row["status"], row["retry_at"]) == ("queued", None)
 
 
-async def test_a_retry_that_is_not_due_is_waited_for(rig: Rig) -> None:
+async def test_a_retry_that_is_not_due_is_waited_for_by_the_clock_that_says_when(rig: Rig) -> None:
     rig.clock.is_real()
+    rig.clock.passes(60)
     execution_id = await retrying(rig, due_in=30)
 
     done = await rig.publisher().step([execution_id])

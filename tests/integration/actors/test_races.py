@@ -6,19 +6,28 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+from uuid_utils.compat import uuid7
 
 from horarium.model import TaskConfigPatch
+from horarium.sql import executions
+from horarium.sql.executions import Claim
+from horarium.sql.queries import QUERIES
 from tests.support.coverage import SOUND, Faults
+from tests.support.plans import give_past
 from tests.support.rig import NOON, Rig
 from tests.support.together import Gate, SharedReading, at_once
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
 pytestmark = pytest.mark.anyio
 
 CONFIGS = 25
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def many(rig: Rig, **fields: object) -> list[int]:
@@ -31,6 +40,19 @@ async def both_step(rig: Rig, *, after: float, times: int = 1) -> None:
         rig.clock.passes(after)
         gate = Gate()
         await at_once(*(rig.dispatcher(SharedReading(rig, gate)).step for _ in range(2)))
+
+
+async def by_hand(rig: Rig, number: int) -> list[UUID]:
+    """So many rows that wait for their message, those with greater ids before those with lesser ones."""
+    config = await rig.config(scheduler_type="manual", schedule_config={})
+    ids = sorted((uuid7() for _ in range(number)), reverse=True)
+    async with rig.database.transaction() as connection:
+        for each in ids:
+            await QUERIES.execution_insert_run.value(
+                connection, id=each, config_id=config, parameters={}, idempotency_key=None
+            )
+        await give_past(connection, config)
+    return ids
 
 
 async def all_faults(rig: Rig, configs: list[int]) -> set[Faults]:
@@ -68,6 +90,41 @@ async def test_a_dispatcher_that_slept_through_an_outage_meets_one_that_did_not(
     await rig.fire(after=1)
 
     assert await all_faults(rig, configs) == {SOUND}
+
+
+async def test_a_worker_claims_while_rows_are_marked_as_sent_and_nobody_waits_in_a_circle(rig: Rig) -> None:
+    """Rows are taken in the order of their ids, wherever they lie: here the last one lies first."""
+    ids = await by_hand(rig, 10)
+    first, *_, last = [Claim(each, 1) for each in sorted(ids)]
+
+    async def mark_all() -> None:
+        async with rig.database.connection() as connection:
+            await executions.mark_queued(connection, [Claim(each, 1) for each in ids])
+
+    async with anyio.create_task_group() as group, rig.database.transaction() as claiming:
+        await executions.claim(claiming, "a worker", [first])
+        group.start_soon(mark_all)
+        await eventually(partial(rig.sql, WAITING))
+        (won,) = await executions.claim(claiming, "a worker", [last])
+
+    assert won is not None
+    assert await rig.sql("SELECT count(*) FROM executions WHERE status = 'queued'") == 8
+
+
+async def test_configs_that_end_together_are_taken_in_the_order_of_their_ids_whichever_was_due_first(rig: Rig) -> None:
+    low, high = await rig.config(), await rig.config()
+
+    async def end_both() -> None:
+        async with rig.database.connection() as connection:
+            await QUERIES.task_config_exhaust.rows(connection, ids=[high, low], versions=[1, 1])
+
+    async with anyio.create_task_group() as group, rig.database.transaction() as editing:
+        await QUERIES.task_config_lock.rows(editing, ids=[low])
+        group.start_soon(end_both)
+        await eventually(partial(rig.sql, WAITING))
+        await QUERIES.task_config_lock.rows(editing, ids=[high])
+
+    assert [await rig.status(config) for config in (low, high)] == ["inactive", "inactive"]
 
 
 async def test_one_at_a_time_stays_so_under_two_dispatchers(rig: Rig) -> None:

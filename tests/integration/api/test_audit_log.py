@@ -132,6 +132,12 @@ async def test_a_restart_by_hand_is_in_the_log(house: House) -> None:
     assert (await actions(house, "actor", "cleanup"))[-1] == "actor.restarted"
 
 
+async def test_a_restart_that_is_refused_is_not_in_the_log(house: House) -> None:
+    answer = await house.call("POST", "/api/v1/system/actors/bootstrap/restart")
+
+    assert (answer.status, await actions(house, "actor", "bootstrap")) == (409, [])
+
+
 async def test_the_log_is_read_newest_first_page_by_page(house: House) -> None:
     config = await house.config()
     for number in range(4):

@@ -103,6 +103,14 @@ async def test_nobody_else_edits_a_config_of_it(shell: House, change: dict[str, 
     assert (await shell.get(f"/task-configs/{config}"))["version"] == 1
 
 
+async def test_anybody_who_edits_may_give_again_what_is_there(shell: House) -> None:
+    config = await shell.config(**named())
+
+    answer = await by(shell, "operator", "PATCH", f"{BASE}/{config}", {"parameters": named()["parameters"]})
+
+    assert (answer.status, answer.body["version"]) == (200, 1)
+
+
 async def test_nobody_else_declares_one_that_is_not_there_as_it_is_declared(shell: House) -> None:
     config = named()
     declaration = {"configs": [config]}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from horarium.errors import Unavailable
 from horarium.messages import Nudge, Publish
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from tests.support.tree import House
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +180,18 @@ async def test_a_query_that_makes_no_sense_names_its_field(house: House, query: 
 
     assert answer.status == 422
     assert answer.faults == set(query)
+
+
+async def test_nothing_is_restarted_that_cannot_be_written_down(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> Never:
+        raise Unavailable("Postgres")
+
+    before = await house.get("/system/actors/cleanup")
+    monkeypatch.setattr(house.resources.audit_log, "_database", SimpleNamespace(connection=away))
+
+    answer = await house.call("POST", "/api/v1/system/actors/cleanup/restart")
+
+    after = await house.get("/system/actors/cleanup")
+    assert answer.status == 503
+    assert (after["incarnation"], after["state"]) == (before["incarnation"], "running")
+    assert after["recent_events"] == before["recent_events"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+from horarium.errors import Unavailable
 from tests.support.waiting import WAITING_FOR_A_LOCK, eventually
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from tests.support.tree import Answer, House
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +181,94 @@ async def test_of_two_editors_who_saw_the_same_version_one_wins(house: House) ->
     answers = await house.at_once(8, "PATCH", f"{BASE}/{config}", {"description": "mine"}, {"If-Match": "1"})
 
     assert sorted(answer.status for answer in answers) == [200, *[409] * 7]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"description": "as it is", "schedule_config": {"cron_expression": "0  6 * * *"}}]
+)
+async def test_an_edit_to_what_is_so_already_is_answered_and_counted_nowhere(
+    house: House, body: dict[str, object]
+) -> None:
+    config = await house.config(description="as it is", **DAILY)
+    before = await house.get(f"/task-configs/{config}")
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", body, headers={"If-Match": "1"})
+
+    assert (answer.status, answer.headers["ETag"]) == (200, '"1"')
+    assert answer.body == before | {"warnings": []}
+    assert await house.get(f"/task-configs/{config}") == before
+    log = await house.get("/audit", target_kind="task_config", target_id=config)
+    assert [entry["action"] for entry in log["items"]] == ["task_config.created"]
+
+
+# What is committed is answered
+
+
+@pytest.fixture
+def reads_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the read side asks for is away."""
+
+    def away(*_: object) -> Never:
+        raise Unavailable("everything")
+
+    monkeypatch.setattr(house.resources.views, "_database", SimpleNamespace(connection=away, snapshot=away))
+    monkeypatch.setattr(house.resources.due_index, "ticks", away)
+
+
+@pytest.mark.usefixtures("reads_nothing")
+async def test_a_config_that_is_made_is_answered_though_nothing_can_be_read_by_then(house: House) -> None:
+    answer = await house.call(
+        "POST", BASE, {"name": "made blind", "task_type": "sleep", "parameters": {"seconds": 1}} | DAILY
+    )
+
+    assert (answer.status, answer.body["last_execution"]) == (201, None)
+    assert answer.body["next_run_at"].endswith("T06:00:00Z")
+
+
+@pytest.mark.usefixtures("reads_nothing")
+@pytest.mark.parametrize("body", [{"description": "edited"}, {}], ids=["a change", "none"])
+async def test_an_edit_is_answered_though_nothing_can_be_read_by_then(house: House, body: dict[str, object]) -> None:
+    config = await house.config(**DAILY)
+    run = await house.call("POST", f"{BASE}/{config}/run")
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", body)
+
+    assert (answer.status, answer.body["last_execution"]["task_id"]) == (200, run.body["task_id"])
+    assert answer.body["next_run_at"].endswith("T06:00:00Z")
+
+
+@pytest.mark.usefixtures("reads_nothing")
+async def test_a_cancel_is_answered_though_nothing_can_be_read_by_then(house: House) -> None:
+    config = await house.config(queue="nobodys")
+    run = await house.call("POST", f"{BASE}/{config}/run")
+
+    answer = await house.call("POST", f"/api/v1/executions/{run.body['task_id']}/cancel")
+
+    assert (answer.status, answer.body["status"], answer.body["progress"]) == (200, "cancelled", None)
+
+
+async def test_the_answer_to_a_cancel_says_how_far_it_had_come(house: House) -> None:
+    config = await house.config(queue="nobodys")
+    run = await house.call("POST", f"{BASE}/{config}/run")
+    await house.sql(
+        "INSERT INTO execution_reports (execution_id, attempt, version, progress, progress_message)"
+        " VALUES ($1, 1, 1, 0.5, 'half')",
+        run.body["task_id"],
+    )
+
+    answer = await house.call("POST", f"/api/v1/executions/{run.body['task_id']}/cancel")
+
+    assert (answer.body["progress"], answer.body["progress_message"]) == (0.5, "half")
+
+
+@pytest.mark.parametrize("status", ["stop", "pause"])
+async def test_a_config_that_is_not_active_has_no_next_run_in_the_answer_to_its_edit(house: House, status: str) -> None:
+    config = await house.config(**DAILY)
+    await house.call("POST", f"{BASE}/{config}/{status}")
+
+    answer = await house.call("PATCH", f"{BASE}/{config}", {"description": "edited"})
+
+    assert (answer.status, answer.body["next_run_at"]) == (200, None)
 
 
 # Runs

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.asyncio import Redis
 
 from horarium.errors import Unavailable
 from horarium.keyspace.due_index import SCRIPT_ROWS, Advance, DueConfig, DueEntry, DueIndex, to_ms
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +43,17 @@ async def test_it_knows_which_run_of_redis_has_it(index: DueIndex, redis: Redis)
     told = await redis.info()
 
     assert await index.run_id() == told["run_id"]
+
+
+async def test_a_redis_that_does_not_tell_of_itself_has_an_index_all_the_same(redis: Redis, redis_db: str) -> None:
+    allowed = {"enabled": True, "passwords": ["+of tests"], "categories": ["+@all"], "keys": ["*"]}
+    await redis.acl_setuser("untold", **allowed, commands=["-info"])
+    client = Redis.from_url(redis_db, username="untold", password="of tests")
+    try:
+        assert await DueIndex(client, KEYS).run_id() is None
+    finally:
+        await client.aclose()
+        await redis.acl_deluser("untold")
 
 
 def at(seconds: float) -> datetime:

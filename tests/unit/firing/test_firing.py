@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from horarium.firing import Firing, FiringSpec, decide
+from horarium.firing import Firing, FiringSpec, decide, fires_next
 from horarium.keyspace.due_index import DueConfig, from_ms, to_ms
 from horarium.schedule import (
     CatchUp,
@@ -41,6 +41,13 @@ DEFAULTS: dict[str, Any] = {
     "priority": 5,
     "parameters": {"message": "hello"},
 }
+
+SHOWN: dict[str, Any] = {
+    "id": 7, "name": "a config", "status": "active", "decided_until": NOON, "task_type": "echo", "queue": "default",
+    "scheduler_type": "cron", "schedule_config": {"cron_expression": "*/10 * * * * *"}, "start_at": None,
+    "end_at": None, "catchup": "all", "catchup_window_seconds": 3600, "max_catchup_runs": 100, "jitter_seconds": 0,
+    "overlap": "skip", "priority": 5, "parameters": {},
+}  # fmt: skip
 
 INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(9997, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 MILLISECONDS = INSTANTS.map(lambda each: each.replace(microsecond=each.microsecond // 1000 * 1000))
@@ -109,6 +116,24 @@ def test_a_spec_that_is_none_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no schedule"):
         FiringSpec.from_json(packed)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 10),
+        ({"decided_until": NOON + timedelta(seconds=25)}, 30),
+        ({"start_at": NOON + timedelta(minutes=1)}, 60),
+        ({"end_at": NOON + timedelta(seconds=9)}, None),
+        ({"status": "paused"}, None),
+        ({"scheduler_type": "manual", "schedule_config": {}}, None),
+        ({"schedule_config": {"cron_expression": "written by hand"}}, None),
+    ],
+)
+def test_a_config_fires_next_at_its_first_tick_that_has_no_row(fields: dict[str, Any], seconds: int | None) -> None:
+    expected = None if seconds is None else NOON + timedelta(seconds=seconds)
+
+    assert fires_next(SHOWN | fields) == expected
 
 
 def test_a_stored_schedule_that_makes_no_sense_names_its_field() -> None:
