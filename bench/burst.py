@@ -101,7 +101,7 @@ class Timed:
         self.last_at = 0.0
         self.all_confirmed = anyio.Event()
         self.depths = broker.depths
-        self.lost_before = broker.lost_before
+        self.lost_after = broker.lost_after
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
         """As the real one, with a look at the clock."""

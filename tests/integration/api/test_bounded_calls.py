@@ -80,4 +80,4 @@ async def test_a_detail_with_everything_costs_a_handful_of_calls(costs: Costs) -
     path = f"/task-configs/{page.body['items'][0]['id']}"
     _, cost = await costs.get(path, verify_scheduler_status="true", include_stats="true")
 
-    assert cost.calls == (3, 4)
+    assert cost.calls == (2, 4)
