@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from horarium.keyspace.due_index import DueIndex
+from tests.support.waiting import WAITING_FOR_A_LOCK, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from horarium.keyspace.due_index import DueConfig
+    from horarium.sql.queries import Connection
     from tests.support.rig import Rig
 
-__all__ = ["Gate", "SharedReading", "at_once"]
+__all__ = ["Gate", "Overlap", "SharedReading", "at_once"]
 
 
 class Gate:
@@ -30,6 +32,26 @@ class Gate:
         if self._parties <= 0:
             self._open.set()
         await self._open.wait()
+
+
+class Overlap:
+    """Keeps the first of so many transactions open until each of the others has come as far, or stands before a lock.
+
+    A gate would never open where one of them holds what another waits for.
+    """
+
+    def __init__(self, parties: int = 2) -> None:
+        self._parties = parties
+        self._here = 0
+
+    async def wait(self, connection: Connection) -> None:
+        self._here += 1
+
+        async def all_have_looked() -> bool:
+            await connection.execute("SELECT pg_stat_clear_snapshot()")  # or it stays as the transaction saw it first
+            return self._here + int(await connection.fetchval(WAITING_FOR_A_LOCK)) >= self._parties
+
+        await eventually(all_have_looked)
 
 
 class SharedReading(DueIndex):

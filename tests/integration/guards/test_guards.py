@@ -20,7 +20,7 @@ from horarium.sql.external import claim_kicked
 from horarium.tasks.kicked import kicked
 from tests.support.coverage import SOUND, Faults, faults
 from tests.support.rig import NOON, Rig
-from tests.support.together import Gate, SharedReading, at_once
+from tests.support.together import Gate, Overlap, SharedReading, at_once
 from tests.support.unguarded import without
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ FINISH_FENCE = "e.attempt = f.attempt AND"
 @pytest.fixture
 def overlapping_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two dispatchers begin to write before one of them has committed."""
-    gate = Gate()
+    gate, overlap = Gate(), Overlap()
 
     async def insert(connection: Connection, ticks: Sequence[TickRow], **options: Any) -> list[Decision]:
         await connection.fetchval("SELECT pg_current_xact_id()::text")
         await gate.wait()
         decisions = await insert_ticks(connection, ticks, **options)
-        await connection.fetchval("SELECT pg_sleep(0.1)")  # no commit before both have looked; a gate would deadlock
+        await overlap.wait(connection)
         return decisions
 
     monkeypatch.setattr(dispatcher_module, "insert_ticks", insert)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from horarium.sql import executions
 from horarium.sql.executions import Claim, Finish
 from horarium.sql.queries import QUERIES, Query
 from tests.support.limited import by_hand, claimed, limit, over
-from tests.support.together import Gate, at_once
+from tests.support.together import Gate, Overlap, at_once
 from tests.support.unguarded import without
 
 if TYPE_CHECKING:
@@ -37,12 +37,15 @@ async def running(rig: Rig) -> int:
 # Claims of one limit are judged one after the other
 
 
+@dataclass(frozen=True)
 class Together(Query):
     """A query after which two of its askers wait for each other, for as long as there can be two."""
 
+    overlap: Overlap = field(default_factory=Overlap)
+
     async def rows(self, connection: Connection, **values: object) -> list[asyncpg.Record]:
         answer = await super().rows(connection, **values)
-        await connection.fetchval("SELECT pg_sleep(0.1)")  # a gate would deadlock those who wait for a lock
+        await self.overlap.wait(connection)
         return answer
 
 

@@ -12,7 +12,7 @@ from horarium.model import BackfillRequest
 from horarium.sql.executions import insert_backfill
 from tests.support.coverage import SOUND, expected_ticks, faults
 from tests.support.rig import NOON
-from tests.support.together import at_once
+from tests.support.together import Overlap, at_once
 from tests.support.unguarded import without
 
 if TYPE_CHECKING:
@@ -89,11 +89,12 @@ async def test_without_a_look_at_what_was_made_up_for_it_is_each_time(
 
 @pytest.fixture
 def overlapping_backfills(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No backfill commits before all have had the time to look."""
+    """None of three backfills commits before all have looked."""
+    overlap = Overlap(3)
 
     async def insert(connection: Any, *given: Any, **options: Any) -> list[UUID]:
         made = await insert_backfill(connection, *given, **options)
-        await connection.fetchval("SELECT pg_sleep(0.1)")
+        await overlap.wait(connection)
         return made
 
     monkeypatch.setattr(backfill_module, "insert_backfill", insert)
