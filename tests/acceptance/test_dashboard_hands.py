@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import expect
 
 from horarium.http.site import FOLDER
+from tests.support.admins_page import admin, known, visit
 from tests.support.browser import NEEDS_BROWSER
 from tests.support.dashboard import a_config, a_run, a_user, named, visiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page, Route
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tests.support.browser import Visit
     from tests.support.processes import Client, Running
 
-pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(90)]
+__all__ = ["admin", "known", "visit"]
+
+pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
 EARLIER = "00000000-0000-7000-8000-000000000000"
 DAILY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 4 * * *"}}
@@ -39,29 +41,6 @@ NO_FRAMES = """() => {
     window.drawAgain = () => { window.requestAnimationFrame = ask; held.forEach(ask); };
 }"""
 HAS_READ = "async path => (await import(path)).oldestRead() !== null"
-
-
-@pytest.fixture(scope="module")
-def admin(house: Running) -> Client:
-    """The API, for what somebody does elsewhere."""
-    return house.client()
-
-
-@pytest.fixture(scope="module")
-def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
-    """The page of an admin who has logged in."""
-    with visiting(chromium, house, a_user(admin, "admin")) as made:
-        yield made
-
-
-@pytest.fixture
-def visit(known: Visit) -> Iterator[Visit]:
-    """The same, loaded anew at what happens now; a test must leave nothing on its console."""
-    known.to("/")
-    known.is_drawn()
-    yield known
-    known.page.unroute_all()
-    known.was_quiet()
 
 
 def holding(page: Page, pattern: str | re.Pattern[str]) -> list[Route]:

@@ -10,17 +10,18 @@ import pytest
 from playwright.sync_api import expect
 
 from horarium.http.site import FOLDER
+from tests.support.admins_page import admin, known, visit
 from tests.support.browser import NEEDS_BROWSER
 from tests.support.dashboard import a_config, a_run, a_user, named, visiting
 from tests.support.processes import PASSWORD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Browser, Page, Route
 
     from tests.support.browser import Visit
     from tests.support.processes import Client, Running
+
+__all__ = ["admin", "known", "visit"]
 
 pytestmark = [NEEDS_BROWSER, pytest.mark.timeout(300)]
 
@@ -35,28 +36,6 @@ HASTY = """() => {
     AbortSignal.timeout = () => timeout(300);
 }"""
 HOURLY = {"scheduler_type": "cron", "schedule_config": {"cron_expression": "0 * * * *"}, "overlap": "allow_all"}
-
-
-@pytest.fixture(scope="module")
-def admin(house: Running) -> Client:
-    """The API, for what somebody does elsewhere."""
-    return house.client()
-
-
-@pytest.fixture(scope="module")
-def known(chromium: Browser, house: Running, admin: Client) -> Iterator[Visit]:
-    """The page of an admin who has logged in."""
-    with visiting(chromium, house, a_user(admin, "admin")) as made:
-        yield made
-
-
-@pytest.fixture
-def visit(known: Visit) -> Iterator[Visit]:
-    """The same, loaded anew at what happens now; a test must leave nothing on its console."""
-    known.to("/")
-    known.is_drawn()
-    yield known
-    known.was_quiet()
 
 
 def another_tab(visit: Visit, path: str) -> Page:
