@@ -8,7 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from horarium.commands.lazy import Lazy, LazyGroup
-from horarium.commands.stdout import OutputLost, give_up_stdout, guard_stdout
+from horarium.commands.stdout import OutputLost, give_up, guard_stdout, leave_nothing_in
 from horarium.exit_codes import EXIT_CODES
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -73,10 +73,13 @@ def main() -> None:
     try:
         app()
     except OutputLost as lost:
-        give_up_stdout()
+        give_up(sys.stdout)
         if not lost.reader_gone:
             sys.stderr.write(f"horarium: {lost}\n")
         sys.exit(lost.exit_code)
+    finally:
+        if isinstance(sys.stderr, TextIOWrapper):
+            leave_nothing_in(sys.stderr)
 
 
 @app.callback(epilog=EXIT_CODES)

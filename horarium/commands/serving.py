@@ -6,6 +6,7 @@ code 2; a tree that gave up is exit code 1; an ordered stop is 0.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import structlog
 import typer
 
 from horarium.commands.console import refusals
-from horarium.commands.stdout import OutputLost, give_up_stdout
+from horarium.commands.stdout import OutputLost, give_up
 from horarium.first_process import step_down
 from horarium.host import calm_collector, open_more_files
 from horarium.logs import configure_logging
@@ -53,4 +54,4 @@ def in_passing() -> Iterator[None]:
         yield
     except OutputLost as error:
         log.warning("stdout.given_up", error=str(error))
-        give_up_stdout()
+        give_up(sys.stdout)

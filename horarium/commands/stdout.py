@@ -15,9 +15,11 @@ from signal import SIGPIPE
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from _typeshed import ReadableBuffer
 
-__all__ = ["OutputLost", "give_up_stdout", "guard_stdout"]
+__all__ = ["OutputLost", "give_up", "guard_stdout", "leave_nothing_in"]
 
 EXIT_LOST = 1
 EXIT_READER_GONE = 128 + SIGPIPE
@@ -58,8 +60,16 @@ def guard_stdout() -> None:
     )
 
 
-def give_up_stdout() -> None:
+def give_up(stream: TextIO) -> None:
     """Put nothing in its place, or the interpreter would fail over what is left to write when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def leave_nothing_in(stream: TextIO) -> None:
+    """Write what is left, or give it up: at its end the interpreter would put 120 in the place of any exit code."""
+    try:
+        stream.flush()
+    except OSError:
+        give_up(stream)

@@ -32,7 +32,7 @@ POISON: dict[str, dict[str, bytes]] = {
     "no object": {"data": orjson.dumps([CONTENT])},
     "a number": {"data": b"7"},
     "deep": {"data": b"[" * 100_000},
-    "deep within": {"data": message()["data"].replace(b'"swordfish"', b"[" * 5_000 + b"]" * 5_000)},
+    "deep within": {"data": message()["data"].replace(b'"swordfish"', b"[" * 100_000 + b"]" * 100_000)},
     "ten megabytes": {"data": CONTENT.encode() * 1_200_000},
     "ten megabytes of JSON": message(task_id=CONTENT * 1_200_000),
     "an id that is no UUID": message(task_id=CONTENT),

@@ -296,7 +296,7 @@ def rig(relayed_rig: Rig) -> Rig:
 
 
 async def test_a_dispatcher_cancelled_anywhere_leaves_each_tick_to_be_fired_once(rig: Rig) -> None:
-    assert await checkpoints_of(DispatcherFires(rig)) > 15
+    assert await checkpoints_of(DispatcherFires(rig)) > 14
 
 
 async def test_a_dispatcher_cancelled_anywhere_in_its_catch_up_covers_each_tick_once(rig: Rig) -> None:
@@ -311,7 +311,7 @@ async def test_a_publisher_cancelled_anywhere_leaves_every_row_to_be_sent(rig: R
 
 
 async def test_a_loader_cancelled_anywhere_in_a_full_load_loads_all_with_the_next(rig: Rig) -> None:
-    assert await checkpoints_of(LoaderLoads(rig)) > 15
+    assert await checkpoints_of(LoaderLoads(rig)) > 14
 
 
 async def test_a_loader_cancelled_anywhere_in_a_reload_reloads_with_the_next(rig: Rig) -> None:

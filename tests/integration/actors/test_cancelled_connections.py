@@ -90,7 +90,7 @@ async def ask_redis(rig: Rig) -> None:
 
 
 async def test_a_connection_whose_making_is_cancelled_anywhere_is_made_by_the_next(rig: Rig) -> None:
-    assert await checkpoints_of(ConnectionsAreMade(rig)) > 15
+    assert await checkpoints_of(ConnectionsAreMade(rig)) > 14
 
 
 async def test_users_of_few_connections_cancelled_anywhere_get_their_own_answers(rig: Rig) -> None:

@@ -120,11 +120,11 @@ async def test_a_login_cancelled_anywhere_leaves_the_next_one_as_the_only_one(ho
 
 
 async def test_a_refresh_cancelled_anywhere_can_be_asked_for_again(house: House) -> None:
-    assert await checkpoints_of(Rotates(house)) > 5
+    assert await checkpoints_of(Rotates(house)) > 4
 
 
 async def test_an_end_of_sessions_cancelled_anywhere_is_completed_by_the_next(house: House) -> None:
-    assert await checkpoints_of(EndsSessions(house)) > 5
+    assert await checkpoints_of(EndsSessions(house)) > 4
 
 
 # Through the mailbox
