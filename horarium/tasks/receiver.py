@@ -382,8 +382,7 @@ class LedgerReceiver(TaskiqReceiver):
         if finished is None:
             log.warning("finish.refused", task_id=str(attempt.task_id), attempt=attempt.attempt)
         else:
-            worker, seconds = self._ledger.worker, ran.seconds
-            tell_ending(attempt, ending, finished, self._on_event, worker=worker, seconds=seconds)
+            tell_ending(attempt, ending, finished, self._on_event, worker=self._ledger.worker, seconds=ran.seconds)
         return finished
 
     async def _finish(self, attempt: Attempt, ending: Ending) -> Finished | None:
