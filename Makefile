@@ -15,7 +15,7 @@ ARGS :=
 BENCH_ARGS :=
 
 # Those that the tests have run on come first.
-PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.11 python3)
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.13 python3.11 python3 python3.12 python3.14)
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile

@@ -73,6 +73,11 @@ class Mute(Exception):
         """Raise."""
         raise RuntimeError
 
+    @property
+    def __cause__(self) -> None:
+        """Raise."""
+        raise RuntimeError
+
 
 @task("test.raises_what_is_not_even_true")
 async def raises_what_is_not_even_true(message: str = "") -> None:  # noqa: ARG001 - what the middlewares add
